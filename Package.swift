@@ -1,0 +1,45 @@
+// swift-tools-version: 6.1
+// pgbraid's targets. Imports go strictly downward in the order they stand here.
+import PackageDescription
+
+let strict: [SwiftSetting] = [.swiftLanguageMode(.v6)]
+
+let package = Package(
+    name: "pgbraid",
+    products: [.executable(name: "pgbraid", targets: ["pgbraid"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/LebJe/TOMLKit", exact: "0.6.0"),
+    ],
+    targets: [
+        .systemLibrary(name: "CPGQuery", providers: [.apt(["libpg-query-dev", "libprotobuf-c-dev"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .target(name: "CLinux"),
+        .target(name: "Primitives", swiftSettings: strict),
+        .target(name: "WireProtocol", dependencies: ["Primitives", "COpenSSL"], swiftSettings: strict),
+        .target(name: "ShardMap", dependencies: ["Primitives"], swiftSettings: strict),
+        .target(name: "RowSplitting", dependencies: ["Primitives", "ShardMap"], swiftSettings: strict),
+        .target(name: "ResultMerging", dependencies: ["Primitives", "WireProtocol"], swiftSettings: strict),
+        .target(
+            name: "QueryPlanning",
+            dependencies: ["Primitives", "WireProtocol", "ShardMap", "ResultMerging", "CPGQuery"], swiftSettings: strict),
+        .target(name: "DistributedCommit", dependencies: ["Primitives"], swiftSettings: strict),
+        .target(
+            name: "ProxyCore",
+            dependencies: [
+                "Primitives", "WireProtocol", "ShardMap", "RowSplitting", "ResultMerging", "QueryPlanning",
+                "DistributedCommit", .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: strict),
+        .target(
+            name: "ProxyHost",
+            dependencies: [
+                "ProxyCore", "CLinux", "COpenSSL", "TOMLKit", .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: strict),
+        .executableTarget(
+            name: "pgbraid",
+            dependencies: ["ProxyHost", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            swiftSettings: strict),
+        .testTarget(name: "PrimitivesTests", dependencies: ["Primitives"], swiftSettings: strict),
+    ]
+)
