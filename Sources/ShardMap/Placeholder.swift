@@ -1,1 +1,2 @@
-// placeholder
+// placeholder until the module lands
+public struct ShardingRules: Sendable { public init() {} }

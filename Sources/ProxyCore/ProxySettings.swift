@@ -1,0 +1,114 @@
+// ProxySettings: everything proxy.conf says, as values. Read and checked by ProxyHost; the worker only uses it.
+import Primitives
+import ShardMap
+
+/// What a link does about TLS towards its shard: the words and meanings of libpq's sslmode.
+public enum TLSMode: String, Sendable, CaseIterable {
+    case disable, prefer, require
+    case verifyCA = "verify-ca"
+    case verifyFull = "verify-full"
+}
+
+/// How clients prove who they are.
+public enum AuthenticationMethod: String, Sendable, CaseIterable {
+    case trust, md5
+    case scramSHA256 = "scram-sha-256"
+}
+
+/// When a link goes back to the pool.
+public enum PoolMode: String, Sendable, CaseIterable {
+    /// After each transaction.
+    case transaction
+    /// When the client leaves.
+    case session
+}
+
+/// One PostgreSQL server behind the proxy.
+public struct ShardSettings: Sendable, Equatable {
+    /// Host name, address, or directory of a unix socket when it begins with a slash.
+    public var host: String
+    public var port: Int
+    public var database: String
+    public var tlsMode: TLSMode = .disable
+    /// File of certificate authorities for verify-ca and verify-full.
+    public var tlsRootCertificateFile: String?
+
+    public init(host: String, port: Int, database: String) {
+        self.host = host
+        self.port = port
+        self.database = database
+    }
+}
+
+/// A role that clients may log in as.
+public struct UserSettings: Sendable, Equatable {
+    public var name: String
+    /// The password in plain text, or a verifier as pg_authid stores it (`SCRAM-SHA-256$...`, `md5...`). Nil with trust.
+    public var password: String?
+    /// The plain password for the shards where it differs from `password` or that is a verifier.
+    public var shardPassword: String?
+
+    public init(name: String, password: String?, shardPassword: String? = nil) {
+        self.name = name
+        self.password = password
+        self.shardPassword = shardPassword
+    }
+}
+
+/// An address the proxy listens on.
+public enum ListenAddress: Sendable, Equatable {
+    case tcp(host: String, port: Int)
+    /// A directory; the socket is `.s.PGSQL.<port>` in it, as libpq expects.
+    case unix(directory: String, port: Int)
+}
+
+/// The whole configuration of a proxy.
+public struct ProxySettings: Sendable {
+    public var listen: [ListenAddress] = [.tcp(host: "127.0.0.1", port: 6432)]
+    /// Threads that serve clients.
+    public var workerCount = 1
+    /// The cluster's name; becomes its identity in gids when the schema is first installed.
+    public var clusterName = "pgbraid"
+    /// The database name clients connect to. Every other name but the admin database is refused (3D000).
+    public var database = "postgres"
+    /// The name of the admin database.
+    public var adminDatabase = "pgbraid"
+    public var shards: [ShardSettings] = []
+
+    public var authentication = AuthenticationMethod.scramSHA256
+    public var users: [UserSettings] = []
+    /// With trust: clients may log in as any role, not only those listed under users.
+    public var allowsUnlistedUsers = false
+    /// The role the proxy itself uses on the shards (schema pgbraid, catalogs, recovery).
+    public var adminUser = UserSettings(name: "postgres", password: nil)
+    /// Users who may use the admin database beside `adminUser`.
+    public var adminDatabaseUsers: [String] = []
+
+    public var poolMode = PoolMode.transaction
+    /// Links per user and shard.
+    public var poolSize = 20
+    /// Sessions of all users together.
+    public var maximumClients = 10_000
+    public var queryWaitTimeout = Span.seconds(120)
+    public var linkIdleTimeout = Span.seconds(600)
+    public var linkLifetime = Span.seconds(3600)
+    public var connectTimeout = Span.seconds(15)
+    /// After a failed connection attempt, how long until the next.
+    public var reconnectDelay = Span.milliseconds(1000)
+    public var clientLoginTimeout = Span.seconds(60)
+    /// Zero: never.
+    public var clientIdleTimeout = Span.zero
+    public var idleInTransactionTimeout = Span.zero
+    public var clientStallTimeout = Span.seconds(300)
+    public var shutdownTimeout = Span.seconds(30)
+    public var recoveryInterval = Span.seconds(5)
+    public var inDoubtTimeout = Span.seconds(30)
+
+    public var tlsCertificateFile: String?
+    public var tlsKeyFile: String?
+
+    public var rules = ShardingRules()
+    public var limits = Limits()
+
+    public init() {}
+}
