@@ -1,0 +1,304 @@
+// Plan: what is to be done for one statement. Made by Planner, carried out by ProxyCore. Pure immutable data.
+//
+// A plan knows nothing of sessions or links. It says which shards by a Route, whose key values are taken from the
+// statement's literals or parameters when it is executed, and what to do there by an Action.
+import Primitives
+import ResultMerging
+import ShardMap
+
+/// Where the value of a sharding key comes from.
+public enum KeyOperand: Sendable, Equatable {
+    /// A value known when the plan was made.
+    case constant(KeyValue)
+    /// Parameter `$n`, n from 1.
+    case parameter(Int)
+    /// NULL: no row can match, any one shard will do.
+    case null
+}
+
+/// "The key is one of these": one conjunct (`key = x`, `key IN (x, y)`, `key = ANY ($1)`).
+public struct KeyCondition: Sendable, Equatable {
+    /// How the key is placed, with its type.
+    public var placement: KeyPlacement
+    /// The values, or the one parameter that holds an array of them.
+    public var operands: [KeyOperand]
+    /// `operands` is one parameter whose value is an array of keys.
+    public var isArrayParameter: Bool
+
+    public init(placement: KeyPlacement, operands: [KeyOperand], isArrayParameter: Bool = false) {
+        self.placement = placement
+        self.operands = operands
+        self.isArrayParameter = isArrayParameter
+    }
+}
+
+/// Which shards a statement needs.
+public enum Route: Sendable, Equatable {
+    /// Any one shard has the answer (reference tables, no table). Prefer a shard the transaction already uses.
+    case any
+    /// The catalog shard, the lowest: system catalogs, type look-ups.
+    case catalog
+    /// Every shard.
+    case all
+    /// The shards of the keys: the intersection over all conditions (empty: any one shard).
+    case keys([KeyCondition])
+    /// The session's home link: temp tables, currval and whatever else is bound to one server session.
+    case home
+}
+
+/// What a statement does to data, as far as the plan can tell; decides who is a writer at COMMIT.
+public enum DataEffect: UInt8, Sendable {
+    case reads
+    case writes
+    /// A function that may write: ask `pg_current_xact_id_if_assigned()` at COMMIT.
+    case unknown
+}
+
+/// Why a link must stay with its session after the transaction.
+public struct PinReasons: OptionSet, Sendable, Hashable {
+    public let rawValue: UInt8
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+    public static let temporaryTable = PinReasons(rawValue: 1)
+    public static let listen = PinReasons(rawValue: 2)
+    public static let holdCursor = PinReasons(rawValue: 4)
+    public static let sessionAdvisoryLock = PinReasons(rawValue: 8)
+}
+
+/// A statement the proxy does not carry out, with the error the client gets.
+public struct Refusal: Error, Sendable, Equatable {
+    /// SQLSTATE, five characters.
+    public var sqlState: String
+    public var message: String
+    public var detail: String?
+    public var hint: String?
+    /// Character position in the statement's text, from 1, as ErrorResponse's P field counts; 0 when there is none.
+    public var position: Int
+
+    public init(_ sqlState: String, _ message: String, detail: String? = nil, hint: String? = nil, position: Int = 0) {
+        self.sqlState = sqlState
+        self.message = message
+        self.detail = detail
+        self.hint = hint
+        self.position = position
+    }
+}
+
+/// A limit or offset.
+public enum RowCount: Sendable, Equatable {
+    case constant(Int64)
+    /// Parameter `$n`, to be read as bigint; NULL means no limit.
+    case parameter(Int)
+}
+
+/// A SELECT over many shards whose rows are merged.
+public struct ScatterPlan: Sendable {
+    /// The text for the shards; parameters keep their numbers.
+    public var shardText: String
+    public var merge: MergePlan
+    public var limit: RowCount?
+    public var offset: RowCount?
+    /// Run over the partial rows on one shard; nil when the merged rows are final.
+    public var finisher: Finisher?
+
+    public init(shardText: String, merge: MergePlan, limit: RowCount? = nil, offset: RowCount? = nil, finisher: Finisher? = nil) {
+        self.shardText = shardText
+        self.merge = merge
+        self.limit = limit
+        self.offset = offset
+        self.finisher = finisher
+    }
+}
+
+/// The query that makes the final rows of an aggregate query from the shards' partial rows.
+///
+/// The shards' partial columns are handed over as array parameters, one a column, numbered after the statement's own
+/// parameters: `... FROM unnest($3::numeric[], $4::bigint[]) AS pgbraid_partial(c1, c2)`. Partial rows are asked for in
+/// text format, and the arrays are sent in text format. The names and types of the visible columns are those that
+/// Describe of the original statement reports.
+public struct Finisher: Sendable {
+    public var text: String
+    /// Number of the first array parameter.
+    public var firstArrayParameter: Int
+    /// How many partial columns there are.
+    public var partialColumnCount: Int
+
+    public init(text: String, firstArrayParameter: Int, partialColumnCount: Int) {
+        self.text = text
+        self.firstArrayParameter = firstArrayParameter
+        self.partialColumnCount = partialColumnCount
+    }
+}
+
+/// A multi-row INSERT whose rows belong to several shards.
+public struct InsertPlan: Sendable {
+    /// The statement's text up to and including `VALUES `.
+    public var textBefore: String
+    /// Each row's text, parentheses included.
+    public var rows: [String]
+    /// What follows the rows: ON CONFLICT, RETURNING, or empty.
+    public var textAfter: String
+    public var placement: KeyPlacement
+    /// Where each row's key comes from.
+    public var keys: [KeyOperand]
+    public var hasReturning: Bool
+
+    public init(
+        textBefore: String, rows: [String], textAfter: String, placement: KeyPlacement, keys: [KeyOperand], hasReturning: Bool
+    ) {
+        self.textBefore = textBefore
+        self.rows = rows
+        self.textAfter = textAfter
+        self.placement = placement
+        self.keys = keys
+        self.hasReturning = hasReturning
+    }
+}
+
+/// Formats of COPY data.
+public enum CopyFormat: UInt8, Sendable {
+    case text, csv, binary
+}
+
+/// The options of COPY that matter for splitting and joining.
+public struct CopyOptions: Sendable, Equatable {
+    public var format: CopyFormat = .text
+    public var delimiter: UInt8 = UInt8(ascii: "\t")
+    public var null: String = "\\N"
+    public var quote: UInt8 = UInt8(ascii: "\"")
+    public var escape: UInt8 = UInt8(ascii: "\"")
+    public var hasHeader = false
+    public init() {}
+}
+
+/// COPY table FROM STDIN.
+public struct CopyInPlan: Sendable {
+    /// Text for the shards, with the column list written out.
+    public var shardText: String
+    public var options: CopyOptions
+    /// The key's placement and its position among the copied columns; nil: every row goes to every shard of the route.
+    public var key: (placement: KeyPlacement, column: Int)?
+    /// Copied columns, in order.
+    public var columns: [String]
+    public var tableName: String
+
+    public init(
+        shardText: String, options: CopyOptions, key: (placement: KeyPlacement, column: Int)?, columns: [String], tableName: String
+    ) {
+        self.shardText = shardText
+        self.options = options
+        self.key = key
+        self.columns = columns
+        self.tableName = tableName
+    }
+}
+
+/// BEGIN, COMMIT and their family.
+public enum TransactionCommand: Sendable, Equatable {
+    /// `modes` is the text after BEGIN / START TRANSACTION in PostgreSQL's spelling, e.g. "ISOLATION LEVEL SERIALIZABLE READ ONLY".
+    case begin(modes: String, tag: String)
+    case commit(chain: Bool)
+    case rollback(chain: Bool)
+    case savepoint(String)
+    case release(String)
+    case rollbackTo(String)
+    case prepare(gid: String)
+    case commitPrepared(gid: String)
+    case rollbackPrepared(gid: String)
+}
+
+/// SET and its family. `name` is lower case; "session authorization", "role", "transaction" and "time zone" by their GUC names.
+public enum SettingCommand: Sendable, Equatable {
+    /// The statement is validated by executing it on a link, then kept as text and replayed.
+    case set(name: String, isLocal: Bool)
+    case reset(name: String)
+    case resetAll
+    /// SET TRANSACTION / SET SESSION CHARACTERISTICS.
+    case setTransaction(modes: String)
+    case setSessionCharacteristics
+    case setConstraints
+    case show(name: String)
+    case discardAll
+    case discardPlans
+    case discardSequences
+    case discardTemporary
+}
+
+/// SQL-level prepared statements.
+public enum PreparedCommand: Sendable {
+    /// `body` is the statement's text after AS; `typeNames` as written.
+    case prepare(name: String, typeNames: [String], body: String)
+    /// `arguments` are the texts of the argument expressions; `constants` their values where they are plain literals.
+    case execute(name: String, arguments: [String])
+    /// nil: ALL.
+    case deallocate(name: String?)
+}
+
+/// How replies of several shards become one for statements without merged rows.
+public enum TagCombination: UInt8, Sendable {
+    /// The row counts are added up (UPDATE, DELETE, COPY of sharded tables).
+    case sum
+    /// All shards say the same; the lowest shard's is passed on (DDL, writes to reference tables).
+    case first
+}
+
+/// What to do for a statement.
+public indirect enum Action: Sendable {
+    /// Send the text untouched to the one shard the route names, and pass everything back as it comes.
+    /// When the route turns out to name several shards, the planner is asked for a plan of the exact text.
+    case passThrough(Route)
+    /// Run on the shards of the route and merge.
+    case scatter(Route, ScatterPlan)
+    /// Run the text on the shards of the route in one transaction, all or nothing; rows (RETURNING) are concatenated, or taken from the first.
+    case modify(Route, text: String?, tag: TagCombination)
+    /// Split the rows by key, all or nothing.
+    case insertRows(InsertPlan)
+    case copyIn(Route, CopyInPlan)
+    /// COPY TO STDOUT: `text` runs on every shard of the route, the streams are joined.
+    case copyOut(Route, text: String, options: CopyOptions)
+    /// DDL and maintenance that PostgreSQL allows only outside a transaction block: shard by shard, no atomicity.
+    case shardByShard(Route)
+    case transaction(TransactionCommand)
+    case setting(SettingCommand)
+    case prepared(PreparedCommand)
+    /// NOTIFY: once, on the transaction's first writer.
+    case notify
+    /// LISTEN / UNLISTEN: on a pinned link.
+    case listen
+    /// The empty statement.
+    case empty
+    case refuse(Refusal)
+}
+
+/// What is to be done for one statement, and what follows from it.
+public final class StatementPlan: Sendable {
+    public let action: Action
+    public let effect: DataEffect
+    public let pins: PinReasons
+    /// Table or type knowledge must be read again afterwards.
+    public let changesCatalog: Bool
+    /// The session's settings or state on the link may have changed unseen (functions not built in, DO, CALL): reset the link before another session has it.
+    public let taintsLink: Bool
+    /// The statement takes rows from the client (COPY FROM STDIN).
+    public let isCopyIn: Bool
+    /// Command word for messages and statistics, e.g. "SELECT".
+    public let commandName: String
+    /// The number of the highest `$n` in the text.
+    public let parameterCount: Int
+    /// Why this plan was chosen, for EXPLAIN and golden tests.
+    public let reason: String
+
+    public init(
+        action: Action, effect: DataEffect, pins: PinReasons = [], changesCatalog: Bool = false, taintsLink: Bool = false,
+        isCopyIn: Bool = false, commandName: String, parameterCount: Int = 0, reason: String = ""
+    ) {
+        self.action = action
+        self.effect = effect
+        self.pins = pins
+        self.changesCatalog = changesCatalog
+        self.taintsLink = taintsLink
+        self.isCopyIn = isCopyIn
+        self.commandName = commandName
+        self.parameterCount = parameterCount
+        self.reason = reason
+    }
+}

@@ -1,0 +1,78 @@
+// MergePlan: how the rows of many shards become the rows of one. Pure data, made by QueryPlanning, obeyed by RowMerger.
+//
+// Each shard answers with `visibleColumnCount` columns in the client's own formats, followed by hidden columns in
+// binary that only the merge reads and the client never sees.
+
+/// One ORDER BY key: a column and how to compare it.
+public struct SortKey: Sendable, Equatable {
+    /// Position among all columns of the shard's row, from 0; always a hidden (binary) column.
+    public var column: Int
+    /// PostgreSQL type OID of the column; decides the comparison.
+    public var typeOID: UInt32
+    public var isDescending: Bool
+    public var nullsFirst: Bool
+
+    public init(column: Int, typeOID: UInt32, isDescending: Bool, nullsFirst: Bool) {
+        self.column = column
+        self.typeOID = typeOID
+        self.isDescending = isDescending
+        self.nullsFirst = nullsFirst
+    }
+}
+
+/// How partial values of one output column of an aggregate query are combined in the proxy.
+///
+/// Only the simple and frequent cases; everything else goes through the finisher (a query on a shard).
+public enum PartialCombination: Sendable, Equatable {
+    /// A grouping column: equal in all rows of the group; the first row's bytes.
+    case group
+    /// count: the sum of bigint, never NULL.
+    case count
+    /// sum whose result type is bigint (of int2 or int4): NULL when all are NULL.
+    case sumBigint
+    /// sum whose result type is numeric (of int8 or numeric).
+    case sumNumeric
+    /// min or max of a type with a comparison.
+    case minimum(typeOID: UInt32)
+    case maximum(typeOID: UInt32)
+    case boolAnd
+    case boolOr
+}
+
+/// How rows of one result are grouped and combined in the proxy.
+public struct AggregateMerge: Sendable, Equatable {
+    /// One entry a visible column.
+    public var outputs: [PartialCombination]
+    /// The hidden binary columns that hold the inputs of `outputs`, same order: the visible column itself cannot be read
+    /// in every format. For `.group` the hidden column is the equality key (its type has byte equality).
+    public var inputColumns: [Int]
+    /// Type OIDs of the visible columns, for writing combined values in the client's format.
+    public var outputTypeOIDs: [UInt32]
+
+    public init(outputs: [PartialCombination], inputColumns: [Int], outputTypeOIDs: [UInt32]) {
+        self.outputs = outputs
+        self.inputColumns = inputColumns
+        self.outputTypeOIDs = outputTypeOIDs
+    }
+}
+
+/// How the rows of many shards become the rows of one.
+public struct MergePlan: Sendable, Equatable {
+    /// Leading columns shown to the client.
+    public var visibleColumnCount: Int
+    /// ORDER BY keys; empty: rows pass in order of arrival. With keys each shard's rows come sorted by them.
+    public var sortKeys: [SortKey]
+    /// DISTINCT over hidden binary columns whose types have byte equality; empty: no duplicates removed.
+    public var distinctColumns: [Int]
+    /// Combine partial aggregates; nil: rows are final.
+    public var aggregate: AggregateMerge?
+
+    public init(
+        visibleColumnCount: Int, sortKeys: [SortKey] = [], distinctColumns: [Int] = [], aggregate: AggregateMerge? = nil
+    ) {
+        self.visibleColumnCount = visibleColumnCount
+        self.sortKeys = sortKeys
+        self.distinctColumns = distinctColumns
+        self.aggregate = aggregate
+    }
+}
