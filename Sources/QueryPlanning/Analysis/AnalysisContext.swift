@@ -1,0 +1,39 @@
+// AnalysisContext: what is known beside the tree while one statement is analysed.
+
+/// The surroundings of the statement under analysis.
+struct AnalysisContext {
+    let environment: PlanningEnvironment
+    /// The text of the whole message, which may hold several statements; locations in the tree are byte offsets in it.
+    let text: String
+    /// The statement's bytes in the text, without the semicolon; may begin and end with white space and comments.
+    let range: Range<Int>
+    /// Declared types of `$1`, `$2`, ...; 0 or missing where the client left them open.
+    let parameterTypes: [UInt32]
+
+    init(environment: PlanningEnvironment, text: String, range: Range<Int>, parameterTypes: [UInt32] = []) {
+        self.environment = environment
+        self.text = text
+        self.range = range
+        self.parameterTypes = parameterTypes
+    }
+
+    /// The statement's own text.
+    var statementText: String { slice(range) }
+
+    /// The text of a byte range.
+    func slice(_ range: Range<Int>) -> String {
+        let bytes = text.utf8
+        let start = bytes.index(bytes.startIndex, offsetBy: range.lowerBound)
+        return String(decoding: bytes[start..<bytes.index(start, offsetBy: range.count)], as: UTF8.self)
+    }
+
+    /// The relation a table name means; nil for unknown names. Temp tables are not relations: ask `isTemporary` first.
+    func relation(schema: String?, name: String) -> Relation? {
+        environment.catalog.relation(schema: schema, name: name, searchPath: environment.searchPath)
+    }
+
+    /// Whether the name means one of the session's temp tables, which shadow everything else.
+    func isTemporary(schema: String?, name: String) -> Bool {
+        (schema == nil || schema == "pg_temp") && environment.temporaryTables.contains(name)
+    }
+}
