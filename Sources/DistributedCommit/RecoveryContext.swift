@@ -1,0 +1,43 @@
+// RecoveryContext: what a recovery round knows before it begins.
+import Primitives
+
+/// Which prepared transactions a round acts on.
+public enum RecoveryScope: Sendable, Equatable {
+    /// Those of dead instances at once, the others when they are older than `inDoubtTimeout`.
+    case routine
+    /// Before this shard is opened: besides, all on it and all that name it as their decider, however young.
+    case reopening(ShardIndex)
+}
+
+/// The inputs of a round that do not change.
+public struct RecoveryContext: Sendable {
+    public var cluster: ClusterIdentifier
+    /// The shards by their index.
+    public var shards: [ShardIdentifier]
+    public var database: String
+    public var scope: RecoveryScope
+    /// Transactions this process is at work on (all its workers); they are left alone.
+    public var ownInFlight: Set<TransactionHash>
+    /// How old a prepared transaction of a living coordinator must be before it is decided over its head.
+    public var inDoubtTimeout: Span
+    /// How long commit rows are kept after all participants have committed: a failover of a participant to a standby
+    /// that lags within this time still finds them.
+    public var decisionRetention: Span
+    /// How many distributed transactions one round takes on.
+    public var maximumTransactions: Int
+
+    public init(
+        cluster: ClusterIdentifier, shards: [ShardIdentifier], database: String, scope: RecoveryScope,
+        ownInFlight: Set<TransactionHash> = [], inDoubtTimeout: Span = .seconds(60),
+        decisionRetention: Span = .seconds(600), maximumTransactions: Int = 1000
+    ) {
+        self.cluster = cluster
+        self.shards = shards
+        self.database = database
+        self.scope = scope
+        self.ownInFlight = ownInFlight
+        self.inDoubtTimeout = inDoubtTimeout
+        self.decisionRetention = decisionRetention
+        self.maximumTransactions = maximumTransactions
+    }
+}
