@@ -71,6 +71,12 @@ public struct Relation: Sendable {
     public var viewDefinition: String?
     public var hasRowTriggers: Bool
     public var hasRowSecurity: Bool
+    /// Triggers FOR EACH STATEMENT, enabled ones.
+    public var hasStatementTriggers = false
+    /// Foreign keys, unique constraints and unique indexes on this relation.
+    public var constraints: [RelationConstraint] = []
+    /// Tables with a foreign key to this one.
+    public var referencingTables: [UInt32] = []
 
     public init(
         oid: UInt32, schema: String, name: String, kind: Character, columns: [Column], placement: Placement, primaryKey: [Int] = [],
@@ -92,22 +98,34 @@ public struct Relation: Sendable {
 /// Everything known of the database's schema, immutable.
 public final class Catalog: Sendable {
     public let relations: [Relation]
+    /// What there is beside relations.
+    public let facts: CatalogFacts
     private let byName: [String: [Int]]
+    private let byOID: [UInt32: Int]
 
-    public init(relations: [Relation]) {
+    public init(relations: [Relation], facts: CatalogFacts = CatalogFacts()) {
         self.relations = relations
+        self.facts = facts
         var byName: [String: [Int]] = [:]
-        for (index, relation) in relations.enumerated() { byName[relation.name, default: []].append(index) }
+        var byOID: [UInt32: Int] = [:]
+        for (index, relation) in relations.enumerated() {
+            byName[relation.name, default: []].append(index)
+            byOID[relation.oid] = index
+        }
         self.byName = byName
+        self.byOID = byOID
     }
 
     /// The relation a name means: the given schema's, or the first along the search path.
     public func relation(schema: String?, name: String, searchPath: [String]) -> Relation? {
-        let candidates = (byName[name] ?? []).map { relations[$0] }
-        if let schema { return candidates.first { $0.schema == schema } }
+        guard let candidates = byName[name] else { return nil }
+        if let schema { return candidates.first { relations[$0].schema == schema }.map { relations[$0] } }
         for schema in searchPath {
-            if let found = candidates.first(where: { $0.schema == schema }) { return found }
+            if let found = candidates.first(where: { relations[$0].schema == schema }) { return relations[found] }
         }
         return nil
     }
+
+    /// The relation with this OID (the catalog shard's).
+    public func relation(oid: UInt32) -> Relation? { byOID[oid].map { relations[$0] } }
 }
