@@ -1,6 +1,8 @@
 // See CLinux.h.
 #define _GNU_SOURCE
 #include "CLinux.h"
+#include <pthread.h>
+#include <sys/random.h>
 
 int clinux_accept4(int listener, struct sockaddr *address, socklen_t *length, int flags) {
     return accept4(listener, address, length, flags);
@@ -14,3 +16,7 @@ int clinux_peer_credentials(int socket, unsigned *user, unsigned *process) {
     *process = (unsigned)credentials.pid;
     return 0;
 }
+
+ssize_t clinux_random(void *bytes, size_t count) { return getrandom(bytes, count, 0); }
+
+void clinux_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }

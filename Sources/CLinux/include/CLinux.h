@@ -1,11 +1,9 @@
-// What Glibc's Swift module lacks or hides: epoll, eventfd, accept4.
+// What Glibc's Swift module lacks or hides: epoll, eventfd, signalfd, and calls behind feature macros.
 #ifndef CLINUX_H
 #define CLINUX_H
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <netinet/in.h>
@@ -19,5 +17,11 @@ int clinux_accept4(int listener, struct sockaddr *address, socklen_t *length, in
 
 /// The user and process at the other end of a unix socket (SO_PEERCRED). Returns 0, or -1 with errno set.
 int clinux_peer_credentials(int socket, unsigned *user, unsigned *process);
+
+/// getrandom(2) without flags.
+ssize_t clinux_random(void *bytes, size_t count);
+
+/// Names the calling thread for top and gdb; at most 15 bytes.
+void clinux_name_thread(const char *name);
 
 #endif
