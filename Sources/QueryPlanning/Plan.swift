@@ -10,6 +10,11 @@ import ShardMap
 public enum KeyOperand: Sendable, Equatable {
     /// A value known when the plan was made.
     case constant(KeyValue)
+    /// The literal at this byte offset of the planned text: a number or string token as it stands there, with a unary minus
+    /// folded in (libpg_query's location of the A_Const). It is read when the plan is executed, as the key type's input
+    /// function would read it, so that one plan serves every text of the same shape. An analyser that returns it promises
+    /// that nothing else of the plan depends on the literal's value.
+    case literal(offset: Int)
     /// Parameter `$n`, n from 1.
     case parameter(Int)
     /// NULL: no row can match, any one shard will do.
@@ -24,11 +29,14 @@ public struct KeyCondition: Sendable, Equatable {
     public var operands: [KeyOperand]
     /// `operands` is one parameter whose value is an array of keys.
     public var isArrayParameter: Bool
+    /// The key of a row that is to be written: NULL and unreadable values are errors, not conditions that no row meets.
+    public var isStored: Bool
 
-    public init(placement: KeyPlacement, operands: [KeyOperand], isArrayParameter: Bool = false) {
+    public init(placement: KeyPlacement, operands: [KeyOperand], isArrayParameter: Bool = false, isStored: Bool = false) {
         self.placement = placement
         self.operands = operands
         self.isArrayParameter = isArrayParameter
+        self.isStored = isStored
     }
 }
 
@@ -42,6 +50,9 @@ public enum Route: Sendable, Equatable {
     case all
     /// The shards of the keys: the intersection over all conditions (empty: any one shard).
     case keys([KeyCondition])
+    /// Keys that are not known to be equal when the plan is made (`a.k = $1 AND b.k = $2`): of each group the intersection
+    /// over its conditions, and of the groups the union (empty: any one shard).
+    case keyGroups([[KeyCondition]])
     /// The session's home link: temp tables, currval and whatever else is bound to one server session.
     case home
 }
