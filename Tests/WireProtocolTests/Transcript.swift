@@ -70,3 +70,10 @@ func violation<Result>(_ bytes: [UInt8], _ read: (UnsafeRawBufferPointer) throws
         return "another error"
     }
 }
+
+/// Bytes from hexadecimal digits; "empty" for none.
+func hexadecimal(_ digits: Substring) -> [UInt8] {
+    guard digits != "empty" else { return [] }
+    let digits = Array(digits)
+    return stride(from: 0, to: digits.count, by: 2).map { UInt8(String(digits[$0...($0 + 1)]), radix: 16) ?? 0 }
+}
