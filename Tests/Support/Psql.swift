@@ -3,7 +3,6 @@ import Foundation
 
 public enum Psql {
     private static let fieldSeparator = "\u{1F}"
-    private static let recordSeparator = "\u{1E}"
     private static let null = "\u{1}null\u{1}"
 
     /// Runs `sql` statement by statement, stopping at the first error.
@@ -13,20 +12,14 @@ public enum Psql {
         of sql: String, host: String, port: Int, user: String, database: String
     ) throws -> [[String?]] {
         let arguments = [
-            "-X", "-q", "-A", "-t", "-F", fieldSeparator, "-R", recordSeparator, "-P", "null=\(null)",
+            "-X", "-q", "-A", "-t", "-F", fieldSeparator, "-0", "-P", "null=\(null)",
             "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose",
             "-h", host, "-p", "\(port)", "-U", user, "-d", database, "-f", "-",
         ]
         let output = try TestProcess.run(PostgreSQLProgram.path("psql"), arguments, input: sql)
-        return records(in: output).map { record in
+        // With -0 every record ends in a zero byte, also the last one of each result.
+        return output.split(separator: "\0", omittingEmptySubsequences: false).dropLast().map { record in
             record.components(separatedBy: fieldSeparator).map { $0 == null ? nil : $0 }
         }
-    }
-
-    /// psql ends each result, but not each record, with a newline.
-    private static func records(in output: String) -> [String] {
-        guard !output.isEmpty else { return [] }
-        let text = output.hasSuffix("\n") ? String(output.dropLast()) : output
-        return text.components(separatedBy: recordSeparator)
     }
 }
