@@ -16,18 +16,23 @@ extension KeyType {
             position += 1
         }
         let digitsStart = position
+        // Grows away from zero below it, where every type reaches one further; PostgreSQL, too, reports overflow at
+        // the digit where it happens, whatever follows.
         var value: Int64 = 0
-        var overflow = false
+        let lowest = integerRange.lowerBound
         while position < text.count, text[position] &- UInt8(ascii: "0") <= 9 {
-            overflow = overflow || !Self.push(digit: text[position] &- UInt8(ascii: "0"), negative, to: &value)
+            let (tenfold, overflow) = value.multipliedReportingOverflow(by: 10)
+            let (sum, overflowAgain) = tenfold.subtractingReportingOverflow(Int64(text[position] - UInt8(ascii: "0")))
+            guard !overflow, !overflowAgain, sum >= lowest else { throw .outOfRange }
+            value = sum
             position += 1
         }
         guard position > digitsStart else { throw .invalidSyntax }
-        // PostgreSQL stops at the digit that overflows, before it sees what follows.
-        if overflow || !integerRange.contains(value) { throw .outOfRange }
         while position < text.count, Self.isBlank(text[position]) { position += 1 }
         guard position == text.count else { throw .invalidSyntax }
-        return value
+        if negative { return value }
+        guard value > lowest else { throw .outOfRange }
+        return -value
     }
 
     /// The number an integer key's binary format means. O(1).
@@ -103,17 +108,6 @@ extension KeyType {
     static func check(_ binary: UnsafeRawBufferPointer, is count: Int) throws(KeyFormatError) {
         if binary.count < count { throw .insufficientData }
         if binary.count > count { throw .incorrectBinaryFormat }
-    }
-
-    /// Appends a digit to a number that grows away from zero, so that the least number fits; false on overflow.
-    @inline(__always)
-    private static func push(digit: UInt8, _ negative: Bool, to value: inout Int64) -> Bool {
-        let (tenfold, overflow) = value.multipliedReportingOverflow(by: 10)
-        let step = negative ? -Int64(digit) : Int64(digit)
-        let (sum, overflowAgain) = tenfold.addingReportingOverflow(step)
-        if overflow || overflowAgain { return false }
-        value = sum
-        return true
     }
 
     /// isspace in the C locale.
