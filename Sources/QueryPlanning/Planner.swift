@@ -1,8 +1,9 @@
 // Planner: SQL text in, plans out. The only way into this module.
 //
 // Two doors. `lookUp` is the hot one: it scans the text once, hashes its shape with literals taken out and finds the
-// plan of a pass-through statement without allocating. `plan` is the thorough one: libpg_query parses, the analyser
-// decides, and what is safe to reuse enters the cache.
+// plan of a pass-through statement without allocating; `target` then reads the keys. `plan` is the thorough one:
+// libpg_query parses, the analyser decides, and the answer is kept: by shape when it passes through to one shard whatever
+// the literals are, by exact text otherwise.
 import Primitives
 import ShardMap
 
@@ -35,5 +36,157 @@ public struct PlannedStatement: Sendable {
     public init(plan: StatementPlan, range: Range<Int>) {
         self.plan = plan
         self.range = range
+    }
+}
+
+/// Makes the plans of a text that no cache knows.
+protocol StatementAnalyser {
+    /// Plans every statement of a text whose size and depth have been checked.
+    /// - Parameter acrossShards: a pass-through plan was made before, but its keys turned out to lie on several shards; plan
+    ///   for that.
+    /// - Throws: what the grammar or the planner refuses, syntax errors included.
+    func analyse(
+        text: String, parameterTypes: [UInt32], environment: PlanningEnvironment, acrossShards: Bool
+    ) throws(Refusal) -> [PlannedStatement]
+}
+
+/// Counts of a planner since its birth.
+public struct PlannerStatistics: Sendable, Equatable {
+    public var shapes: CacheStatistics
+    public var texts: CacheStatistics
+    /// Texts that were parsed and analysed.
+    public var analyses: UInt64
+}
+
+/// Plans statements and remembers plans. One planner belongs to one worker thread.
+public final class Planner {
+    let scanner = ShapeScanner()
+    let shapes: ShapeCache
+    private let texts: TextPlanCache
+    private let textKeys = TextKeyBuffer()
+    private let analyser: any StatementAnalyser
+    private let limits: Limits
+    private var maker = HotPlanMaker()
+    private var analyses: UInt64 = 0
+
+    init(limits: Limits = Limits(), analyser: any StatementAnalyser) {
+        self.limits = limits
+        self.analyser = analyser
+        shapes = ShapeCache(capacity: limits.cachedPlans, byteLimit: limits.cachedPlans * 1024)
+        texts = TextPlanCache(capacity: limits.cachedPlans, byteLimit: limits.cachedPlans * 1024)
+    }
+
+    deinit {
+        scanner.free()
+        shapes.free()
+        texts.free()
+        textKeys.free()
+    }
+
+    public var statistics: PlannerStatistics {
+        PlannerStatistics(shapes: shapes.statistics, texts: texts.statistics, analyses: analyses)
+    }
+
+    /// The placement method a hot plan refers to by number.
+    func method(_ number: UInt16) -> PlacementMethod { maker.methods[Int(number)] }
+
+    /// Forgets all plans of an environment that is gone.
+    public func forget(environment: UInt32) {
+        shapes.remove(environment: environment)
+        texts.remove(environment: environment)
+    }
+
+    /// The plans of all statements of a text, from a cache or made anew.
+    /// - Parameters:
+    ///   - text: the text of a Query or Parse message, without the zero byte.
+    ///   - parameterTypes: the types Parse declares; 0 or missing: open.
+    /// - Throws: syntax errors, 54001 for texts too long or too deep, 22021 for texts that are not UTF-8.
+    public func plan(
+        text: UnsafeRawBufferPointer, parameterTypes: [UInt32] = [], environment: PlanningEnvironment
+    ) throws(Refusal) -> [PlannedStatement] {
+        if let known = texts.find(textKeys.key(text, environment.number, parameterTypes, acrossShards: false)) { return known }
+        let shape = ShapeRecord(scanner, text: text, environment: environment.number, parameterTypes: parameterTypes)
+        if let known = shape.flatMap(knownPlan) { return [known] }
+        let statements = try analyse(text, parameterTypes, environment, acrossShards: false)
+        if let shape, let hotPlan = hotPlan(statements, shape, text, parameterTypes, environment) {
+            let cached = CachedShape(plan: statements[0].plan, literalStarts: shape.literalStarts)
+            shape.key.withUnsafeBytes { key in
+                shapes.insert(key, environment: environment.number, hotPlan: hotPlan, shape: cached)
+            }
+        } else {
+            keep(statements, text, parameterTypes, environment, acrossShards: false)
+        }
+        return statements
+    }
+
+    /// The plans for a text whose pass-through route turned out to name several shards.
+    /// - Throws: as `plan`.
+    public func planAcrossShards(
+        text: UnsafeRawBufferPointer, parameterTypes: [UInt32] = [], environment: PlanningEnvironment
+    ) throws(Refusal) -> [PlannedStatement] {
+        if let known = texts.find(textKeys.key(text, environment.number, parameterTypes, acrossShards: true)) { return known }
+        let statements = try analyse(text, parameterTypes, environment, acrossShards: true)
+        keep(statements, text, parameterTypes, environment, acrossShards: true)
+        return statements
+    }
+
+    private func keep(
+        _ statements: [PlannedStatement], _ text: UnsafeRawBufferPointer, _ parameterTypes: [UInt32],
+        _ environment: PlanningEnvironment, acrossShards: Bool
+    ) {
+        let key = textKeys.key(text, environment.number, parameterTypes, acrossShards: acrossShards)
+        texts.insert(key, environment: environment.number, plans: statements)
+    }
+
+    /// The plan of a shape that is known, for the text that was scanned.
+    private func knownPlan(_ shape: ShapeRecord) -> PlannedStatement? {
+        shape.key.withUnsafeBytes { key in
+            guard let address = key.baseAddress, let hotPlan = shapes.find(address, count: key.count),
+                let cached = shapes.shape(hotPlan)
+            else { return nil }
+            let plan = cached.plan.moved(from: cached.literalStarts, to: shape.literalStarts)
+            return PlannedStatement(plan: plan, range: 0..<shape.statementEnd)
+        }
+    }
+
+    private func analyse(
+        _ text: UnsafeRawBufferPointer, _ parameterTypes: [UInt32], _ environment: PlanningEnvironment, acrossShards: Bool
+    ) throws(Refusal) -> [PlannedStatement] {
+        guard text.count <= limits.statementBytes else {
+            throw Refusal(
+                "54001", "statement is too long",
+                hint: "A statement may have \(limits.statementBytes) bytes; use COPY or several statements.")
+        }
+        try StatementGuard.check(text, depthLimit: limits.statementDepth)
+        guard let string = String(validating: text, as: UTF8.self), !text.contains(0) else {
+            throw Refusal("22021", "invalid byte sequence for encoding \"UTF8\"")
+        }
+        analyses += 1
+        return try analyser.analyse(
+            text: string, parameterTypes: parameterTypes, environment: environment, acrossShards: acrossShards)
+    }
+
+    /// The hot plan of a shape whose first text has been planned, if two variants of the text show that no literal taken
+    /// out of the shape had a say in the plan.
+    private func hotPlan(
+        _ statements: [PlannedStatement], _ shape: ShapeRecord, _ text: UnsafeRawBufferPointer, _ parameterTypes: [UInt32],
+        _ environment: PlanningEnvironment
+    ) -> HotPlan? {
+        guard statements.count == 1, let plan = maker.hotPlan(of: statements[0].plan, literalStarts: shape.literalStarts)
+        else { return nil }
+        if shape.literals.isEmpty { return plan }
+        let variants = LiteralVariants(text: Array(text), literals: shape.literals)
+        for variant in [variants.allEqual(), variants.allDifferent()] {
+            let other: HotPlan? = variant.withUnsafeBytes { variant in
+                let other = ShapeRecord(scanner, text: variant, environment: environment.number, parameterTypes: parameterTypes)
+                guard let other, other.key == shape.key,
+                    let statements = try? analyse(variant, parameterTypes, environment, acrossShards: false),
+                    statements.count == 1
+                else { return nil }
+                return maker.hotPlan(of: statements[0].plan, literalStarts: other.literalStarts)
+            }
+            guard other == plan else { return nil }
+        }
+        return plan
     }
 }
