@@ -1,6 +1,6 @@
 // DevelopmentServers: local PostgreSQL servers that play the shards, for `pgbraid dev` and `make run`.
 //
-// Server i keeps its data in DIR/shard<i>, its log in DIR/shard<i>.log, and listens only on the unix socket
+// Server i keeps its data in DIR/shard<i>, its log in DIR/logs/shard<i>.log, and listens only on the unix socket
 // DIR/sockets/.s.PGSQL.<6500 + i>. They are started by pg_ctl as servers of their own: a proxy that is killed leaves
 // them running, and the next `dev` on the same DIR takes them over.
 import Glibc
@@ -36,6 +36,7 @@ public struct DevelopmentServers {
             throw ChildProcessError(description: "the path \(longest) is too long for a unix socket; choose a shorter --data")
         }
         try makeOwned(socketDirectory)
+        try makeOwned("\(self.directory)/logs")
     }
 
     /// What the proxy needs to reach the servers.
@@ -59,7 +60,7 @@ public struct DevelopmentServers {
         for index in 0..<count where isRunning(index) {
             let command = programs.command("pg_ctl", ["stop", "-s", "-w", "-m", "fast", "-D", data(index)])
             do {
-                try ChildProcess(command, log: log(index)).wait()
+                try ChildProcess(command, log: setupLog(index)).wait()
             } catch {
                 logger.error("a PostgreSQL server did not stop", metadata: ["shard": "\(index)", "error": "\(error)"])
             }
@@ -67,7 +68,10 @@ public struct DevelopmentServers {
     }
 
     private func data(_ index: Int) -> String { "\(directory)/shard\(index)" }
-    private func log(_ index: Int) -> String { "\(directory)/shard\(index).log" }
+    /// What the server itself logs.
+    private func log(_ index: Int) -> String { "\(directory)/logs/shard\(index).log" }
+    /// What initdb and pg_ctl print.
+    private func setupLog(_ index: Int) -> String { "\(directory)/logs/shard\(index)-setup.log" }
 
     /// Makes a directory that belongs to the user the servers run as.
     private func makeOwned(_ path: String) throws {
@@ -81,7 +85,7 @@ public struct DevelopmentServers {
     }
 
     private func runAll(_ indexes: [Int], _ command: (Int) -> [String]) throws {
-        let running = try indexes.map { try ChildProcess(command($0), log: log($0)) }
+        let running = try indexes.map { try ChildProcess(command($0), log: setupLog($0)) }
         for child in running { try child.wait() }
     }
 
