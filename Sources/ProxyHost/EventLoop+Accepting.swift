@@ -67,7 +67,7 @@ extension EventLoop {
         }
         isOutOfFiles = true
         unwatchListeners()
-        deadlines.add(.acceptAgain, at: now + Self.outOfFilesDelay)
+        schedule(.acceptAgain, at: now + Self.outOfFilesDelay)
     }
 
     /// - Parameter address: nil for a client on a unix socket.

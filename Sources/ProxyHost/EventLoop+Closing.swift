@@ -25,7 +25,7 @@ extension EventLoop {
             socket.pointee.stream.pointee.output.free()
         }
         send(socket, now)
-        if sockets.find(id) != nil { deadlines.add(.linger(id), at: now + Self.lingerTimeout) }
+        if sockets.find(id) != nil { schedule(.linger(id), at: now + Self.lingerTimeout) }
     }
 
     /// The last byte is with the kernel. Input nobody wants is read once, since closing over unread bytes resets the

@@ -17,7 +17,7 @@ extension EventLoop {
     func connect(_ id: StreamID, _ shard: ShardIndex, _ now: Instant) {
         let settings = environment.settings.shards[shard.int]
         let socket = sockets.open(id, state: .resolving)
-        deadlines.add(.connect(id), at: now + environment.settings.connectTimeout)
+        schedule(.connect(id), at: now + environment.settings.connectTimeout)
         attempts[id.index] = ConnectionAttempt(addresses: [])
         if settings.host.hasPrefix("/") { return connectUnix(socket, settings, now) }
         let mailbox = environment.mailbox

@@ -36,7 +36,7 @@ struct ListeningSockets {
     }
 
     private mutating func bindTCP(host: String, port: Int) throws {
-        for address in try System.resolve(host: host, port: port) {
+        for address in try Self.addresses(host: host, port: port) {
             // Bound once alone, since SO_REUSEPORT would silently share the port with another proxy of this user.
             let first = try Self.bound(address, isPortShared: false)
             let actual = try System.localAddress(first)
@@ -51,6 +51,15 @@ struct ListeningSockets {
                 byWorker[worker].append(ListeningSocket(descriptor: descriptor, isUnix: false, isShared: false))
             }
         }
+    }
+
+    /// `*` is every address of both families, where the system has both.
+    private static func addresses(host: String, port: Int) throws(ResolveError) -> [SocketAddress] {
+        if host != "*" { return try System.resolve(host: host, port: port) }
+        let all = try System.resolve(host: "0.0.0.0", port: port, numericOnly: true)
+        guard let six = try? System.makeSocket(AF_INET6) else { return all }
+        System.close(six)
+        return all + ((try? System.resolve(host: "::", port: port, numericOnly: true)) ?? [])
     }
 
     private static func bound(_ address: SocketAddress, isPortShared: Bool) throws(SystemError) -> Int32 {

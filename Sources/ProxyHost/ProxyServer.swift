@@ -114,6 +114,12 @@ public final class ProxyServer {
     private func reload() {
         do {
             let settings = try readConfiguration()
+            guard settings.shards == self.settings.shards else {
+                return logger.error("the configuration was not changed: shards cannot change while the proxy runs")
+            }
+            if settings.listen != self.settings.listen || settings.workerCount != self.settings.workerCount {
+                logger.warning("listen and workers take effect at the next start")
+            }
             let tls = try TLSContexts(settings)
             for mailbox in mailboxes { mailbox.put(.reload(settings, tls)) }
             logger.info("configuration read again")

@@ -17,10 +17,10 @@ struct LogOptions: ParsableArguments {
 }
 
 /// Reads the configuration; every mistake goes to standard error.
-func readConfiguration(_ path: String) throws -> ProxySettings {
-    do {
-        return try Configuration.read(path)
-    } catch let error as ConfigurationError {
+func readConfiguration(_ path: String, for purpose: Configuration.Purpose = .run) throws -> ProxySettings {
+    do throws(ConfigurationError) {
+        return try Configuration.read(path, for: purpose)
+    } catch {
         for mistake in error.mistakes { StandardStreams.printError(mistake.description) }
         throw ExitCode(1)
     }

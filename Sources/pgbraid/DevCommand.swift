@@ -27,7 +27,9 @@ struct DevCommand: ParsableCommand {
     func run() throws {
         let signals = try Signals()
         let logger = log.logger
-        var settings = try config.map(readConfiguration) ?? .development
+        let purpose = Configuration.Purpose.development(shardCount: shards)
+        let path = config
+        var settings = try path.map { try readConfiguration($0, for: purpose) } ?? .development
         try exitingOnFailure(logger) {
             let servers = try DevelopmentServers(directory: data, count: shards, options: serverOption, logger: logger)
             settings = adapted(settings, servers)
@@ -35,7 +37,7 @@ struct DevCommand: ParsableCommand {
             try servers.start()
             if signals.isStopRequested() { return }
             let server = try ProxyServer(settings: settings, signals: signals, logger: logger) {
-                adapted(try config.map(Configuration.read) ?? .development, servers)
+                adapted(try path.map { try Configuration.read($0, for: purpose) } ?? .development, servers)
             }
             try server.run { StandardStreams.printOutput("ready") }
         }

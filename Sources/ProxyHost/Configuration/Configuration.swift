@@ -1,53 +1,96 @@
-// Configuration: proxy.conf to ProxySettings.
+// Configuration: proxy.conf (TOML) to ProxySettings.
+//
+// Strict: unknown keys, wrong types, values out of range and contradictions are mistakes, and all mistakes are told
+// at once, each with its line, its key and a hint. docs/configuration.md lists every key.
 import Primitives
 import ProxyCore
 
-/// One mistake in a configuration file.
-public struct ConfigurationMistake: Sendable, Equatable, CustomStringConvertible {
-    public var file: String
-    public var line: Int?
-    public var key: String?
-    public var message: String
-    public var description: String { "\(file): \(message)" }
-}
-
-/// All mistakes of a configuration file.
-public struct ConfigurationError: Error, CustomStringConvertible {
-    public var mistakes: [ConfigurationMistake]
-    public var description: String { mistakes.map(\.description).joined(separator: "; ") }
-}
-
+/// Reads configuration files.
 public enum Configuration {
-    public static func read(_ path: String) throws -> ProxySettings { .development }
-    public static func checkFiles(_ settings: ProxySettings) throws {}
-}
+    /// Who asks, since `pgbraid dev` brings its own shards.
+    public enum Purpose: Sendable {
+        case run
+        case development(shardCount: Int)
+    }
 
-extension ProxySettings {
-    /// Settings of `pgbraid dev` without a configuration file: anyone on this machine may log in as any role.
-    public static var development: ProxySettings {
+    /// Reads a file.
+    /// - Throws: ConfigurationError with all mistakes.
+    public static func read(_ path: String, for purpose: Purpose = .run) throws(ConfigurationError) -> ProxySettings {
+        let content: [UInt8]
+        do throws(SystemError) {
+            content = try FileSystem.read(path)
+        } catch {
+            throw ConfigurationError(mistakes: [
+                ConfigurationMistake(
+                    file: path, message: "cannot be read: \(System.message(error.code))",
+                    hint: "name the configuration with --config FILE")
+            ])
+        }
+        let directory = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+        return try parse(
+            String(decoding: content, as: UTF8.self), file: path, directory: directory.isEmpty ? "/" : directory,
+            for: purpose)
+    }
+
+    /// Reads the text of a configuration.
+    /// - Parameter directory: where relative paths begin.
+    static func parse(
+        _ text: String, file: String, directory: String, for purpose: Purpose = .run
+    ) throws(ConfigurationError) -> ProxySettings {
+        let values = try ConfigurationValue.parse(text, file: file)
+        let mistakes = MistakeCollector(file: file, lines: KeyLines(text))
+        let root = ConfigurationSection(path: "", values: values, mistakes: mistakes)
         var settings = ProxySettings()
-        settings.authentication = .trust
-        settings.allowsUnlistedUsers = true
+        readProxy(root.section("proxy"), &settings)
+        readLimits(root.section("limits"), &settings.limits)
+        readTimeouts(root.section("timeouts"), &settings)
+        readTLS(root.section("tls"), &settings, directory: directory)
+        readAdmin(root.section("admin"), &settings, directory: directory)
+        readShards(root.entries("shard"), &settings, directory: directory, for: purpose)
+        readUsers(root.entries("user"), &settings, directory: directory)
+        readRules(root.section("sharding"), root.entries("table"), &settings, for: purpose)
+        root.finish()
+        checkTogether(root, settings, for: purpose)
+        if !mistakes.mistakes.isEmpty { throw ConfigurationError(mistakes: mistakes.inOrder) }
         return settings
     }
-}
 
-extension ListenAddress {
-    /// "127.0.0.1:6432", "[::1]:6432", "*:6432" or "/tmp:6432".
-    public init?(text: String) {
-        guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
-            (1...65535).contains(port)
-        else { return nil }
-        let host = String(text[..<colon])
-        if host.isEmpty { return nil }
-        if host.hasPrefix("/") {
-            self = .unix(directory: host, port: port)
-        } else if host == "*" {
-            self = .tcp(host: "0.0.0.0", port: port)
-        } else if host.hasPrefix("[") && host.hasSuffix("]") {
-            self = .tcp(host: String(host.dropFirst().dropLast()), port: port)
-        } else {
-            self = .tcp(host: host, port: port)
+    /// Loads what the settings name (certificates and keys), as `run` would.
+    /// - Throws: TLSError.
+    public static func checkFiles(_ settings: ProxySettings) throws { _ = try TLSContexts(settings) }
+
+    /// Contradictions between sections.
+    private static func checkTogether(
+        _ root: ConfigurationSection, _ settings: ProxySettings, for purpose: Purpose
+    ) {
+        if case .run = purpose, settings.shards.isEmpty && !root.has("shard") {
+            root.missing("shard", hint: "describe every PostgreSQL server in a section [[shard]]")
         }
+        if settings.authentication == .trust { return }
+        if settings.users.isEmpty && !root.has("user") {
+            root.missing("user", hint: "list the roles that may log in in sections [[user]], or set proxy.auth = \"trust\"")
+        }
+        for (number, user) in settings.users.enumerated() {
+            checkPassword(root, user, "user[\(number)]", settings.authentication)
+        }
+    }
+
+    private static func checkPassword(
+        _ root: ConfigurationSection, _ user: UserSettings, _ path: String, _ method: AuthenticationMethod
+    ) {
+        guard let password = user.password else {
+            return root.mistake(path, "user \"\(user.name)\" has no password", hint: "set password, password_file or verifier")
+        }
+        if method == .scramSHA256 && isMD5(password) {
+            root.mistake(path, "an md5 verifier cannot be used with scram-sha-256", hint: "set proxy.auth = \"md5\", or give a SCRAM verifier")
+        }
+        if method == .md5 && password.hasPrefix("SCRAM-SHA-256$") {
+            root.mistake(path, "a SCRAM verifier cannot be used with md5", hint: "set proxy.auth = \"scram-sha-256\"")
+        }
+    }
+
+    /// `md5` and 32 hexadecimal digits, as pg_authid stores it.
+    static func isMD5(_ password: String) -> Bool {
+        password.utf8.count == 35 && password.hasPrefix("md5") && password.dropFirst(3).allSatisfy(\.isHexDigit)
     }
 }
