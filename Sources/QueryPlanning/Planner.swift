@@ -40,7 +40,7 @@ public struct PlannedStatement: Sendable {
 }
 
 /// Makes the plans of a text that no cache knows.
-protocol StatementAnalyser {
+package protocol StatementAnalyser {
     /// Plans every statement of a text whose size and depth have been checked.
     /// - Parameter acrossShards: a pass-through plan was made before, but its keys turned out to lie on several shards; plan
     ///   for that.
@@ -69,7 +69,7 @@ public final class Planner {
     private var maker = HotPlanMaker()
     private var analyses: UInt64 = 0
 
-    init(limits: Limits = Limits(), analyser: any StatementAnalyser) {
+    package init(limits: Limits = Limits(), analyser: any StatementAnalyser) {
         self.limits = limits
         self.analyser = analyser
         shapes = ShapeCache(capacity: limits.cachedPlans, byteLimit: limits.cachedPlans * 1024)
