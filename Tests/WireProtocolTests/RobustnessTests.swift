@@ -34,7 +34,7 @@ import Testing
     @Test func mutatedFramesNeverTrapAReader() {
         let random = SeededRandomSource(seed: 0x5EED)
         var accepted = 0
-        for _ in 0..<40_000 {
+        for _ in 0..<20_000 {
             let frame = mutated(seeds[Int(random.next() % UInt64(seeds.count))], random)
             accepted += readWithEverything(frame)
         }
@@ -44,8 +44,8 @@ import Testing
     @Test func randomBytesNeverTrapAReader() {
         let random = SeededRandomSource(seed: 0xBAD)
         var accepted = 0
-        for _ in 0..<20_000 { accepted += readWithEverything(random.bytes(Int(random.next() % 48))) }
-        #expect(accepted > 100)
+        for _ in 0..<10_000 { accepted += readWithEverything(random.bytes(Int(random.next() % 48))) }
+        #expect(accepted > 50)
     }
 
     private func mutated(_ frame: [UInt8], _ random: SeededRandomSource) -> [UInt8] {
