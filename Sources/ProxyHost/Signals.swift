@@ -17,7 +17,11 @@ public struct Signals: Sendable {
     public init() throws(SystemError) {
         var set = sigset_t()
         sigemptyset(&set)
-        for signal in [SIGTERM, SIGINT, SIGHUP] { sigaddset(&set, signal) }
+        for number in [SIGTERM, SIGINT, SIGHUP] {
+            sigaddset(&set, number)
+            // A shell lets its background jobs ignore SIGINT, and an ignored signal is not delivered even here.
+            signal(number, SIG_DFL)
+        }
         pthread_sigmask(SIG_BLOCK, &set, nil)
         signal(SIGPIPE, SIG_IGN)
         descriptor = try System.check("signalfd") {

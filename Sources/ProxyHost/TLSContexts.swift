@@ -104,7 +104,8 @@ final class TLSContexts: @unchecked Sendable {
     }
 
     /// Accepts a client that offers "postgresql" and refuses one that offers only other protocols (ALPACA attack).
-    private static let selectApplicationProtocol: SSL_CTX_alpn_select_cb_func = { _, output, outputLength, input, length, _ in
+    private static let selectApplicationProtocol: SSL_CTX_alpn_select_cb_func = {
+        _, output, outputLength, input, length, _ in
         guard let input, let output, let outputLength else { return SSL_TLSEXT_ERR_ALERT_FATAL }
         var position = 0
         while position < Int(length) {

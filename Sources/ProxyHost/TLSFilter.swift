@@ -189,7 +189,9 @@ extension TLSFilter {
 // The BIO: OpenSSL's view of the filter's two byte stores.
 extension TLSFilter {
     static func makeMethod() -> OpaquePointer? {
-        guard let method = BIO_meth_new(BIO_get_new_index() | Int32(BIO_TYPE_SOURCE_SINK), "pgbraid stream") else { return nil }
+        guard let method = BIO_meth_new(BIO_get_new_index() | Int32(BIO_TYPE_SOURCE_SINK), "pgbraid stream") else {
+            return nil
+        }
         BIO_meth_set_read(method, bioRead)
         BIO_meth_set_write(method, bioWrite)
         BIO_meth_set_ctrl(method) { _, command, _, _ in command == BIO_CTRL_FLUSH ? 1 : 0 }

@@ -93,9 +93,11 @@ private let least = """
             ranges = [{ below = 1000, shard = 0 }, { below = 2000, shard = 1 }]
             shard_above = 1
             """)
-        #expect(settings.listen == [
-            .tcp(host: "127.0.0.1", port: 7000), .tcp(host: "::1", port: 7000), .unix(directory: "/tmp", port: 7001),
-        ])
+        #expect(
+            settings.listen == [
+                .tcp(host: "127.0.0.1", port: 7000), .tcp(host: "::1", port: 7000),
+                .unix(directory: "/tmp", port: 7001),
+            ])
         #expect(settings.workerCount == 3)
         #expect(settings.clusterName == "shop")
         #expect(settings.database == "app")
@@ -114,20 +116,24 @@ private let least = """
         #expect(settings.shards.map(\.port) == [5432, 5433])
         #expect(settings.shards.map(\.database) == ["app0", "postgres"])
         #expect(settings.shards.map(\.tlsMode) == [.verifyFull, .disable])
-        #expect(settings.users == [
-            UserSettings(name: "anna", password: "secret"),
-            UserSettings(name: "bert", password: "SCRAM-SHA-256$4096:salt$stored:server", shardPassword: "other"),
-        ])
+        #expect(
+            settings.users == [
+                UserSettings(name: "anna", password: "secret"),
+                UserSettings(name: "bert", password: "SCRAM-SHA-256$4096:salt$stored:server", shardPassword: "other"),
+            ])
         let ranges = try RangePlacement(
             [(below: .integer(1000), shard: ShardIndex(0)), (below: .integer(2000), shard: ShardIndex(1))],
             shardAbove: ShardIndex(1))
-        #expect(settings.rules == (try ShardingRules(
-            defaultKeyColumn: "tenant", defaultMethod: .modulo,
-            tables: [
-                TableRule(name: TableName(schema: nil, table: "currencies"), kind: .reference),
-                TableRule(
-                    name: TableName(schema: "shop", table: "events"), kind: .sharded(keyColumn: "id", method: .range(ranges))),
-            ])))
+        #expect(
+            settings.rules
+                == (try ShardingRules(
+                    defaultKeyColumn: "tenant", defaultMethod: .modulo,
+                    tables: [
+                        TableRule(name: TableName(schema: nil, table: "currencies"), kind: .reference),
+                        TableRule(
+                            name: TableName(schema: "shop", table: "events"),
+                            kind: .sharded(keyColumn: "id", method: .range(ranges))),
+                    ])))
     }
 
     @Test func whatIsNotWrittenHasItsDefault() throws {
@@ -140,31 +146,32 @@ private let least = """
     }
 
     @Test func allMistakesAreToldAtOnceInTheOrderOfTheirLines() {
-        #expect(mistakes(
-            """
-            [proxy]
-            auth = "trust"
-            wrokers = 2
-            pool_mode = "statement"
-            max_clients = "many"
+        #expect(
+            mistakes(
+                """
+                [proxy]
+                auth = "trust"
+                wrokers = 2
+                pool_mode = "statement"
+                max_clients = "many"
 
-            [[shard]]
-            host = "a"
-            port = 70000
+                [[shard]]
+                host = "a"
+                port = 70000
 
-            [[shard]]
-            port = 5432
+                [[shard]]
+                port = 5432
 
-            [timeouts]
-            query_wait = "5 parsecs"
-            """) == [
-            "proxy.conf:3: proxy.wrokers: is not a known key. Hint: did you mean \"workers\"?",
-            "proxy.conf:4: proxy.pool_mode: is \"statement\", must be one of \"transaction\", \"session\"",
-            "proxy.conf:5: proxy.max_clients: is a string, must be a whole number",
-            "proxy.conf:9: shard[0].port: is 70000, must be from 1 to 65535",
-            "proxy.conf:11: shard[1].host: is missing. Hint: a name, an address, or the directory of a unix socket",
-            "proxy.conf:15: timeouts.query_wait: is no length of time. Hint: write a whole number and a unit in quotes: \"500ms\", \"30s\", \"10min\", \"1h\"",
-        ])
+                [timeouts]
+                query_wait = "5 parsecs"
+                """) == [
+                    "proxy.conf:3: proxy.wrokers: is not a known key. Hint: did you mean \"workers\"?",
+                    "proxy.conf:4: proxy.pool_mode: is \"statement\", must be one of \"transaction\", \"session\"",
+                    "proxy.conf:5: proxy.max_clients: is a string, must be a whole number",
+                    "proxy.conf:9: shard[0].port: is 70000, must be from 1 to 65535",
+                    "proxy.conf:11: shard[1].host: is missing. Hint: a name, an address, or the directory of a unix socket",
+                    "proxy.conf:15: timeouts.query_wait: is no length of time. Hint: write a whole number and a unit in quotes: \"500ms\", \"30s\", \"10min\", \"1h\"",
+                ])
     }
 
     @Test func aSyntaxErrorNamesItsLine() {
@@ -182,24 +189,54 @@ private let least = """
         ("[proxy]\nallow_unlisted_users = true\n", 2, "proxy.allow_unlisted_users", "needs auth = \"trust\""),
         ("[limits]\noutput_low_water = \"1MB\"\n", 2, "limits.output_low_water", "must be below output_high_water"),
         ("[limits]\nstatement = 64\n", 2, "limits.statement", "is no size"),
-        ("[tls]\ncertificate = \"nowhere.crt\"\n", 2, "tls.certificate", "the file /nonexistent/nowhere.crt cannot be read: No such file or directory"),
+        (
+            "[tls]\ncertificate = \"nowhere.crt\"\n", 2, "tls.certificate",
+            "the file /nonexistent/nowhere.crt cannot be read: No such file or directory"
+        ),
         ("[tls]\n#\ncertificate = \"/etc/passwd\"\n", 1, "tls.key", "is missing"),
         ("[timeouts]\nconnect = \"0s\"\n", 2, "timeouts.connect", "must be longer than zero"),
-        ("[[shard]]\nhost = \"b\"\n[[shard]]\nhost = \"b\"\n", 4, "shard[1].host", "is the same server and database as another shard"),
-        ("[[shard]]\nhost = \"b\"\ntls = \"prefer\"\ntls_root_certificate = \"/etc/passwd\"\n", 4, "shard[0].tls_root_certificate", "is not used with tls = \"prefer\""),
+        (
+            "[[shard]]\nhost = \"b\"\n[[shard]]\nhost = \"b\"\n", 4, "shard[1].host",
+            "is the same server and database as another shard"
+        ),
+        (
+            "[[shard]]\nhost = \"b\"\ntls = \"prefer\"\ntls_root_certificate = \"/etc/passwd\"\n", 4,
+            "shard[0].tls_root_certificate", "is not used with tls = \"prefer\""
+        ),
         ("[[shard]]\nhost = \"/tmp\"\ntls = \"require\"\n", 3, "shard[0].tls", "is not possible over a unix socket"),
         ("[[user]]\npassword = \"x\"\n", 1, "user[0].name", "is missing"),
         ("[[user]]\nname = \"a\"\n", 1, "user[0]", "user \"a\" has no password"),
-        ("[[user]]\nname = \"a\"\nverifier = \"plain\"\n", 3, "user[0].verifier", "is neither SCRAM-SHA-256$... nor md5..."),
-        ("[[user]]\nname = \"a\"\npassword = \"x\"\npassword_file = \"/nonexistent/p\"\n", 4, "user[0].password_file", "the file /nonexistent/p cannot be read: No such file or directory"),
+        (
+            "[[user]]\nname = \"a\"\nverifier = \"plain\"\n", 3, "user[0].verifier",
+            "is neither SCRAM-SHA-256$... nor md5..."
+        ),
+        (
+            "[[user]]\nname = \"a\"\npassword = \"x\"\npassword_file = \"/nonexistent/p\"\n", 4,
+            "user[0].password_file", "the file /nonexistent/p cannot be read: No such file or directory"
+        ),
         ("[[table]]\nkey = \"a\"\n", 1, "table[0].name", "is missing"),
-        ("[[table]]\nname = \"a.b.c\"\n", 2, "table[0].name", "\"a.b.c\" is no table name: write table or schema.table"),
+        (
+            "[[table]]\nname = \"a.b.c\"\n", 2, "table[0].name",
+            "\"a.b.c\" is no table name: write table or schema.table"
+        ),
         ("[[table]]\nname = \"a\"\n[[table]]\nname = \"A\"\n", 4, "table[1].name", "table \"a\" has two entries"),
-        ("[[table]]\nname = \"a\"\nkind = \"reference\"\nkey = \"x\"\n", 4, "table[0].key", "has no meaning for a reference table"),
-        ("[[table]]\nname = \"a\"\nmethod = \"range\"\n", 1, "table[0].ranges", "a range placement needs upper bounds of one type in ascending order"),
+        (
+            "[[table]]\nname = \"a\"\nkind = \"reference\"\nkey = \"x\"\n", 4, "table[0].key",
+            "has no meaning for a reference table"
+        ),
+        (
+            "[[table]]\nname = \"a\"\nmethod = \"range\"\n", 1, "table[0].ranges",
+            "a range placement needs upper bounds of one type in ascending order"
+        ),
         ("[[table]]\nname = \"a\"\nvalues = []\n", 3, "table[0].values", "needs method = \"list\""),
-        ("[[table]]\nname = \"a\"\nmethod = \"list\"\nvalues = [\n  { value = 1, shard = 0 },\n  { value = 2 },\n]\n", 4, "table[0].values[1].shard", "is missing"),
-        ("[[table]]\nname = \"a\"\nmethod = \"range\"\nkey_type = \"uuid\"\nranges = [{ below = \"x\", shard = 0 }]\n", 5, "table[0].ranges[0].below", "is no uuid"),
+        (
+            "[[table]]\nname = \"a\"\nmethod = \"list\"\nvalues = [\n  { value = 1, shard = 0 },\n  { value = 2 },\n]\n",
+            4, "table[0].values[1].shard", "is missing"
+        ),
+        (
+            "[[table]]\nname = \"a\"\nmethod = \"range\"\nkey_type = \"uuid\"\nranges = [{ below = \"x\", shard = 0 }]\n",
+            5, "table[0].ranges[0].below", "is no uuid"
+        ),
         ("[shard]\nhost = \"b\"\n", 1, "shard", "is a section, must be sections, each written [[shard]]"),
         ("[proxxy]\n", 1, "proxxy", "is not a known key"),
     ])
@@ -228,24 +265,28 @@ private let least = """
     }
 
     @Test func aConfigurationWithoutUsersNeedsTrust() {
-        #expect(mistakes("[[shard]]\nhost = \"a\"\n") == [
-            "proxy.conf: user: is missing. Hint: list the roles that may log in in sections [[user]], or set proxy.auth = \"trust\""
-        ])
+        #expect(
+            mistakes("[[shard]]\nhost = \"a\"\n") == [
+                "proxy.conf: user: is missing. Hint: list the roles that may log in in sections [[user]], or set proxy.auth = \"trust\""
+            ])
     }
 
     @Test func aConfigurationWithoutShardsIsForDevelopmentOnly() throws {
-        #expect(mistakes("proxy.auth = \"trust\"") == [
-            "proxy.conf: shard: is missing. Hint: describe every PostgreSQL server in a section [[shard]]"
-        ])
+        #expect(
+            mistakes("proxy.auth = \"trust\"") == [
+                "proxy.conf: shard: is missing. Hint: describe every PostgreSQL server in a section [[shard]]"
+            ])
         #expect(try read("proxy.auth = \"trust\"", for: .development(shardCount: 2)).shards.isEmpty)
     }
 
     @Test func shardsOfRulesAreCheckedAgainstTheServersOfDevelopment() {
-        let text = "proxy.auth = \"trust\"\n[[table]]\nname = \"a\"\nmethod = \"list\"\nvalues = [{ value = 1, shard = 3 }]\n"
+        let text =
+            "proxy.auth = \"trust\"\n[[table]]\nname = \"a\"\nmethod = \"list\"\nvalues = [{ value = 1, shard = 3 }]\n"
         #expect(mistakes(text, for: .development(shardCount: 4)) == [])
-        #expect(mistakes(text, for: .development(shardCount: 3)) == [
-            "proxy.conf:5: table[0].values[0].shard: is 3, must be from 0 to 2"
-        ])
+        #expect(
+            mistakes(text, for: .development(shardCount: 3)) == [
+                "proxy.conf:5: table[0].values[0].shard: is 3, must be from 0 to 2"
+            ])
     }
 
     @Test func theFirstLineOfAPasswordFileIsThePassword() throws {

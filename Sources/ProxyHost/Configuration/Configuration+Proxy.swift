@@ -20,7 +20,8 @@ extension Configuration {
             section.mistake("admin_database", "is the same as database", hint: "clients could not tell them apart")
         }
         if settings.allowsUnlistedUsers && settings.authentication != .trust {
-            section.mistake("allow_unlisted_users", "needs auth = \"trust\"", hint: "without a verifier nobody else can log in")
+            section.mistake(
+                "allow_unlisted_users", "needs auth = \"trust\"", hint: "without a verifier nobody else can log in")
         }
     }
 
@@ -29,7 +30,9 @@ extension Configuration {
         let addresses = texts.compactMap { text in
             let address = ListenAddress(text: text)
             if address == nil {
-                section.mistake("listen", "\"\(text)\" is no address", hint: "write \"127.0.0.1:6432\", \"[::1]:6432\", \"*:6432\", or a directory and port for a unix socket: \"/tmp:6432\"")
+                section.mistake(
+                    "listen", "\"\(text)\" is no address",
+                    hint: "write \"127.0.0.1:6432\", \"[::1]:6432\", \"*:6432\", or \"/tmp:6432\" for a unix socket")
             }
             return address
         }

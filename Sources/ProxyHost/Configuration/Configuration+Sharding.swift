@@ -69,31 +69,53 @@ extension Configuration {
     /// The placement method of a section, or nil when it names none.
     private static func readMethod(_ section: ConfigurationSection, shardCount: Int) -> PlacementMethod? {
         let method: Method? = section.choice("method")
-        let family: KeyKind? = section.choice("key_type")
-        let ranges = section.entries("ranges", written: "a list of { below = KEY, shard = NUMBER }")
-        let values = section.entries("values", written: "a list of { value = KEY, shard = NUMBER }")
-        let above = section.integer("shard_above", in: 0...max(0, shardCount - 1))
-        let others = section.integer("shard_of_others", in: 0...max(0, shardCount - 1))
-        if method != .range {
-            for key in ["ranges", "shard_above"] where section.has(key) { section.mistake(key, "needs method = \"range\"") }
-        }
-        if method != .list {
-            for key in ["values", "shard_of_others"] where section.has(key) { section.mistake(key, "needs method = \"list\"") }
+        let range = readRange(section, isWanted: method == .range, shardCount: shardCount)
+        let list = readList(section, isWanted: method == .list, shardCount: shardCount)
+        if section.value("key_type") != nil && method != .range && method != .list {
+            section.mistake("key_type", "needs method = \"range\" or \"list\"")
         }
         switch method {
         case nil: return nil
         case .hash?: return .hash
         case .modulo?: return .modulo
-        case .range?:
-            let bounds = ranges.compactMap { readPlace($0, "below", family, shardCount) }
-            return made(section, "ranges", bounds.count == ranges.count) { () throws(ShardMapError) in
-                .range(try RangePlacement(bounds.map { (below: $0.0, shard: $0.1) }, shardAbove: above.map { ShardIndex($0) }))
-            }
-        case .list?:
-            let keys = values.compactMap { readPlace($0, "value", family, shardCount) }
-            return made(section, "values", keys.count == values.count) { () throws(ShardMapError) in
-                .list(try ListPlacement(keys.map { (key: $0.0, shard: $0.1) }, defaultShard: others.map { ShardIndex($0) }))
-            }
+        case .range?: return range
+        case .list?: return list
+        }
+    }
+
+    private static func readRange(
+        _ section: ConfigurationSection, isWanted: Bool, shardCount: Int
+    ) -> PlacementMethod? {
+        let entries = section.entries("ranges", written: "a list of { below = KEY, shard = NUMBER }")
+        let above = section.integer("shard_above", in: 0...max(0, shardCount - 1)).map { ShardIndex($0) }
+        guard isWanted else {
+            tellUnused(section, ["ranges", "shard_above"], needed: .range)
+            return nil
+        }
+        let bounds = readPlaces(section, entries, "below", shardCount)
+        return made(section, "ranges", bounds.count == entries.count) { () throws(ShardMapError) in
+            .range(try RangePlacement(bounds.map { (below: $0.0, shard: $0.1) }, shardAbove: above))
+        }
+    }
+
+    private static func readList(
+        _ section: ConfigurationSection, isWanted: Bool, shardCount: Int
+    ) -> PlacementMethod? {
+        let entries = section.entries("values", written: "a list of { value = KEY, shard = NUMBER }")
+        let others = section.integer("shard_of_others", in: 0...max(0, shardCount - 1)).map { ShardIndex($0) }
+        guard isWanted else {
+            tellUnused(section, ["values", "shard_of_others"], needed: .list)
+            return nil
+        }
+        let keys = readPlaces(section, entries, "value", shardCount)
+        return made(section, "values", keys.count == entries.count) { () throws(ShardMapError) in
+            .list(try ListPlacement(keys.map { (key: $0.0, shard: $0.1) }, defaultShard: others))
+        }
+    }
+
+    private static func tellUnused(_ section: ConfigurationSection, _ keys: [String], needed: Method) {
+        for key in keys where section.has(key) {
+            section.mistake(key, "needs method = \"\(needed.rawValue)\"")
         }
     }
 
@@ -114,6 +136,13 @@ extension Configuration {
     /// How keys in the configuration are read: numbers are integers, strings are text unless key_type says uuid.
     private enum KeyKind: String, CaseIterable {
         case integer, text, uuid
+    }
+
+    private static func readPlaces(
+        _ section: ConfigurationSection, _ entries: [ConfigurationSection], _ key: String, _ shardCount: Int
+    ) -> [(KeyValue, ShardIndex)] {
+        let kind: KeyKind? = section.choice("key_type")
+        return entries.compactMap { readPlace($0, key, kind, shardCount) }
     }
 
     private static func readPlace(

@@ -9,12 +9,14 @@ extension Configuration {
         for entry in entries {
             let shard = readShard(entry, directory: directory)
             if let shard, settings.shards.contains(where: { isSameServer($0, shard) }) {
-                entry.mistake("host", "is the same server and database as another shard", hint: "its rows would count twice")
+                entry.mistake(
+                    "host", "is the same server and database as another shard", hint: "its rows would count twice")
             }
             if let shard { settings.shards.append(shard) }
         }
         if entries.count > Limits.maximumShardCount {
-            entries[Limits.maximumShardCount].mistake("host", "is one shard too many: there can be \(Limits.maximumShardCount)")
+            entries[Limits.maximumShardCount].mistake(
+                "host", "is one shard too many: there can be \(Limits.maximumShardCount)")
         }
         if case .development = purpose { settings.shards = Array(settings.shards.prefix(1)) }
     }
@@ -33,7 +35,9 @@ extension Configuration {
         let roots = entry.file("tls_root_certificate", directory: directory)
         entry.finish()
         guard let host else {
-            if !entry.has("host") { entry.missing("host", hint: "a name, an address, or the directory of a unix socket") }
+            if !entry.has("host") {
+                entry.missing("host", hint: "a name, an address, or the directory of a unix socket")
+            }
             return nil
         }
         var shard = ShardSettings(host: host, port: port, database: database)
@@ -46,7 +50,9 @@ extension Configuration {
     private static func checkTLS(_ entry: ConfigurationSection, _ shard: ShardSettings) {
         let isVerifying = shard.tlsMode == .verifyCA || shard.tlsMode == .verifyFull
         if entry.has("tls_root_certificate") && !isVerifying {
-            entry.mistake("tls_root_certificate", "is not used with tls = \"\(shard.tlsMode.rawValue)\"", hint: "set tls = \"verify-ca\" or \"verify-full\"")
+            entry.mistake(
+                "tls_root_certificate", "is not used with tls = \"\(shard.tlsMode.rawValue)\"",
+                hint: "set tls = \"verify-ca\" or \"verify-full\"")
         }
         if shard.host.hasPrefix("/") && shard.tlsMode != .disable {
             entry.mistake("tls", "is not possible over a unix socket", hint: "set tls = \"disable\"")
@@ -78,7 +84,8 @@ extension Configuration {
         guard let verifier = entry.string("verifier") else { return password }
         if password != nil { entry.mistake("verifier", "stands beside a password", hint: "give one of the two") }
         if !verifier.hasPrefix("SCRAM-SHA-256$") && !isMD5(verifier) {
-            entry.mistake("verifier", "is neither SCRAM-SHA-256$... nor md5...", hint: "copy rolpassword from pg_authid")
+            entry.mistake(
+                "verifier", "is neither SCRAM-SHA-256$... nor md5...", hint: "copy rolpassword from pg_authid")
         }
         return verifier
     }

@@ -68,7 +68,8 @@ public enum Configuration {
         }
         if settings.authentication == .trust { return }
         if settings.users.isEmpty && !root.has("user") {
-            root.missing("user", hint: "list the roles that may log in in sections [[user]], or set proxy.auth = \"trust\"")
+            root.missing(
+                "user", hint: "list the roles that may log in in sections [[user]], or set proxy.auth = \"trust\"")
         }
         for (number, user) in settings.users.enumerated() {
             checkPassword(root, user, "user[\(number)]", settings.authentication)
@@ -79,10 +80,13 @@ public enum Configuration {
         _ root: ConfigurationSection, _ user: UserSettings, _ path: String, _ method: AuthenticationMethod
     ) {
         guard let password = user.password else {
-            return root.mistake(path, "user \"\(user.name)\" has no password", hint: "set password, password_file or verifier")
+            return root.mistake(
+                path, "user \"\(user.name)\" has no password", hint: "set password, password_file or verifier")
         }
         if method == .scramSHA256 && isMD5(password) {
-            root.mistake(path, "an md5 verifier cannot be used with scram-sha-256", hint: "set proxy.auth = \"md5\", or give a SCRAM verifier")
+            root.mistake(
+                path, "an md5 verifier cannot be used with scram-sha-256",
+                hint: "set proxy.auth = \"md5\", or give a SCRAM verifier")
         }
         if method == .md5 && password.hasPrefix("SCRAM-SHA-256$") {
             root.mistake(path, "a SCRAM verifier cannot be used with md5", hint: "set proxy.auth = \"scram-sha-256\"")

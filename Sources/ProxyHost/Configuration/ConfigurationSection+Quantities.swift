@@ -7,7 +7,9 @@ extension ConfigurationSection {
     func duration(_ key: String, into target: inout Span, isZeroAllowed: Bool = false) {
         guard has(key) else { return _ = value(key) }
         guard case .string(let text)? = value(key), let span = Quantities.duration(text) else {
-            return mistake(key, "is no length of time", hint: "write a whole number and a unit in quotes: \"500ms\", \"30s\", \"10min\", \"1h\"")
+            return mistake(
+                key, "is no length of time",
+                hint: "write a whole number and a unit in quotes: \"500ms\", \"30s\", \"10min\", \"1h\"")
         }
         if span > .zero || isZeroAllowed { return target = span }
         mistake(key, "must be longer than zero")
@@ -49,7 +51,8 @@ extension ConfigurationSection {
             mistake("\(key)_file", "the file \(path) cannot be read")
             return nil
         }
-        let line = String(decoding: content.prefix { $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\r") }, as: UTF8.self)
+        let line = String(
+            decoding: content.prefix { $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\r") }, as: UTF8.self)
         if line.isEmpty { mistake("\(key)_file", "the file \(path) is empty") }
         return line.isEmpty ? nil : line
     }

@@ -126,7 +126,8 @@ final class ConfigurationSection {
         for key in values.keys.sorted() where !known.contains(key) {
             let nearest = known.sorted().min { EditDistance.between($0, key) < EditDistance.between($1, key) }
             let isNear = nearest.map { EditDistance.between($0, key) <= max(2, key.count / 3) } ?? false
-            let hint = isNear ? "did you mean \"\(nearest ?? "")\"?" : "known here: \(known.sorted().joined(separator: ", "))"
+            let hint =
+                isNear ? "did you mean \"\(nearest ?? "")\"?" : "known here: \(known.sorted().joined(separator: ", "))"
             mistake(key, "is not a known key", hint: hint)
         }
     }

@@ -10,14 +10,18 @@ enum Quantities {
 
     /// A whole number and a unit of PostgreSQL's: us, ms, s, min, h, d.
     static func duration(_ text: String) -> Span? {
-        guard let (number, unit) = split(text), let factor = timeUnits.first(where: { $0.0 == unit })?.1 else { return nil }
+        guard let (number, unit) = split(text), let factor = timeUnits.first(where: { $0.0 == unit })?.1 else {
+            return nil
+        }
         let (nanoseconds, isTooLong) = Int64(number).multipliedReportingOverflow(by: factor)
         return isTooLong ? nil : Span(nanoseconds: nanoseconds)
     }
 
     /// A whole number and a unit of PostgreSQL's: B, kB, MB, GB.
     static func size(_ text: String) -> Int? {
-        guard let (number, unit) = split(text), let factor = sizeUnits.first(where: { $0.0 == unit })?.1 else { return nil }
+        guard let (number, unit) = split(text), let factor = sizeUnits.first(where: { $0.0 == unit })?.1 else {
+            return nil
+        }
         let (bytes, isTooLarge) = number.multipliedReportingOverflow(by: factor)
         return isTooLarge ? nil : bytes
     }

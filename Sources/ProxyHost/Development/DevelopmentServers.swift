@@ -33,7 +33,8 @@ public struct DevelopmentServers {
         socketDirectory = "\(self.directory)/sockets"
         let longest = SocketAddress.unixPath(directory: socketDirectory, port: Self.firstPort + count)
         guard longest.utf8.count < SocketAddress.maximumPathBytes else {
-            throw ChildProcessError(description: "the path \(longest) is too long for a unix socket; choose a shorter --data")
+            throw ChildProcessError(
+                description: "the path \(longest) is too long for a unix socket; choose a shorter --data")
         }
         try makeOwned(socketDirectory)
         try makeOwned("\(self.directory)/logs")
@@ -96,7 +97,8 @@ public struct DevelopmentServers {
 
     private func initialise(_ index: Int) -> [String] {
         programs.command(
-            "initdb", ["-D", data(index), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"])
+            "initdb",
+            ["-D", data(index), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"])
     }
 
     private func startCommand(_ index: Int) -> [String] {

@@ -11,7 +11,8 @@ struct PostgresPrograms {
         let path = (getenv("PATH").map { String(cString: $0) } ?? "").split(separator: ":").map(String.init)
         guard let found = (versioned + path).first(where: { access("\($0)/pg_ctl", X_OK) == 0 }) else {
             throw ChildProcessError(
-                description: "PostgreSQL's server programs (initdb, pg_ctl) are not found; install PostgreSQL 15 or newer")
+                description:
+                    "PostgreSQL's server programs (initdb, pg_ctl) are not found; install PostgreSQL 15 or newer")
         }
         directory = found
     }

@@ -1,0 +1,33 @@
+# make run    a cluster of four PostgreSQL servers on this machine, pgbraid in front of it, and sample data
+# make test   build everything and run all tests
+# make build  the optimised executable, .build/release/pgbraid
+#
+# Works as root and as an ordinary user. What is missing is installed by apt (with sudo when not root).
+
+.PHONY: run test build lint packages test-packages clean
+
+# Where `make run` keeps its servers, and where the proxy listens.
+DATA ?= /tmp/pgbraid-dev
+SHARDS ?= 4
+
+run: build
+	@bash scripts/run-development.sh "$(DATA)" "$(SHARDS)"
+
+build: packages
+	swift build -c release --product pgbraid
+
+test: test-packages
+	swift build --build-tests
+	swift test --disable-xctest --skip-build
+
+lint:
+	swift format lint --recursive --parallel Sources Tests Package.swift
+
+packages:
+	@bash scripts/install-packages.sh run
+
+test-packages:
+	@bash scripts/install-packages.sh test
+
+clean:
+	rm -rf .build
