@@ -22,7 +22,8 @@ enum TLSResult {
 
 /// One TLS session. Owned through a pointer, since OpenSSL keeps the address; `free` exactly once.
 struct TLSFilter {
-    private let session: OpaquePointer
+    /// OpenSSL's SSL.
+    let session: OpaquePointer
     /// Ciphertext received and not yet read by OpenSSL; valid during one event.
     fileprivate var incoming = UnsafeRawBufferPointer(start: nil, count: 0)
     /// Ciphertext to send.

@@ -22,7 +22,7 @@ extension ListenAddress {
             self = .unix(directory: host, port: port)
         } else if host.hasPrefix("[") && host.hasSuffix("]") && host.count > 2 {
             self = .tcp(host: String(host.dropFirst().dropLast()), port: port)
-        } else if !host.isEmpty && !host.contains(":") {
+        } else if !host.isEmpty && !host.contains(where: { ":[]".contains($0) }) {
             self = .tcp(host: host, port: port)
         } else {
             return nil
