@@ -3,6 +3,9 @@
 //
 // It draws the same token borders as PostgreSQL 15's scanner with standard_conforming_strings on (manual, section 4.1;
 // src/backend/parser/scan.l). What that scanner refuses is `invalid` here: the parser will find the words for it.
+//
+// Words and single punctuation are found here; the ends of all other tokens by LexerText, whose functions change nothing,
+// so that the lexer's own state stays in registers.
 
 /// Kinds of tokens.
 enum TokenKind: UInt8 {
@@ -32,8 +35,7 @@ enum TokenKind: UInt8 {
 
 /// A reading position in SQL text; `next` moves it over one token.
 struct Lexer {
-    let base: UnsafePointer<UInt8>
-    let count: Int
+    let text: LexerText
     /// Where the token that `next` found begins.
     var start = 0
     /// Where it ends, and where `next` goes on.
@@ -41,94 +43,49 @@ struct Lexer {
     /// A comment begins with `pgbraid:`, an order to the proxy.
     var hasDirective = false
 
-    /// - Parameter text: must stay in place while the lexer is in use.
+    /// - Parameter bytes: must stay in place while the lexer is in use.
     @inline(__always)
-    init(_ text: UnsafeRawBufferPointer) {
-        if let address = text.baseAddress {
-            base = address.assumingMemoryBound(to: UInt8.self)
-            count = text.count
-        } else {
-            base = UnsafePointer(StaticString("").utf8Start)
-            count = 0
-        }
-    }
+    init(_ bytes: UnsafeRawBufferPointer) { text = LexerText(bytes) }
 
-    /// The byte at `offset`; zero outside the text.
+    /// The first byte of the token.
     @inline(__always)
-    func byte(at offset: Int) -> UInt8 { offset < count ? base[offset] : 0 }
+    var firstByte: UInt8 { text.base[start] }
+
+    /// The token's length in bytes.
+    @inline(__always)
+    var length: Int { position &- start }
 
     /// Finds the next token, past white space and comments.
     @inline(__always)
     mutating func next() -> TokenKind {
-        while position < count {
-            start = position
-            switch CharacterClass.of(base[position]) {
-            case CharacterClass.space: position += 1
-            case CharacterClass.letter, CharacterClass.capital: return word()
-            case CharacterClass.digit: return number()
-            case CharacterClass.punctuation: return punctuation()
-            case CharacterClass.quote: return quoted(UInt8(ascii: "'"), as: .string)
-            case CharacterClass.operatorCharacter:
-                guard beginsComment(at: position) else { return operation() }
-                guard skipComment() else { return .invalid }
-            case CharacterClass.doubleQuote: return quoted(UInt8(ascii: "\""), as: .quotedIdentifier)
-            case CharacterClass.dollar: return dollar()
-            default: return .invalid
+        var offset = position
+        while offset < text.count {
+            let characterClass = CharacterClass.of(text.base[offset])
+            if characterClass == CharacterClass.space {
+                offset &+= 1
+                continue
             }
-        }
-        start = count
-        return .end
-    }
-
-    @inline(__always)
-    private mutating func skipIdentifier() {
-        while position < count, CharacterClass.of(base[position]) <= CharacterClass.lastIdentifierClass { position += 1 }
-    }
-
-    @inline(__always)
-    private mutating func word() -> TokenKind {
-        position += 1
-        skipIdentifier()
-        let follower = byte(at: position)
-        if position == start + 1, follower == UInt8(ascii: "'") || follower == UInt8(ascii: "&") { return prefixed() }
-        return .word
-    }
-
-    /// One letter before a quote or an ampersand: a prefix of a string or only a short word.
-    @inline(never)
-    private mutating func prefixed() -> TokenKind {
-        let letter = base[start] | 0x20
-        if base[position] == UInt8(ascii: "&") {
-            guard letter == UInt8(ascii: "u") else { return .word }
-            switch byte(at: position + 1) {
-            case UInt8(ascii: "'"):
-                position += 1
-                return quoted(UInt8(ascii: "'"), as: .otherString)
-            case UInt8(ascii: "\""):
-                position += 1
-                return quoted(UInt8(ascii: "\""), as: .quotedIdentifier)
-            default: return .word
+            if characterClass == CharacterClass.operatorCharacter, text.beginsComment(at: offset) {
+                hasDirective = hasDirective || text.beginsDirective(at: offset)
+                let end = text.commentEnd(from: offset)
+                if end < 0 { return found(.invalid, from: offset, to: text.count) }
+                offset = end
+                continue
             }
+            if characterClass <= CharacterClass.capital {
+                let end = text.wordEnd(from: offset &+ 1)
+                if end &- offset > 1 || !text.isPrefixMark(at: end) { return found(.word, from: offset, to: end) }
+            }
+            let token = text.token(at: offset, characterClass)
+            return found(token.kind, from: offset, to: token.end)
         }
-        switch letter {
-        case UInt8(ascii: "e"): return escapeString()
-        case UInt8(ascii: "b"), UInt8(ascii: "n"), UInt8(ascii: "x"): return quoted(UInt8(ascii: "'"), as: .otherString)
-        default: return .word
-        }
+        return found(.end, from: text.count, to: text.count)
     }
 
-    /// `,` and its like; the dot may begin a number, and dots and colons come in pairs.
     @inline(__always)
-    private mutating func punctuation() -> TokenKind {
-        let first = base[position]
-        position += 1
-        if first == UInt8(ascii: ".") {
-            if CharacterClass.of(byte(at: position)) == CharacterClass.digit { return fraction() }
-            if byte(at: position) == first { position += 1 }
-        } else if first == UInt8(ascii: ":") {
-            let second = byte(at: position)
-            if second == first || second == UInt8(ascii: "=") { position += 1 }
-        }
-        return .punctuation
+    private mutating func found(_ kind: TokenKind, from start: Int, to end: Int) -> TokenKind {
+        self.start = start
+        position = end
+        return kind
     }
 }

@@ -42,9 +42,11 @@ struct ShapeBuilder {
     var lexer: Lexer
     var output: UnsafeMutablePointer<UInt8>
     let literals: UnsafeMutablePointer<ShapeLiteral>
+    let keywords: ShapeKeywordTable
     var refusal = Shape.Refusal.none
     var literalCount = 0
-    var tokenCount = 0
+    /// The first word, packed for ShapeKeywordTable.
+    var firstWord: UInt64 = 0
     var expectation = Expectation.nothing
     var previous = Previous.other
     var attachment = Attachment.none
@@ -58,122 +60,117 @@ struct ShapeBuilder {
     var rowsDepth = -1
     /// BETWEEN waits for its AND.
     var isBetween = false
-    /// Where the semicolon stands; -1: none yet.
-    var semicolon = -1
+    /// Where the statement's semicolon stands; -1: none yet.
+    var statementEnd = -1
 
-    init(lexer: Lexer, output: UnsafeMutablePointer<UInt8>, literals: UnsafeMutablePointer<ShapeLiteral>) {
+    @inline(__always)
+    init(lexer: Lexer, scanner: ShapeScanner) {
         self.lexer = lexer
-        self.output = output
-        self.literals = literals
+        output = scanner.bytes
+        literals = scanner.literals
+        keywords = scanner.keywords
     }
 
     /// Takes the next token in; false at the end of the text.
     @inline(__always)
     mutating func step() -> Bool {
         let kind = lexer.next()
-        if kind == .end { return false }
-        if semicolon >= 0 { refusal = .severalStatements }
-        switch kind {
-        case .word: word()
-        case .punctuation: punctuation()
-        case .operation: operation()
-        case .integer: integer()
-        case .decimal, .string, .escapeString: literal(kind)
-        case .parameter, .otherString, .quotedIdentifier: opaque(kind)
-        case .invalid, .end: refusal = .invalidToken
+        if statementEnd >= 0, kind != .end { refusal = .severalStatements }
+        if kind == .word {
+            word()
+        } else if kind == .punctuation {
+            punctuation()
+        } else if kind == .operation {
+            operation()
+        } else if kind == .integer {
+            integer()
+        } else if kind == .end || kind == .invalid {
+            if kind == .invalid { refusal = .invalidToken }
+            return false
+        } else {
+            literal(kind)
         }
-        tokenCount += 1
-        return true
+        return refusal == .none
     }
 
     // MARK: What each token does
 
     @inline(__always)
     private mutating func word() {
-        let length = lexer.position - lexer.start
-        let packed = appendFolded(length)
-        let keyword = previous == .dot || length > 8 ? ShapeKeyword.name : ShapeKeyword(packed: packed)
-        if tokenCount == 0, !ShapeKeyword.beginsQuery(packed: length > 8 ? 0 : packed) { refusal = .notAQuery }
-        if attachment != .none { attachWord(packed: length > 8 ? 0 : packed) }
+        let packed = appendFolded()
+        if firstWord == 0 { firstWord = packed }
+        let keyword = previous == .dot ? [] : keywords.find(packed)
+        if attachment != .none { attachWord(keyword) }
         if depth <= rowsDepth { rowsDepth = -1 }
-        expectation = .nothing
         signStart = -1
-        switch keyword {
-        case .name: previous = .name
-        case .group: previous = .group
-        case .and:
-            previous = .group
-            if isBetween { expect(.literal) }
-            isBetween = false
-        case .query:
-            previous = .group
+        expectation = .nothing
+        previous = .name
+        if !keyword.isDisjoint(with: [.group, .list]) { take(keyword) }
+    }
+
+    @inline(__always)
+    private mutating func take(_ keyword: ShapeKeyword) {
+        previous = keyword.contains(.list) ? .list : .group
+        if keyword.contains(.query) {
             argumentLevels &= ~1
             listLevels &= ~1
-        case .membership: previous = .list
-        case .values:
-            previous = .list
-            argumentLevels &= ~1
-            listLevels &= ~1
-            rowsDepth = depth
-        case .operandPrefix:
-            previous = .group
-            expect(.literal)
-        case .between:
-            previous = .group
-            isBetween = true
-            expect(.literal)
         }
+        if keyword.contains(.rows) { rowsDepth = depth }
+        let isSecondHalf = isBetween && keyword.contains(.and)
+        if isSecondHalf || keyword.contains(.operandPrefix) { expect(.literal) }
+        isBetween = keyword.contains(.between) || (isBetween && !isSecondHalf)
     }
 
     @inline(__always)
     private mutating func punctuation() {
-        let byte = lexer.base[lexer.start]
-        if lexer.position - lexer.start == 1 { append(byte) } else { appendTerminated() }
+        let byte = lexer.firstByte
+        if lexer.length == 1 { append(byte) } else { appendTerminated() }
         if attachment != .none { attachPunctuation(byte) }
         expectation = .nothing
         signStart = -1
-        switch byte {
-        case UInt8(ascii: "("): open(asList: previous == .list, asArguments: previous == .name)
-        case UInt8(ascii: "["): open(asList: false, asArguments: true)
-        case UInt8(ascii: ")"), UInt8(ascii: "]"): close()
-        case UInt8(ascii: ","):
+        if byte == UInt8(ascii: "(") || byte == UInt8(ascii: "[") {
+            open(asList: previous == .list && byte == UInt8(ascii: "("), asArguments: previous == .name || byte == UInt8(ascii: "["))
+        } else if byte == UInt8(ascii: ")") || byte == UInt8(ascii: "]") {
+            close()
+        } else if byte == UInt8(ascii: ",") {
             if listLevels & 1 != 0 { expect(.literal) }
             previous = depth == rowsDepth ? .list : .other
-        case UInt8(ascii: "."): previous = .dot
-        case UInt8(ascii: ";"):
-            semicolon = lexer.start
-            previous = .other
-        default: previous = .other
+        } else {
+            previous = byte == UInt8(ascii: ".") ? .dot : .other
+            if byte == UInt8(ascii: ";") { statementEnd = lexer.start }
         }
     }
 
     @inline(__always)
     private mutating func operation() {
-        let byte = lexer.base[lexer.start]
-        let length = lexer.position - lexer.start
+        let byte = lexer.firstByte
+        let length = lexer.length
+        let isBinary = previous == .operand || previous == .name
         appendTerminated()
         attachment = .none
-        defer { previous = .other }
-        guard length == 1 else {
-            signStart = -1
-            expectation = .nothing
-            if isLongComparison(byte) { expect(.literal) }
+        previous = .other
+        if length == 1, byte == UInt8(ascii: "-"), !isBinary {
+            sign()
             return
         }
-        switch byte {
-        case UInt8(ascii: "="), UInt8(ascii: "<"), UInt8(ascii: ">"):
-            signStart = -1
+        signStart = -1
+        expectation = .nothing
+        if length == 1 {
+            if byte == UInt8(ascii: "=") || byte == UInt8(ascii: "<") || byte == UInt8(ascii: ">") {
+                expect(.literal)
+            } else if isBinary, Self.isArithmetic(byte) {
+                expect(.number)
+            }
+        } else if isLongComparison(byte) {
             expect(.literal)
-        case UInt8(ascii: "-") where previous != .operand && previous != .name: sign()
-        case UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "*"), UInt8(ascii: "/"), UInt8(ascii: "%"):
-            signStart = -1
-            let isBinary = previous == .operand || previous == .name
-            expectation = .nothing
-            if isBinary { expect(.number) }
-        default:
-            signStart = -1
-            expectation = .nothing
         }
+    }
+
+    /// + - * / %
+    @inline(__always)
+    private static func isArithmetic(_ byte: UInt8) -> Bool {
+        let place = byte &- UInt8(ascii: "%")
+        return place < 11 && (1 << UInt16(place)) & 0b101_0110_0001 as UInt16 != 0
     }
 
     /// A unary minus keeps what was expected, but only of numbers, and only once.
@@ -186,8 +183,8 @@ struct ShapeBuilder {
     /// `<=`, `>=`, `<>` or `!=`; `first` is the operator's first byte.
     @inline(__always)
     private func isLongComparison(_ first: UInt8) -> Bool {
-        guard lexer.position - lexer.start == 2 else { return false }
-        let second = lexer.base[lexer.start + 1]
+        guard lexer.length == 2 else { return false }
+        let second = lexer.text.base[lexer.start + 1]
         if second == UInt8(ascii: "=") {
             return first == UInt8(ascii: "<") || first == UInt8(ascii: ">") || first == UInt8(ascii: "!")
         }
@@ -199,34 +196,28 @@ struct ShapeBuilder {
         if expectation == .nothing {
             stay(number: true)
         } else {
-            let (literalClass, magnitude) = ShapeLiteral.classify(
-                digits: lexer.base + lexer.start, count: lexer.position - lexer.start)
+            let (literalClass, magnitude) = ShapeLiteral.classify(digits: lexer.text.base + lexer.start, count: lexer.length)
             let value = Int64(truncatingIfNeeded: magnitude)
-            takeOut(literalClass, integer: signStart >= 0 ? -value : value)
+            takeOut(literalClass, integer: signStart >= 0 ? 0 &- value : value)
         }
         literalDone()
     }
 
+    /// Any other literal, a parameter, or a quoted identifier.
     @inline(__always)
     private mutating func literal(_ kind: TokenKind) {
-        if expectation == .nothing || (expectation == .number && kind != .decimal) {
+        if kind == .parameter || kind == .otherString || kind == .quotedIdentifier {
+            if kind == .parameter { appendTerminated() } else { appendRaw() }
+            if attachment == .cast { putBack() }
+            attachment = .none
+            if kind == .quotedIdentifier, depth <= rowsDepth { rowsDepth = -1 }
+        } else if expectation == .nothing || (expectation == .number && kind != .decimal) {
             stay(number: kind == .decimal)
         } else {
             takeOut(kind == .decimal ? .decimal : kind == .string ? .string : .escapeString, integer: 0)
         }
         literalDone()
-    }
-
-    /// A token that goes into the shape as it is.
-    private mutating func opaque(_ kind: TokenKind) {
-        if kind == .parameter { appendTerminated() } else { appendRaw() }
-        if attachment == .cast { putBack() }
-        attachment = .none
-        previous = kind == .quotedIdentifier ? .name : .operand
-        expectation = .nothing
-        signStart = -1
-        if kind == .quotedIdentifier, depth <= rowsDepth { rowsDepth = -1 }
-        if tokenCount == 0 { refusal = .notAQuery }
+        if kind == .quotedIdentifier { previous = .name }
     }
 
     @inline(__always)
@@ -246,11 +237,8 @@ struct ShapeBuilder {
 
     @inline(__always)
     private mutating func open(asList: Bool, asArguments: Bool) {
-        guard depth < Self.maximumDepth else {
-            refusal = .tooDeep
-            return
-        }
-        depth += 1
+        if depth >= Self.maximumDepth { refusal = .tooDeep }
+        depth &+= 1
         let holdsArguments = asArguments || argumentLevels & 1 != 0
         argumentLevels = argumentLevels << 1 | (holdsArguments ? 1 : 0)
         listLevels = listLevels << 1 | (asList ? 1 : 0)
@@ -261,11 +249,8 @@ struct ShapeBuilder {
 
     @inline(__always)
     private mutating func close() {
-        guard depth > 0 else {
-            refusal = .invalidToken
-            return
-        }
-        depth -= 1
+        if depth <= 0 { refusal = .invalidToken }
+        depth &-= 1
         if depth < rowsDepth { rowsDepth = -1 }
         argumentLevels >>= 1
         listLevels >>= 1

@@ -1,61 +1,83 @@
-// ShapeKeyword: the few keywords that decide which literals may be taken out of a shape.
+// ShapeKeyword: the few words that decide which literals may be taken out of a shape.
 
 /// What a word without quotes means for the literals around it. A word behind a dot is never a keyword.
-enum ShapeKeyword {
-    /// A name, a function, or a keyword that does not matter here. A parenthesis behind it holds arguments.
-    case name
-    /// A parenthesis behind it is a plain group: WHERE AND OR NOT ON HAVING WHEN.
-    case group
-    /// AND: a group, and the second half of BETWEEN.
-    case and
-    /// SELECT, WITH: what stands in their parentheses is a query, not arguments.
-    case query
-    /// IN: a list of values in parentheses may follow.
-    case membership
-    /// VALUES: rows of values in parentheses follow.
-    case values
-    /// LIMIT, OFFSET, LIKE, ILIKE: one literal may follow.
-    case operandPrefix
-    case between
+struct ShapeKeyword: OptionSet {
+    let rawValue: UInt16
 
-    /// The meaning of a word of at most eight bytes.
-    /// - Parameter packed: the word in lower case, first byte lowest, zero bytes behind it.
-    @inline(__always)
-    init(packed: UInt64) {
-        switch packed {
-        case Self.pack("where"), Self.pack("or"), Self.pack("not"), Self.pack("on"), Self.pack("having"), Self.pack("when"):
-            self = .group
-        case Self.pack("and"): self = .and
-        case Self.pack("select"), Self.pack("with"): self = .query
-        case Self.pack("in"): self = .membership
-        case Self.pack("values"): self = .values
-        case Self.pack("limit"), Self.pack("offset"), Self.pack("like"), Self.pack("ilike"): self = .operandPrefix
-        case Self.pack("between"): self = .between
-        default: self = .name
+    /// A parenthesis behind it is a plain group; a parenthesis behind any other word holds arguments.
+    static let group = ShapeKeyword(rawValue: 1)
+    /// One literal may follow.
+    static let operandPrefix = ShapeKeyword(rawValue: 2)
+    /// What stands in its parentheses is a query, not arguments.
+    static let query = ShapeKeyword(rawValue: 4)
+    /// A list of values in parentheses may follow.
+    static let list = ShapeKeyword(rawValue: 8)
+    /// Rows of values follow, each in parentheses.
+    static let rows = ShapeKeyword(rawValue: 16)
+    static let between = ShapeKeyword(rawValue: 32)
+    /// The second half of BETWEEN.
+    static let and = ShapeKeyword(rawValue: 64)
+    /// A statement that begins with it may have a shape.
+    static let beginning = ShapeKeyword(rawValue: 128)
+    /// A type to which a literal may be cast without going back into the shape: it reads no names of tables or functions,
+    /// as regclass and its kin do.
+    static let plainType = ShapeKeyword(rawValue: 256)
+
+    static let words: [(StaticString, ShapeKeyword)] = [
+        ("where", .group), ("or", .group), ("not", .group), ("on", .group), ("having", .group), ("when", .group),
+        ("and", [.group, .and]), ("select", [.group, .query, .beginning]), ("with", [.group, .query, .beginning]), ("in", .list),
+        ("values", [.list, .query, .rows]), ("limit", [.group, .operandPrefix]), ("offset", [.group, .operandPrefix]),
+        ("like", [.group, .operandPrefix]), ("ilike", [.group, .operandPrefix]), ("between", [.group, .operandPrefix, .between]),
+        ("insert", .beginning), ("update", .beginning), ("delete", .beginning), ("int", .plainType), ("int2", .plainType),
+        ("int4", .plainType), ("int8", .plainType), ("integer", .plainType), ("bigint", .plainType), ("smallint", .plainType),
+        ("text", .plainType), ("varchar", .plainType), ("uuid", .plainType), ("numeric", .plainType), ("date", .plainType),
+        ("bool", .plainType), ("boolean", .plainType), ("json", .plainType), ("jsonb", .plainType),
+    ]
+}
+
+/// Finds keywords by their packed bytes, in raw memory: a hash table so sparse that nearly every look-up ends at once.
+struct ShapeKeywordTable {
+    private struct Slot {
+        var packed: UInt64
+        var keyword: ShapeKeyword
+    }
+
+    private static let bits: UInt64 = 8
+    private let slots: UnsafeMutablePointer<Slot>
+
+    init() {
+        let count = 1 << Int(Self.bits)
+        slots = .allocate(capacity: count)
+        slots.initialize(repeating: Slot(packed: 0, keyword: []), count: count)
+        for (word, keyword) in ShapeKeyword.words {
+            let packed = Self.pack(word)
+            var index = Self.slot(packed)
+            while slots[index].packed != 0 { index = (index + 1) & (count - 1) }
+            slots[index] = Slot(packed: packed, keyword: keyword)
         }
     }
 
-    /// Whether a statement that begins with this word may have a shape.
-    @inline(__always)
-    static func beginsQuery(packed: UInt64) -> Bool {
-        packed == pack("select") || packed == pack("update") || packed == pack("insert") || packed == pack("delete")
-            || packed == pack("with")
-    }
+    func free() { slots.deallocate() }
 
-    /// Whether a literal cast to this type may stay out of the shape: none of them reads names of tables or functions
-    /// from it, as regclass and its kin do.
-    static func isPlainType(packed: UInt64) -> Bool {
-        switch packed {
-        case pack("int"), pack("int2"), pack("int4"), pack("int8"), pack("integer"), pack("bigint"), pack("smallint"),
-            pack("text"), pack("varchar"), pack("uuid"), pack("numeric"), pack("date"), pack("bool"), pack("boolean"),
-            pack("json"), pack("jsonb"):
-            true
-        default: false
+    /// The meaning of a word; empty for all that are no keywords here.
+    /// - Parameter packed: the word in lower case, first byte lowest, zero bytes behind it; zero for words of more than
+    ///   eight bytes.
+    @inline(__always)
+    func find(_ packed: UInt64) -> ShapeKeyword {
+        var index = Self.slot(packed)
+        while slots[index].packed != packed {
+            if slots[index].packed == 0 { return [] }
+            index = (index &+ 1) & (1 << Int(Self.bits) &- 1)
         }
+        return slots[index].keyword
     }
 
     @inline(__always)
-    static func pack(_ word: StaticString) -> UInt64 {
+    private static func slot(_ packed: UInt64) -> Int {
+        Int(truncatingIfNeeded: (packed &* 0x9E37_79B9_7F4A_7C15) >> (64 - bits))
+    }
+
+    private static func pack(_ word: StaticString) -> UInt64 {
         var packed: UInt64 = 0
         for index in 0..<word.utf8CodeUnitCount { packed |= UInt64(word.utf8Start[index]) << UInt64(8 * index) }
         return packed

@@ -11,8 +11,9 @@ extension ShapeBuilder {
 
     @inline(__always)
     mutating func append(from start: Int, to end: Int) {
-        if end - start == 1 { output[0] = lexer.base[start] } else { memcpy(output, lexer.base + start, end - start) }
-        output += end - start
+        let length = end &- start
+        if length == 1 { output[0] = lexer.text.base[start] } else { memcpy(output, lexer.text.base + start, length) }
+        output += length
     }
 
     @inline(__always)
@@ -28,37 +29,43 @@ extension ShapeBuilder {
     }
 
     /// Appends a word in lower case, eight bytes at a time where the text has them.
-    /// - Returns: its first eight bytes, zeros behind shorter words.
+    /// - Returns: its bytes, packed, for ShapeKeywordTable; zero if it has more than eight.
     @inline(__always)
-    mutating func appendFolded(_ length: Int) -> UInt64 {
-        let source = UnsafeRawPointer(lexer.base + lexer.start)
-        guard lexer.start + (length + 7) & ~7 <= lexer.count else { return appendFoldedBytes(length) }
-        let first = Self.folded(source.loadUnaligned(as: UInt64.self))
-        UnsafeMutableRawPointer(output).storeBytes(of: first, as: UInt64.self)
-        var offset = 8
-        while offset < length {
-            let word = Self.folded(source.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
-            UnsafeMutableRawPointer(output + offset).storeBytes(of: word, as: UInt64.self)
-            offset += 8
+    mutating func appendFolded() -> UInt64 {
+        let length = lexer.length
+        let source = UnsafeRawPointer(lexer.text.base + lexer.start)
+        var first: UInt64
+        if lexer.start &+ (length &+ 7) & ~7 <= lexer.text.count {
+            first = Self.folded(source.loadUnaligned(as: UInt64.self))
+            UnsafeMutableRawPointer(output).storeBytes(of: first, as: UInt64.self)
+            var offset = 8
+            while offset < length {
+                let word = Self.folded(source.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+                UnsafeMutableRawPointer(output + offset).storeBytes(of: word, as: UInt64.self)
+                offset &+= 8
+            }
+            first = length > 8 ? 0 : first & (~0 &>> UInt64(truncatingIfNeeded: 64 &- 8 &* length))
+        } else {
+            first = Self.copyFolded(lexer.text.base + lexer.start, length, to: output)
         }
         output[length] = Self.terminator
-        output += length + 1
-        return length < 8 ? first & (1 << UInt64(8 * length) &- 1) : first
+        output += length &+ 1
+        return first
     }
 
     /// The same near the end of the text.
     @inline(never)
-    private mutating func appendFoldedBytes(_ length: Int) -> UInt64 {
+    private static func copyFolded(
+        _ source: UnsafePointer<UInt8>, _ length: Int, to output: UnsafeMutablePointer<UInt8>
+    ) -> UInt64 {
         var packed: UInt64 = 0
         for index in 0..<length {
-            let byte = lexer.base[lexer.start + index]
+            let byte = source[index]
             let folded = byte &- UInt8(ascii: "A") < 26 ? byte | 0x20 : byte
             output[index] = folded
             if index < 8 { packed |= UInt64(folded) << UInt64(8 * index) }
         }
-        output[length] = Self.terminator
-        output += length + 1
-        return packed
+        return length > 8 ? 0 : packed
     }
 
     /// Eight bytes with A to Z in lower case; bytes outside ASCII stay.
@@ -96,25 +103,34 @@ extension ShapeBuilder {
         literals[literalCount] = ShapeLiteral(
             start: Int32(truncatingIfNeeded: start), tokenStart: Int32(truncatingIfNeeded: lexer.start),
             end: Int32(truncatingIfNeeded: lexer.position), literalClass: literalClass, integer: integer)
-        literalCount += 1
+        literalCount &+= 1
         attachment = .literal
     }
 
     /// Makes the literal taken out last part of the shape after all.
-    @inline(never)
+    @inline(__always)
     mutating func putBack() {
-        literalCount -= 1
-        append(Self.putBackMark)
-        append(from: Int(literals[literalCount].start), to: Int(literals[literalCount].end))
-        append(Self.terminator)
+        literalCount &-= 1
+        output = Self.copy(literals[literalCount], from: lexer.text.base, to: output)
         attachment = .none
     }
 
-    /// A word behind a literal, its cast or its type: only a plain type keeps the literal out.
     @inline(never)
-    mutating func attachWord(packed: UInt64) {
+    private static func copy(
+        _ literal: ShapeLiteral, from text: UnsafePointer<UInt8>, to output: UnsafeMutablePointer<UInt8>
+    ) -> UnsafeMutablePointer<UInt8> {
+        let count = Int(literal.end - literal.start)
+        output[0] = putBackMark
+        memcpy(output + 1, text + Int(literal.start), count)
+        output[count + 1] = terminator
+        return output + count + 2
+    }
+
+    /// A word behind a literal, its cast or its type: only a plain type keeps the literal out.
+    @inline(__always)
+    mutating func attachWord(_ keyword: ShapeKeyword) {
         if attachment == .cast {
-            if ShapeKeyword.isPlainType(packed: packed) { attachment = .type } else { putBack() }
+            if keyword.contains(.plainType) { attachment = .type } else { putBack() }
         } else {
             attachment = .none
         }

@@ -59,6 +59,7 @@ struct ShapeScanner {
 
     let bytes: UnsafeMutablePointer<UInt8>
     let literals: UnsafeMutablePointer<ShapeLiteral>
+    let keywords = ShapeKeywordTable()
 
     init() {
         bytes = .allocate(capacity: Self.bufferBytes)
@@ -68,17 +69,20 @@ struct ShapeScanner {
     func free() {
         bytes.deallocate()
         literals.deallocate()
+        keywords.free()
     }
 
     /// Scans one text. O(bytes); allocates nothing.
     func scan(_ text: UnsafeRawBufferPointer) -> Shape {
         guard text.count <= Self.maximumTextBytes else { return Shape(refusal: .tooLong) }
-        var builder = ShapeBuilder(lexer: Lexer(text), output: bytes, literals: literals)
-        while builder.refusal == .none, builder.step() {}
-        if builder.lexer.hasDirective { builder.refusal = .directive }
-        if builder.tokenCount == 0, builder.refusal == .none { builder.refusal = .notAQuery }
+        var builder = ShapeBuilder(lexer: Lexer(text), scanner: self)
+        while builder.step() {}
+        let byteCount = builder.output - bytes
+        var refusal = builder.refusal
+        if builder.lexer.hasDirective { refusal = .directive }
+        if refusal == .none, !keywords.find(builder.firstWord).contains(.beginning) { refusal = .notAQuery }
         return Shape(
-            refusal: builder.refusal, byteCount: builder.output - bytes, literalCount: builder.literalCount,
-            statementEnd: builder.semicolon >= 0 ? builder.semicolon : text.count)
+            refusal: refusal, byteCount: byteCount, literalCount: builder.literalCount,
+            statementEnd: builder.statementEnd >= 0 ? builder.statementEnd : text.count)
     }
 }

@@ -79,7 +79,7 @@ struct StatementGuard {
 
     /// False when a finished statement is too deep.
     private mutating func punctuation(_ lexer: Lexer) -> Bool {
-        switch lexer.base[lexer.start] {
+        switch lexer.firstByte {
         case UInt8(ascii: "("), UInt8(ascii: "["): levels.append(Level())
         case UInt8(ascii: ")"), UInt8(ascii: "]"):
             while levels[levels.count - 1].isCase { close() }
@@ -95,9 +95,9 @@ struct StatementGuard {
     }
 
     private mutating func word(_ lexer: Lexer) {
-        let length = lexer.position - lexer.start
+        let length = lexer.length
         guard length >= 2, length <= 9 else { return }
-        let word = String(decoding: UnsafeBufferPointer(start: lexer.base + lexer.start, count: length), as: UTF8.self)
+        let word = String(decoding: UnsafeBufferPointer(start: lexer.text.base + lexer.start, count: length), as: UTF8.self)
         switch word.lowercased() {
         case "case": levels.append(Level(isCase: true))
         case "end": if levels[levels.count - 1].isCase { close() }
