@@ -58,15 +58,20 @@ public enum CatalogQuery: Int, CaseIterable, Sendable {
         WHERE d.datname = pg_catalog.current_database()
         """
 
-    /// Temporary tables (of other sessions), TOAST, indexes and composite types are left out.
+    /// Temporary tables (of other sessions), TOAST, indexes and composite types are left out; the proxy's own triggers are
+    /// not counted.
     private static let relationsText = """
         SELECT c.oid, n.nspname, c.relname, c.relkind,
                CASE WHEN c.relkind = 'v' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
                     THEN pg_catalog.pg_get_viewdef(c.oid) END,
-               EXISTS (SELECT FROM pg_catalog.pg_trigger t
-                       WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 1 = 1),
-               EXISTS (SELECT FROM pg_catalog.pg_trigger t
-                       WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 1 = 0),
+               EXISTS (SELECT FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
+                       JOIN pg_catalog.pg_namespace s ON s.oid = p.pronamespace
+                       WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 1 = 1
+                         AND s.nspname <> 'pgbraid'),
+               EXISTS (SELECT FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
+                       JOIN pg_catalog.pg_namespace s ON s.oid = p.pronamespace
+                       WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 1 = 0
+                         AND s.nspname <> 'pgbraid'),
                c.relrowsecurity,
                EXISTS (SELECT FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN'),
                (SELECT pg_catalog.string_agg(i.inhparent::pg_catalog.text, ',' ORDER BY i.inhseqno)
