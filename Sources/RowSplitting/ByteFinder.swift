@@ -4,7 +4,7 @@
 // a carriage return) would be searched for from every row to the chunk's end; remembering the last answer makes the
 // search of a whole chunk one pass of memchr per value.
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// The next occurrence of a byte in a buffer that is asked about in ascending positions.
@@ -49,6 +49,7 @@ extension UnsafeRawBufferPointer {
     /// Whether these are exactly the bytes of `other`.
     @inline(__always)
     func isEqual(to other: [UInt8]) -> Bool {
-        count == other.count && other.withUnsafeBytes { count == 0 || memcmp(baseAddress!, $0.baseAddress!, count) == 0 }
+        count == other.count
+            && other.withUnsafeBytes { count == 0 || memcmp(baseAddress!, $0.baseAddress!, count) == 0 }
     }
 }

@@ -31,7 +31,9 @@ struct CSVKeyReader {
     private func plainKey(of row: UnsafeRawBufferPointer) -> KeyField {
         var start = 0
         for field in 0..<column {
-            guard let end = row.position(of: format.delimiter, from: start) else { return .missing(fieldCount: field + 1) }
+            guard let end = row.position(of: format.delimiter, from: start) else {
+                return .missing(fieldCount: field + 1)
+            }
             start = end + 1
         }
         let key = row.part(start..<(row.position(of: format.delimiter, from: start) ?? row.count))

@@ -40,7 +40,9 @@ extension CopySplitter {
                 position += 2
                 continue
             }
-            guard let row = try binaryRow(in: bytes, from: position, fieldCount: fieldCount, atEnd: atEnd) else { break }
+            guard let row = try binaryRow(in: bytes, from: position, fieldCount: fieldCount, atEnd: atEnd) else {
+                break
+            }
             let shard = try place(row, of: bytes)
             outputs[shard].append(bytes.part(position..<row.end))
             position = row.end
@@ -57,7 +59,8 @@ extension CopySplitter {
         }
         guard bytes.count >= signature.count + 8 else {
             guard atEnd else { return nil }
-            throw headerError("invalid COPY file header (missing \(bytes.count < signature.count + 4 ? "flags" : "length"))")
+            throw headerError(
+                "invalid COPY file header (missing \(bytes.count < signature.count + 4 ? "flags" : "length"))")
         }
         let length = Self.int32(bytes, signature.count + 4)
         guard length >= 0 else { throw headerError("invalid COPY file header (wrong length)") }

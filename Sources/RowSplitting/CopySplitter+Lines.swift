@@ -107,7 +107,9 @@ extension CopySplitter {
         }
     }
 
-    private func limited(_ text: UnsafeRawBufferPointer, _ key: CopyKeyColumn) throws(CopyError) -> UnsafeRawBufferPointer {
+    private func limited(_ text: UnsafeRawBufferPointer, _ key: CopyKeyColumn) throws(CopyError)
+        -> UnsafeRawBufferPointer
+    {
         if let value = key.limited(text) { return value }
         throw tooLong(key, place: .field(column: options.columnNames[key.column], text: [UInt8](text)))
     }

@@ -44,7 +44,8 @@ extension RowScanner {
         while true {
             let quoteAt = specials.next(in: bytes, from: position)
             let escapeAt = escape == nil ? bytes.count : escapes.next(in: bytes, from: position)
-            let lineAt = countsNewlines ? newlines.next(in: bytes, from: position) : returns.next(in: bytes, from: position)
+            let lineAt =
+                countsNewlines ? newlines.next(in: bytes, from: position) : returns.next(in: bytes, from: position)
             let next = min(quoteAt, escapeAt, lineAt)
             // An escape counts only for the byte right behind it.
             if next > position { afterEscape = false }

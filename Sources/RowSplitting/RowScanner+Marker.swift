@@ -13,7 +13,8 @@ enum MarkerEnd {
 
 extension RowScanner {
     /// Reads what follows the `\.` at `position`.
-    func markerEnd(at position: Int, in bytes: UnsafeRawBufferPointer, atEnd: Bool) throws(RowSyntaxError) -> MarkerEnd {
+    func markerEnd(at position: Int, in bytes: UnsafeRawBufferPointer, atEnd: Bool) throws(RowSyntaxError) -> MarkerEnd
+    {
         var behind = position + 2
         if newline == .carriageReturnNewline {
             guard behind < bytes.count else { return atEnd ? .notAlone : .undecided }

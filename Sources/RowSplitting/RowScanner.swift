@@ -98,7 +98,9 @@ struct RowScanner {
             if lineEnd < backslash {
                 return try row(from: start, endingAt: lineEnd, in: bytes, atEnd: atEnd)
             }
-            guard backslash + 1 < bytes.count else { return rest(of: bytes, from: start, upTo: backslash, atEnd: atEnd) }
+            guard backslash + 1 < bytes.count else {
+                return rest(of: bytes, from: start, upTo: backslash, atEnd: atEnd)
+            }
             if bytes[backslash + 1] == UInt8(ascii: ".") {
                 return try marker(at: backslash, from: start, in: bytes, atEnd: atEnd)
             }

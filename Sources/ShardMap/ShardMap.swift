@@ -30,7 +30,8 @@ public final class ShardMap: Sendable {
         }
         self.shardCount = shardCount
         self.rules = rules
-        fingerprint = Fingerprint.digest(Fingerprint.canonicalText(shardCount: shardCount, rules: rules, buckets: buckets))
+        fingerprint = Fingerprint.digest(
+            Fingerprint.canonicalText(shardCount: shardCount, rules: rules, buckets: buckets))
         shardOfBucket = .allocate(capacity: Limits.bucketCount)
         for (index, shard) in buckets.enumerated() { (shardOfBucket + index).initialize(to: shard.value) }
     }

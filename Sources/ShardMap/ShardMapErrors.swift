@@ -23,8 +23,10 @@ public enum PlacementError: Error, Hashable, Sendable {
     public var message: String {
         switch self {
         case .noShard(let key): "no shard for key \"\(key)\""
-        case .methodRefusesKey(let method, let family): "placement method \(method) does not fit a key of type \(family.name)"
-        case .keyColumnMissing(let table, let column): "sharding key column \"\(column)\" of table \(table) does not exist"
+        case .methodRefusesKey(let method, let family):
+            "placement method \(method) does not fit a key of type \(family.name)"
+        case .keyColumnMissing(let table, let column):
+            "sharding key column \"\(column)\" of table \(table) does not exist"
         case .invalidKey(let error, let type, let text): error.message(type: type, text: text)
         }
     }
@@ -33,7 +35,8 @@ public enum PlacementError: Error, Hashable, Sendable {
         switch self {
         case .noShard: "Add a range, a list value or a default shard for this key to the table's placement rule."
         case .methodRefusesKey: "Use method hash, or a key column of a type that fits."
-        case .keyColumnMissing: "Correct the table's rule in the configuration, or name its key column in create_distributed_table."
+        case .keyColumnMissing:
+            "Correct the table's rule in the configuration, or name its key column in create_distributed_table."
         case .invalidKey: nil
         }
     }
@@ -61,7 +64,8 @@ public enum ShardMapError: Error, Hashable, Sendable, CustomStringConvertible {
         case .invalidShardCount(let count): "a cluster has 1 to 256 shards, not \(count)"
         case .invalidRange: "a range placement needs upper bounds of one type in ascending order"
         case .invalidList: "a list placement needs keys of one type, each once"
-        case .unknownShard(let shard, let count): "a placement names shard \(shard), but there are only \(count) shards (from 0)"
+        case .unknownShard(let shard, let count):
+            "a placement names shard \(shard), but there are only \(count) shards (from 0)"
         case .invalidBucketTable(let entries): "a bucket table has 5040 entries, not \(entries)"
         case .invalidTableName(let name): "\"\(name)\" is no table name: write table or schema.table"
         case .duplicateRule(let name): "table \(name) has two rules"

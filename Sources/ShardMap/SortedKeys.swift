@@ -1,7 +1,7 @@
 // SortedKeys: the keys of a range or list placement, each family in an array of its own, so that looking a key up
 // compares raw numbers and bytes and allocates nothing.
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// Strictly ascending keys of one family. Text sorts by bytes (the C collation).

@@ -23,7 +23,8 @@ import Testing
         let rows = (1...3).map { BinaryRows.row([BinaryRows.int4($0)]) }
         // Shard 1 has no rows: its header and trailer are one message.
         let messages: [(Int, [UInt8])] = [
-            (1, header + trailer), (0, header + rows[0]), (2, header + rows[1]), (0, trailer), (2, rows[2]), (2, trailer),
+            (1, header + trailer), (0, header + rows[0]), (2, header + rows[1]), (0, trailer), (2, rows[2]),
+            (2, trailer),
         ]
         #expect(joined(.binary, messages) == header + rows[0] + rows[1] + rows[2] + trailer)
     }

@@ -22,9 +22,12 @@ struct OddStreams: Sendable, CustomTestStringConvertible {
     var testDescription: String { name }
 
     static let textPieces = [
-        "1", "2", "a", "77", "", "\\N", "\\x31", "\\061", "\\1", "\\t", "\\\\", "\\", "\\\n", "\\\r", "é", "x\\q", "N", " ",
+        "1", "2", "a", "77", "", "\\N", "\\x31", "\\061", "\\1", "\\t", "\\\\", "\\", "\\\n", "\\\r", "é", "x\\q", "N",
+        " ",
     ]
-    static let csvPieces = ["1", "2", "a", "", "\"\"", "\"a\"", "\"", "\"x,\ny\"", "\"\r\n\"", "\\", "\\.", "é", " ", "\"\"\"1\""]
+    static let csvPieces = [
+        "1", "2", "a", "", "\"\"", "\"a\"", "\"", "\"x,\ny\"", "\"\r\n\"", "\\", "\\.", "é", " ", "\"\"\"1\"",
+    ]
     static let textEndings = ["", "\\.\n", "\\.\r\n", "\\.", "1\\.\n", "a\tb\tc", "\\"]
     static let csvEndings = ["", "\\.\n", "\\.\r\n", "\\.", "a,b,c", "\""]
 
@@ -109,8 +112,12 @@ struct OddStreams: Sendable, CustomTestStringConvertible {
         if let refused = parts.first(where: { $0.sqlState != nil }) { return "a shard refuses: \(refused.message)" }
         for shard in 0..<3 {
             let expected = whole.rows.filter { $0.remainder == shard }.map(\.text)
-            if parts[shard].rows.map(\.text) != expected { return "shard \(shard) holds \(parts[shard].rows), not \(expected)" }
-            if split.rowCounts[shard] != expected.count { return "shard \(shard) was said to have \(split.rowCounts[shard]) rows" }
+            if parts[shard].rows.map(\.text) != expected {
+                return "shard \(shard) holds \(parts[shard].rows), not \(expected)"
+            }
+            if split.rowCounts[shard] != expected.count {
+                return "shard \(shard) was said to have \(split.rowCounts[shard]) rows"
+            }
         }
         return nil
     }
@@ -123,7 +130,8 @@ struct OddStreams: Sendable, CustomTestStringConvertible {
         guard !lines.contains(nil) else { return nil }
         guard let first = zip(lines.compactMap { $0 }, refusals).min(by: { $0.0 < $1.0 }) else { return nil }
         return first.0 == whole.line && parts[first.1].message == whole.message
-            ? nil : "PostgreSQL says \(whole.message) on line \(whole.line ?? 0), shard \(first.1) \(parts[first.1].message) on \(first.0)"
+            ? nil
+            : "PostgreSQL says \(whole.message) on line \(whole.line ?? 0), shard \(first.1) \(parts[first.1].message) on \(first.0)"
     }
 
     /// The splitter's own errors: a NULL key, which PostgreSQL accepts, or one that PostgreSQL has on the same line.
@@ -132,11 +140,14 @@ struct OddStreams: Sendable, CustomTestStringConvertible {
             let known = whole.sqlState != nil || whole.rows.contains { $0.remainder == nil }
             return known ? nil : "no key is NULL in \(whole.rows)"
         }
-        guard whole.sqlState != nil, let line = whole.line else { return "PostgreSQL accepts, the splitter says \(error)" }
+        guard whole.sqlState != nil, let line = whole.line else {
+            return "PostgreSQL accepts, the splitter says \(error)"
+        }
         // An earlier line, or too many fields on this one, are for the shard to refuse.
         if line < error.line || whole.message.hasPrefix("extra data") { return nil }
         return whole.message == error.message && whole.context == error.context(tableName: "t")
-            ? nil : "PostgreSQL says \(whole.message) \(whole.context), the splitter \(error.message) \(error.context(tableName: "t") ?? "")"
+            ? nil
+            : "PostgreSQL says \(whole.message) \(whole.context), the splitter \(error.message) \(error.context(tableName: "t") ?? "")"
     }
 
     @Test(arguments: [("int8", KeyType.int8), ("int4", .int4), ("int2", .int2), ("text", .text), ("uuid", .uuid)])

@@ -39,7 +39,8 @@ struct LineTranscript: Sendable, CustomTestStringConvertible {
             name: "lines may end in carriage return and newline", format: text,
             input: "1\ta\r\n2\tb\r\n\\.\r\n", outputs: ["1\ta\r\n", "2\tb\r\n", ""]),
         LineTranscript(
-            name: "lines may end in carriage return", format: text, input: "1\ta\r2\tb\r", outputs: ["1\ta\r", "2\tb\r", ""]),
+            name: "lines may end in carriage return", format: text, input: "1\ta\r2\tb\r",
+            outputs: ["1\ta\r", "2\tb\r", ""]),
         LineTranscript(
             name: "a backslash takes a line end into the field", format: text,
             input: "1\ta\\\nb\n2\tc\\\\\n", outputs: ["1\ta\\\nb\n", "2\tc\\\\\n", ""]),
@@ -104,7 +105,8 @@ struct LineTranscript: Sendable, CustomTestStringConvertible {
     }
 
     @Test func rowsAndLinesAreCounted() throws {
-        let result = try SplitterHarness.run("h,b\n1,\"x\ny\"\n1,a\n2,b\n", SplitterHarness.options(.csv(hasHeader: true)))
+        let result = try SplitterHarness.run(
+            "h,b\n1,\"x\ny\"\n1,a\n2,b\n", SplitterHarness.options(.csv(hasHeader: true)))
         #expect(result.rowCounts == [2, 1, 0])
         #expect(result.lineNumber == 5)
     }

@@ -3,10 +3,11 @@ import ShardMap
 import Testing
 
 @Suite struct KeyParsingTests {
-    @Test(arguments: [
-        (" +7 ", 7), ("-0", 0), ("\u{B}8\t\n", 8), ("-9223372036854775808", Int64.min), ("007", 7),
-        ("9223372036854775807", Int64.max),
-    ] as [(String, Int64)])
+    @Test(
+        arguments: [
+            (" +7 ", 7), ("-0", 0), ("\u{B}8\t\n", 8), ("-9223372036854775808", Int64.min), ("007", 7),
+            ("9223372036854775807", Int64.max),
+        ] as [(String, Int64)])
     func blanksSignAndDigitsAreANumber(text: String, value: Int64) throws {
         #expect(try parse(text, .int8) == .integer(value))
     }
@@ -42,7 +43,8 @@ import Testing
         "", "{", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11-",
         " a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11 ",
         "{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}",
-        "a0e-ebc999c0b4ef8bb6d6bb9bd380a11", "a0eebc99--9c0b-4ef8-bb6d-6bb9bd380a11", "g0eebc999c0b4ef8bb6d6bb9bd380a11",
+        "a0e-ebc999c0b4ef8bb6d6bb9bd380a11", "a0eebc99--9c0b-4ef8-bb6d-6bb9bd380a11",
+        "g0eebc999c0b4ef8bb6d6bb9bd380a11",
     ])
     func aUUIDOutOfShapeIsInvalidSyntax(text: String) {
         #expect(throws: KeyFormatError.invalidSyntax) { try parse(text, .uuid) }
@@ -59,8 +61,12 @@ import Testing
     }
 
     @Test func errorsReadAsPostgreSQLWritesThem() {
-        #expect(KeyFormatError.invalidSyntax.message(type: .int8, text: "x") == "invalid input syntax for type bigint: \"x\"")
-        #expect(KeyFormatError.outOfRange.message(type: .int2, text: "32768") == "value \"32768\" is out of range for type smallint")
+        #expect(
+            KeyFormatError.invalidSyntax.message(type: .int8, text: "x")
+                == "invalid input syntax for type bigint: \"x\"")
+        #expect(
+            KeyFormatError.outOfRange.message(type: .int2, text: "32768")
+                == "value \"32768\" is out of range for type smallint")
         #expect(KeyFormatError.outOfRange.sqlState == "22003")
     }
 

@@ -27,7 +27,8 @@ import Testing
     }
 
     @Test func aRuleWhoseKeyColumnIsMissingIsAnError() throws {
-        let rules = try ShardingRules(tables: [TableRule(name: TableName(parsing: "t"), kind: .sharded(keyColumn: "k"))])
+        let rules = try ShardingRules(tables: [TableRule(name: TableName(parsing: "t"), kind: .sharded(keyColumn: "k"))]
+        )
         #expect(throws: PlacementError.keyColumnMissing(table: "\"public\".\"t\"", column: "k")) {
             try rules.rule(schema: "public", table: "t", columns: ["user_id"])
         }
@@ -59,7 +60,8 @@ import Testing
 
     @Test func theFingerprintDependsOnWhatTheRulesMeanNotOnTheirOrder() throws {
         let first = TableRule(name: TableName(schema: nil, table: "a"), kind: .sharded())
-        let spelledOut = TableRule(name: TableName(schema: nil, table: "a"), kind: .sharded(keyColumn: "user_id", method: .hash))
+        let spelledOut = TableRule(
+            name: TableName(schema: nil, table: "a"), kind: .sharded(keyColumn: "user_id", method: .hash))
         let second = TableRule(name: TableName(schema: "s", table: "b"), kind: .local)
         let map = try ShardMap(shardCount: 2, rules: ShardingRules(tables: [first, second]))
         let same = try ShardMap(shardCount: 2, rules: ShardingRules(tables: [second, spelledOut]))
