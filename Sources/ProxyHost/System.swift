@@ -56,7 +56,7 @@ enum System {
     @inline(__always)
     static func receive(_ descriptor: Int32, into buffer: UnsafeMutableRawBufferPointer, flags: Int32 = 0) -> Int {
         while true {
-            let count = recv(descriptor, buffer.baseAddress, buffer.count, flags)
+            let count = clinux_receive(descriptor, buffer.baseAddress, buffer.count, flags)
             if count >= 0 { return count }
             let code = errno
             if code != EINTR { return -Int(code) }
@@ -67,7 +67,7 @@ enum System {
     @inline(__always)
     static func send(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Int {
         while true {
-            let count = Glibc.send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
+            let count = clinux_send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
             if count >= 0 { return count }
             let code = errno
             if code != EINTR { return -Int(code) }
@@ -89,7 +89,7 @@ enum System {
     static func wait(
         _ poll: Int32, _ events: UnsafeMutableBufferPointer<epoll_event>, milliseconds: Int32
     ) -> Int {
-        let count = epoll_wait(poll, events.baseAddress, Int32(events.count), milliseconds)
+        let count = clinux_wait(poll, events.baseAddress, Int32(events.count), milliseconds)
         if count >= 0 { return Int(count) }
         return errno == EINTR ? 0 : -Int(errno)
     }
