@@ -21,8 +21,8 @@ public enum AuthenticationMessage {
         case 3: self = .cleartextPassword
         case 5: self = .md5Password(salt: Array(try cursor.bytes(4)))
         case 10: self = .sasl(mechanisms: try AuthenticationMessage.mechanisms(&cursor))
-        case 11: self = .saslContinue(cursor.rest())
-        case 12: self = .saslFinal(cursor.rest())
+        case 11: self = .saslContinue(try cursor.bytes(cursor.remaining))
+        case 12: self = .saslFinal(try cursor.bytes(cursor.remaining))
         default:
             self = .unsupported(code)
             return

@@ -12,9 +12,9 @@ public struct DataRowMessage {
     public init(_ frame: UnsafeRawBufferPointer) throws(ProtocolViolation) {
         var cursor = try MessageCursor(frame: frame)
         fieldCount = try cursor.count()
-        let start = cursor.position
+        let atFields = cursor
         for _ in 0..<fieldCount { _ = try cursor.value() }
-        fieldBytes = frame.part(from: start, length: cursor.position - start)
+        fieldBytes = cursor.bytes(since: atFields)
         try cursor.end()
     }
 

@@ -13,12 +13,12 @@ public struct RowDescriptionMessage {
     public init(_ frame: UnsafeRawBufferPointer) throws(ProtocolViolation) {
         var cursor = try MessageCursor(frame: frame)
         fieldCount = try cursor.count()
-        let start = cursor.position
+        let atFields = cursor
         for _ in 0..<fieldCount {
             _ = try cursor.string()
             _ = try cursor.bytes(FieldDescription.fixedBytes)
         }
-        fieldBytes = frame.part(from: start, length: cursor.position - start)
+        fieldBytes = cursor.bytes(since: atFields)
         try cursor.end()
     }
 
@@ -32,12 +32,13 @@ public struct RowDescriptionMessage {
     @inlinable
     public func bytes(ofFirst count: Int) -> UnsafeRawBufferPointer {
         precondition(count <= fieldCount, "more fields asked than described")
-        var cursor = MessageCursor(bytes: fieldBytes)
+        let start = MessageCursor(bytes: fieldBytes)
+        var cursor = start
         for _ in 0..<count {
             _ = try? cursor.string()
-            cursor.position += FieldDescription.fixedBytes
+            _ = try? cursor.bytes(FieldDescription.fixedBytes)
         }
-        return fieldBytes.part(from: 0, length: cursor.position)
+        return cursor.bytes(since: start)
     }
 }
 

@@ -5,14 +5,14 @@ import Glibc
 
 extension UnsafeRawBufferPointer {
     /// A big-endian integer; `offset` must leave room for it (checked).
-    @inlinable
+    @inlinable @inline(__always)
     public func integer<Number: FixedWidthInteger & BitwiseCopyable>(at offset: Int, as type: Number.Type) -> Number {
         precondition(offset >= 0 && offset <= count - MemoryLayout<Number>.size, "read outside the bytes")
-        return Number(bigEndian: loadUnaligned(fromByteOffset: offset, as: type))
+        return Number(bigEndian: baseAddress.unsafelyUnwrapped.loadUnaligned(fromByteOffset: offset, as: type))
     }
 
     /// `length` bytes from `offset`, as a view (checked).
-    @inlinable
+    @inlinable @inline(__always)
     public func part(from offset: Int, length: Int) -> UnsafeRawBufferPointer {
         precondition(offset >= 0 && length >= 0 && offset <= count - length, "part outside the bytes")
         guard let baseAddress else { return self }

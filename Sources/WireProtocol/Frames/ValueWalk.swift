@@ -2,13 +2,13 @@
 
 /// Walks a run of values that was checked before.
 public struct ValueWalk {
-    @usableFromInline var bytes: UnsafeRawBufferPointer
+    @usableFromInline let bytes: UnsafeRawBufferPointer
     @usableFromInline var position = 0
 
-    @inlinable init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+    @inlinable @inline(__always) init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
     /// The next value, nil for NULL. The caller counts; stepping past the last value is a broken invariant.
-    @inlinable
+    @inlinable @inline(__always)
     public mutating func next() -> UnsafeRawBufferPointer? {
         let length = Int(bytes.integer(at: position, as: Int32.self))
         position += 4

@@ -23,14 +23,14 @@ public struct BindMessage {
         var cursor = try MessageCursor(frame: frame)
         portal = try cursor.string()
         statement = try cursor.string()
-        let formatsStart = cursor.position
-        afterNames = frame.part(from: formatsStart, length: cursor.remaining)
+        let atFormats = cursor
+        afterNames = cursor.rest
         parameterFormats = try cursor.bytes(2 * cursor.count())
         parameterCount = try cursor.count()
-        let valuesStart = cursor.position
+        let atValues = cursor
         for _ in 0..<parameterCount { _ = try cursor.value() }
-        values = frame.part(from: valuesStart, length: cursor.position - valuesStart)
-        parametersPart = frame.part(from: formatsStart, length: cursor.position - formatsStart)
+        values = cursor.bytes(since: atValues)
+        parametersPart = cursor.bytes(since: atFormats)
         resultFormats = try cursor.bytes(2 * cursor.count())
         try cursor.end()
         let formatCount = parameterFormats.count / 2

@@ -7,8 +7,7 @@ public struct CopyDataMessage {
 
     @inlinable
     public init(_ frame: UnsafeRawBufferPointer) throws(ProtocolViolation) {
-        var cursor = try MessageCursor(frame: frame)
-        data = cursor.rest()
+        data = try MessageCursor(frame: frame).rest
     }
 }
 

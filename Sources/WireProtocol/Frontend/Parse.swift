@@ -16,7 +16,7 @@ public struct ParseMessage {
     public init(_ frame: UnsafeRawBufferPointer) throws(ProtocolViolation) {
         var cursor = try MessageCursor(frame: frame)
         name = try cursor.string()
-        afterName = frame.part(from: cursor.position, length: cursor.remaining)
+        afterName = cursor.rest
         text = try cursor.string()
         parameterTypes = try cursor.bytes(4 * cursor.count())
         try cursor.end()

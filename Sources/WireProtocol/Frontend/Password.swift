@@ -35,8 +35,7 @@ public struct SASLResponseMessage {
     public let response: UnsafeRawBufferPointer
 
     public init(_ frame: UnsafeRawBufferPointer) throws(ProtocolViolation) {
-        var cursor = try MessageCursor(frame: frame)
-        response = cursor.rest()
+        response = try MessageCursor(frame: frame).rest
     }
 }
 

@@ -52,11 +52,12 @@ extension StartupMessage {
         }
         self.version = version
         parameters = []
-        var cursor = MessageCursor(bytes: packet, position: 8)
-        while cursor.remaining > 1, packet[cursor.position] != 0 {
+        var cursor = MessageCursor(bytes: packet)
+        _ = try cursor.bytes(8)
+        while cursor.remaining > 1, cursor.next != 0 {
             parameters.append(try StartupMessage.parameter(&cursor))
         }
-        guard cursor.remaining == 1, packet[cursor.position] == 0 else { throw StartupMessage.badLayout }
+        guard cursor.remaining == 1, cursor.next == 0 else { throw StartupMessage.badLayout }
         guard let user, !user.isEmpty else {
             throw ProtocolViolation(
                 "no PostgreSQL user name specified in startup packet", sqlState: .invalidAuthorizationSpecification)
