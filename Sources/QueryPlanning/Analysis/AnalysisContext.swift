@@ -9,12 +9,17 @@ struct AnalysisContext {
     let range: Range<Int>
     /// Declared types of `$1`, `$2`, ...; 0 or missing where the client left them open.
     let parameterTypes: [UInt32]
+    /// A pass-through plan was made before, but its keys lie on several shards: plan for that.
+    let acrossShards: Bool
 
-    init(environment: PlanningEnvironment, text: String, range: Range<Int>, parameterTypes: [UInt32] = []) {
+    init(
+        environment: PlanningEnvironment, text: String, range: Range<Int>, parameterTypes: [UInt32] = [], acrossShards: Bool = false
+    ) {
         self.environment = environment
         self.text = text
         self.range = range
         self.parameterTypes = parameterTypes
+        self.acrossShards = acrossShards
     }
 
     /// The statement's own text.
@@ -35,5 +40,10 @@ struct AnalysisContext {
     /// Whether the name means one of the session's temp tables, which shadow everything else.
     func isTemporary(schema: String?, name: String) -> Bool {
         (schema == nil || schema == "pg_temp") && environment.temporaryTables.contains(name)
+    }
+
+    /// The position PostgreSQL reports for a byte of the text: in characters, from 1.
+    func characterPosition(ofByte offset: Int) -> Int {
+        text.utf8.prefix(offset).reduce(1) { $1 & 0xC0 == 0x80 ? $0 : $0 + 1 }
     }
 }

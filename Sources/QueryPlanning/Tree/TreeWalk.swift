@@ -37,12 +37,12 @@ enum TreeWalk {
         }
     }
 
-    private static func isNode(_ message: Message<ProtobufCMessage>) -> Bool {
+    static func isNode(_ message: Message<ProtobufCMessage>) -> Bool {
         guard let descriptor = message.pointee.descriptor else { return false }
         return strcmp(descriptor.pointee.short_name, "Node") == 0
     }
 
-    private static func asNode(_ message: Message<ProtobufCMessage>) -> Node? {
+    static func asNode(_ message: Message<ProtobufCMessage>) -> Node? {
         guard isNode(message) else { return nil }
         return Node(UnsafeMutableRawPointer(message).assumingMemoryBound(to: PgQuery__Node.self))
     }

@@ -1,0 +1,43 @@
+// Analyser: the thorough door. Parses a text with PostgreSQL's own grammar and plans each of its statements.
+import CPGQuery
+
+/// Plans every statement of a text; keeps nothing between calls.
+package struct Analyser: StatementAnalyser {
+    /// Plans what is no query: utility statements, INSERT, COPY, DDL, SET ...
+    typealias Classifier = (Node, AnalysisContext) throws(Refusal) -> StatementPlan
+    private let classify: Classifier
+
+    init(classify: @escaping Classifier) { self.classify = classify }
+
+    package func analyse(
+        text: String, parameterTypes: [UInt32], environment: PlanningEnvironment, acrossShards: Bool
+    ) throws(Refusal) -> [PlannedStatement] {
+        let tree = try ParseTree(text)
+        var planned: [PlannedStatement] = []
+        for statement in tree.statements {
+            let context = AnalysisContext(
+                environment: environment, text: text, range: statement.range, parameterTypes: parameterTypes, acrossShards: acrossShards)
+            planned.append(PlannedStatement(plan: plan(statement.node, context), range: statement.range))
+        }
+        if planned.isEmpty {
+            let empty = StatementPlan(action: .empty, effect: .reads, commandName: "")
+            planned.append(PlannedStatement(plan: empty, range: 0..<text.utf8.count))
+        }
+        return planned
+    }
+
+    /// One statement's plan; a refusal is a plan too, so that the statements before it run.
+    private func plan(_ node: Node, _ context: AnalysisContext) -> StatementPlan {
+        do throws(Refusal) {
+            switch node.kind {
+            case PG_QUERY__NODE__NODE_SELECT_STMT, PG_QUERY__NODE__NODE_UPDATE_STMT, PG_QUERY__NODE__NODE_DELETE_STMT,
+                PG_QUERY__NODE__NODE_MERGE_STMT:
+                return try StatementPlanner.plan(node, context)
+            default: return try classify(node, context)
+            }
+        } catch {
+            return StatementPlan(
+                action: .refuse(error), effect: .reads, commandName: "", reason: "refused: \(error.message)")
+        }
+    }
+}

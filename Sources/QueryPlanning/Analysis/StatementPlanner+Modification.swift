@@ -1,0 +1,159 @@
+// Plans for UPDATE, DELETE and MERGE, and what data-modifying WITH items need.
+import ShardMap
+
+extension StatementPlanner {
+    func planModification(_ modification: BoundModification, _ query: BoundQuery) throws(Refusal) -> StatementPlan {
+        let usage = StatementUsage(binder)
+        let command = commandName(modification.kind)
+        try refuseReferenceWrites()
+        if case .table(let relation) = modification.target.source, relation.placement == .reference {
+            return try planReferenceWrite(modification, relation, usage)
+        }
+        if let plan = try planWithoutSharding(usage, command, effect: .writes) { return plan }
+        let input = analysis.analyseInput(modification.level, Facts())
+        var confinement = try modificationConfinement().reduce(input.confinement) { $0.merged($1) }
+        try checkKeyIsKept(modification)
+        if modification.kind == .merge { confinement = try confinement.merged(insertedConfinement(modification)) }
+        if let plan = planOneShard(confinement, usage, command, effect: .writes) { return plan }
+        try checkBinding()
+        return try planAcrossShards(modification, input.state, confinement, usage)
+    }
+
+    private func commandName(_ kind: BoundModification.Kind) -> String {
+        switch kind {
+        case .insert: "INSERT"
+        case .update: "UPDATE"
+        case .delete: "DELETE"
+        case .merge: "MERGE"
+        }
+    }
+
+    private func planAcrossShards(
+        _ modification: BoundModification, _ state: RelationState, _ confinement: Confinement, _ usage: StatementUsage
+    ) throws(Refusal) -> StatementPlan {
+        if modification.kind == .merge { throw refusal("MERGE must be confined to one shard") }
+        if !binder.modifications.isEmpty { throw refusal("data-modifying WITH items must be confined to one shard") }
+        switch state {
+        case .other(let reason): throw refusal(reason)
+        case .replicated: throw refusal("the table to change is not sharded")
+        case .partitioned: break
+        }
+        let route = confinement.route ?? .all
+        return plan(
+            .modify(route, text: nil, tag: .sum), commandName(modification.kind), usage, effect: .writes,
+            reason: "each shard its rows, over \(describe(route))")
+    }
+
+    // MARK: Reference tables
+
+    private func planReferenceWrite(
+        _ modification: BoundModification, _ relation: Relation, _ usage: StatementUsage
+    ) throws(Refusal) -> StatementPlan {
+        let command = commandName(modification.kind)
+        if !binder.unknownTables.isEmpty || context.environment.shardCount == 1 {
+            return plan(.passThrough(.any), command, usage, effect: .writes, reason: "unknown table or the only shard")
+        }
+        try checkBinding()
+        let state = analysis.analyseInput(modification.level, Facts()).state
+        let hint = "Compute the values first and write them as constants."
+        if case .other(let reason) = state {
+            throw Refusal("0A000", "cannot change reference table \"\(relation.name)\" alike on all shards: \(reason)", hint: hint)
+        }
+        if usage.hasSharded || usage.hasVolatileFunctions || usage.usesTransactionTime {
+            throw Refusal(
+                "0A000", "cannot change reference table \"\(relation.name)\" alike on all shards: the values may differ from shard to shard",
+                hint: hint)
+        }
+        return plan(
+            .modify(.all, text: nil, tag: .first), command, usage, effect: .writes, reason: "all shards alike: reference table")
+    }
+
+    /// WITH items that write reference tables would write one copy only.
+    func refuseReferenceWrites() throws(Refusal) {
+        guard context.environment.shardCount > 1 else { return }
+        for modification in binder.modifications {
+            guard case .table(let relation) = modification.target.source, relation.placement == .reference else { continue }
+            throw Refusal(
+                "0A000", "reference table \"\(relation.name)\" cannot be changed inside WITH", hint: "Run it as a statement of its own.")
+        }
+    }
+
+    // MARK: The sharding key
+
+    /// The target's key column.
+    private func key(of modification: BoundModification) -> (variable: Variable, placement: KeyPlacement, name: String)? {
+        guard case .table(let relation) = modification.target.source,
+            case .sharded(let column, let placement) = relation.placement
+        else { return nil }
+        return (Variable(entry: modification.target.id, column: column), placement, relation.columns[column].name)
+    }
+
+    /// Refuses to set the sharding key to anything but what it is.
+    func checkKeyIsKept(_ modification: BoundModification) throws(Refusal) {
+        guard let key = key(of: modification), context.environment.shardCount > 1 else { return }
+        let facts = Facts(modification.level.filter)
+        for assignment in modification.assignments where assignment.column == key.name {
+            if let value = assignment.value, binder.variable(value) == key.variable { continue }
+            let constant = assignment.value.flatMap { binder.constantTerm($0) }?.value
+            let isSame = constant.map { constant in
+                facts.constants(of: key.variable).contains { $0.terms.count == 1 && !$0.isArray && $0.terms[0].value == constant }
+            }
+            if isSame == true { continue }
+            throw Refusal(
+                "0A000", "changing the sharding key \"\(key.name)\" is not supported",
+                hint: "DELETE the row and INSERT it with the new key, in one transaction.")
+        }
+    }
+
+    // MARK: WITH items
+
+    /// What each data-modifying WITH item is confined to.
+    func modificationConfinement() throws(Refusal) -> [Confinement] {
+        var result: [Confinement] = []
+        for modification in binder.modifications {
+            try checkKeyIsKept(modification)
+            let input = analysis.analyseInput(modification.level, Facts()).confinement
+            switch modification.kind {
+            case .insert: result.append(insertConfinement(modification))
+            case .merge: result.append(try input.merged(insertedConfinement(modification)))
+            case .update, .delete: result.append(input)
+            }
+        }
+        return result
+    }
+
+    /// The keys of an INSERT's rows, where all are constants.
+    private func insertConfinement(_ modification: BoundModification) -> Confinement {
+        let source = modification.source.map { analysis.analyse($0, Facts()).confinement } ?? .none
+        guard let key = key(of: modification) else { return source }
+        guard let position = modification.columns.firstIndex(of: key.name), let query = modification.source else {
+            return .unbound(modification.target.name)
+        }
+        let conditions = analysis.exportedConstants(query)[position, default: []]
+            .compactMap { context.condition($0, key.placement) }.map(stored)
+        return source.merged(conditions.isEmpty ? .unbound(modification.target.name) : .bound(conditions))
+    }
+
+    private func stored(_ condition: KeyCondition) -> KeyCondition {
+        var condition = condition
+        condition.isStored = true
+        return condition
+    }
+
+    /// The keys of rows that MERGE inserts.
+    private func insertedConfinement(_ modification: BoundModification) throws(Refusal) -> Confinement {
+        guard let key = key(of: modification) else { return .none }
+        var facts = Facts()
+        analysis.addExports(modification.level.from, to: &facts)
+        if case .outer(_, _, _, let on, _) = modification.level.from { facts = facts.adding(on) }
+        var result = Confinement.none
+        for row in modification.insertedRows {
+            let value = row.first { $0.column == key.name }?.value
+            var sets = value.flatMap { binder.constantTerm($0) }.map { [ConstantSet(terms: [$0])] } ?? []
+            if let variable = binder.variable(value) { sets += facts.constants(of: variable) }
+            let conditions = sets.compactMap { context.condition($0, key.placement) }.map(stored)
+            result = result.merged(conditions.isEmpty ? .unbound(modification.target.name) : .bound(conditions))
+        }
+        return result
+    }
+}

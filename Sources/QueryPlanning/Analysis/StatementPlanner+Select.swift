@@ -1,0 +1,58 @@
+// Plans for SELECT.
+import CPGQuery
+import ResultMerging
+
+extension StatementPlanner {
+    func planSelect(_ select: Message<PgQuery__SelectStmt>) throws(Refusal) -> StatementPlan {
+        if select.pointee.into_clause != nil { throw Refusal("0A000", "SELECT INTO is not supported", hint: "Use CREATE TABLE and INSERT.") }
+        let query = binder.bindQuery(select, parent: nil)
+        let usage = StatementUsage(binder)
+        let effect: DataEffect = binder.modifications.isEmpty ? .reads : .writes
+        if let locked = try planReferenceLocks(query, usage) { return locked }
+        try refuseReferenceWrites()
+        if let plan = try planWithoutSharding(usage, "SELECT", effect: effect) { return plan }
+        let placed = analysis.analyse(query, Facts())
+        let confinement = try modificationConfinement().reduce(placed.confinement) { $0.merged($1) }
+        if let plan = planOneShard(confinement, usage, "SELECT", effect: effect) { return plan }
+        return try planAcrossShards(query, confinement, usage)
+    }
+
+    /// The pass-through plan when constants confine every sharded table.
+    func planOneShard(
+        _ confinement: Confinement, _ usage: StatementUsage, _ commandName: String, effect: DataEffect
+    ) -> StatementPlan? {
+        guard !context.acrossShards || context.environment.shardCount == 1 else { return nil }
+        guard let route = confinement.route else {
+            guard context.environment.shardCount == 1 else { return nil }
+            return plan(.passThrough(.any), commandName, usage, effect: effect, reason: "the only shard")
+        }
+        return plan(.passThrough(route), commandName, usage, effect: effect, reason: "one shard: \(describe(route))")
+    }
+
+    /// FOR UPDATE of reference tables locks on every shard.
+    private func planReferenceLocks(_ query: BoundQuery, _ usage: StatementUsage) throws(Refusal) -> StatementPlan? {
+        guard let table = usage.lockedReference, context.environment.shardCount > 1 else { return nil }
+        let hasOther = usage.hasSharded || usage.hasSystem || usage.hasTemporary || !binder.modifications.isEmpty
+        guard !hasOther, case .replicated = analysis.analyse(query, Facts()).state else {
+            throw Refusal(
+                "0A000", "rows of reference table \"\(table)\" cannot be locked in this statement",
+                hint: "Name the tables to lock: FOR UPDATE OF table.")
+        }
+        try checkBinding()
+        return plan(
+            .modify(.all, text: nil, tag: .first), "SELECT", usage, effect: .reads, reason: "all shards: locks rows of a reference table")
+    }
+
+    private func planAcrossShards(
+        _ query: BoundQuery, _ confinement: Confinement, _ usage: StatementUsage
+    ) throws(Refusal) -> StatementPlan {
+        if !binder.modifications.isEmpty {
+            throw refusal("data-modifying WITH items must be confined to one shard")
+        }
+        try checkBinding()
+        let scatter = try ScatterPlanner(self, query).plan()
+        let route = confinement.route ?? .all
+        let reason = "\(scatter.reason) over \(describe(route))"
+        return plan(.scatter(route, scatter.plan), "SELECT", usage, effect: .reads, reason: reason)
+    }
+}

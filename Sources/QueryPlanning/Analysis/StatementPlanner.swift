@@ -1,0 +1,132 @@
+// StatementPlanner: from a bound statement to its plan; what SELECT, UPDATE, DELETE and MERGE have in common.
+//
+// In order of preference: one shard, untouched; each shard its share; partial aggregates; refuse.
+import CPGQuery
+
+/// Plans one statement that reads or changes rows.
+struct StatementPlanner {
+    let context: AnalysisContext
+    let binder: Binder
+    let analysis: PlacementAnalysis
+
+    init(_ context: AnalysisContext) {
+        self.context = context
+        binder = Binder(context)
+        analysis = PlacementAnalysis(binder)
+    }
+
+    /// Plans a SELECT, VALUES, UPDATE, DELETE or MERGE.
+    /// - Throws: what the grammar accepts and the planner refuses, as the error the client gets.
+    static func plan(_ node: Node, _ context: AnalysisContext) throws(Refusal) -> StatementPlan {
+        let planner = StatementPlanner(context)
+        if let select = node.selectStmt { return try planner.planSelect(select) }
+        guard let (modification, query) = planner.binder.bindModification(node, parent: nil) else {
+            throw Refusal("0A000", "statements of this kind are not supported")
+        }
+        return try planner.planModification(modification, query)
+    }
+
+    /// Makes the plan, with what is common to all of a statement's plans.
+    func plan(
+        _ action: Action, _ commandName: String, _ usage: StatementUsage, effect: DataEffect, reason: String
+    ) -> StatementPlan {
+        StatementPlan(
+            action: action, effect: effect == .reads ? usage.functionEffect : effect, pins: usage.pins, taintsLink: usage.taintsLink,
+            commandName: commandName, parameterCount: binder.parameterCount, reason: reason)
+    }
+
+    /// The plan of a statement without sharded tables; nil when it has some.
+    func planWithoutSharding(_ usage: StatementUsage, _ commandName: String, effect: DataEffect) throws(Refusal) -> StatementPlan? {
+        if !binder.unknownTables.isEmpty {
+            let route: Route = usage.hasTemporary ? .home : .any
+            return plan(.passThrough(route), commandName, usage, effect: effect, reason: "unknown table \(binder.unknownTables[0])")
+        }
+        if let unusable = usage.unusable {
+            throw Refusal("0A000", "relation \"\(unusable.table)\" cannot be used here", detail: unusable.reason)
+        }
+        try refuseHiddenReads(usage)
+        if usage.hasSharded {
+            try refuseMixtures(usage)
+            return nil
+        }
+        let (route, reason) = routeWithoutSharding(usage)
+        return plan(.passThrough(route), commandName, usage, effect: effect, reason: reason)
+    }
+
+    private func routeWithoutSharding(_ usage: StatementUsage) -> (Route, String) {
+        if usage.hasTemporary { return (.home, "home link: temporary table") }
+        if usage.hasSessionFunctions || usage.hasWritingFunctions { return (.home, "home link: session or sequence function") }
+        if usage.hasSystem || usage.hasCatalogFunctions { return (.catalog, "catalog shard: system catalogs") }
+        return (.any, usage.hasReference ? "any shard: reference tables" : "any shard: no table")
+    }
+
+    /// Functions may read tables that are not seen here.
+    private func refuseHiddenReads(_ usage: StatementUsage) throws(Refusal) {
+        guard context.environment.shardCount > 1 else { return }
+        if let name = usage.textFunction {
+            throw Refusal(
+                "0A000", "function \(name) runs SQL that the proxy does not see", hint: "Run that SQL as a statement of its own.")
+        }
+        if let name = usage.unknownFunction, !usage.hasSharded {
+            throw Refusal(
+                "0A000", "it is not known which tables function \(name) reads",
+                hint: "Declare it: COMMENT ON FUNCTION ... IS 'pgbraid: reads none', or 'pgbraid: reads reference'.")
+        }
+    }
+
+    private func refuseMixtures(_ usage: StatementUsage) throws(Refusal) {
+        if usage.hasTemporary {
+            throw Refusal(
+                "0A000", "temporary tables cannot be used together with sharded tables",
+                hint: "Create an ordinary table, or run two statements.")
+        }
+        if usage.hasSystem {
+            throw Refusal(
+                "0A000", "system catalogs cannot be used together with sharded tables", hint: "Run two statements.")
+        }
+        if usage.hasSessionFunctions || usage.pins.contains(.sessionAdvisoryLock) {
+            throw Refusal(
+                "0A000", "functions of the server session cannot be used together with sharded tables", hint: "Run two statements.")
+        }
+    }
+
+    /// What `route` says, for reasons.
+    func describe(_ route: Route) -> String {
+        switch route {
+        case .keys(let conditions): return conditions.map(describe).joined(separator: " and ")
+        case .keyGroups(let groups): return groups.map { $0.map(describe).joined(separator: " and ") }.joined(separator: "; ")
+        case .any: return "any"
+        case .catalog: return "catalog"
+        case .all: return "all"
+        case .home: return "home"
+        }
+    }
+
+    private func describe(_ condition: KeyCondition) -> String {
+        if condition.isArrayParameter { return "key = ANY (\(condition.operands.map(describe).joined()))" }
+        if condition.operands.count == 1 { return "key = \(describe(condition.operands[0]))" }
+        return "key IN (\(condition.operands.map(describe).joined(separator: ", ")))"
+    }
+
+    private func describe(_ operand: KeyOperand) -> String {
+        switch operand {
+        case .constant(let value): "\(value)"
+        case .literal(let offset): "literal at \(offset)"
+        case .parameter(let number): "$\(number)"
+        case .null: "NULL"
+        }
+    }
+
+    /// The refusal of a statement that would need the rows of many shards in one place.
+    func refusal(_ reason: String) -> Refusal {
+        Refusal(
+            "0A000", "cannot run this statement over several shards: \(reason)",
+            hint: "Bind the sharding key of every sharded table to constants, join by the sharding keys, or split the statement.")
+    }
+
+    /// The error of a name that could not be resolved, or of what the analysis cannot follow.
+    func checkBinding() throws(Refusal) {
+        if let error = binder.firstError { throw error }
+        if let unsupported = binder.unsupported { throw refusal(unsupported) }
+    }
+}

@@ -1,0 +1,71 @@
+// StatementUsage: which kinds of tables and functions a bound statement touches, at all levels together.
+
+struct StatementUsage {
+    var hasSharded = false
+    var hasReference = false
+    var hasSystem = false
+    var hasTemporary = false
+    /// A table that cannot be served, with the reason.
+    var unusable: (table: String, reason: String)?
+    /// A reference table whose rows a locking clause locks.
+    var lockedReference: String?
+    /// Functions that nobody knows, by name.
+    var unknownFunction: String?
+    /// A function that runs SQL it gets as text.
+    var textFunction: String?
+    var hasSessionFunctions = false
+    var hasCatalogFunctions = false
+    var hasWritingFunctions = false
+    /// Functions that may make the transaction a writer in other ways.
+    var hasActingFunctions = false
+    var hasVolatileFunctions = false
+    var usesTransactionTime = false
+    var pins: PinReasons = []
+
+    init(_ binder: Binder) {
+        for entry in binder.entries { add(entry) }
+        for call in binder.calls { add(call, binder.context) }
+        usesTransactionTime = usesTransactionTime || binder.usesCurrentTime
+    }
+
+    private mutating func add(_ entry: RangeEntry) {
+        switch entry.source {
+        case .temporaryTable: hasTemporary = true
+        case .table(let relation):
+            switch relation.placement {
+            case .sharded: hasSharded = true
+            case .reference:
+                hasReference = true
+                if entry.isRowLocked { lockedReference = lockedReference ?? entry.name }
+            case .system: hasSystem = true
+            case .unusable(let reason): unusable = unusable ?? (relation.name, reason)
+            }
+        case .query, .recursiveReference, .function, .mergedColumns: break
+        }
+    }
+
+    private mutating func add(_ call: BoundCall, _ context: AnalysisContext) {
+        if let facts = context.facts(of: call.node) {
+            pins.formUnion(facts.pins)
+            let acting: [FunctionEffect] = [.assignsTransactionID, .administrative, .largeObject, .notification]
+            hasActingFunctions = hasActingFunctions || acting.contains(facts.effect)
+        }
+        let name = NodeList(call.node.pointee.funcname, call.node.pointee.n_funcname).strings.joined(separator: ".")
+        switch context.knowledge(of: call.node) {
+        case .stable: break
+        case .transactionTime: usesTransactionTime = true
+        case .volatile: hasVolatileFunctions = true
+        case .sessionBound: hasSessionFunctions = true
+        case .catalogShard: hasCatalogFunctions = true
+        case .writing: hasWritingFunctions = true
+        case .executesText: textFunction = textFunction ?? name
+        case .unknown: unknownFunction = unknownFunction ?? name
+        }
+    }
+
+    /// What the functions may do to data.
+    var functionEffect: DataEffect {
+        unknownFunction != nil || hasWritingFunctions || hasActingFunctions ? .unknown : .reads
+    }
+    var taintsLink: Bool { unknownFunction != nil || hasSessionFunctions }
+}

@@ -1,0 +1,50 @@
+// FunctionColumns: the columns of functions in FROM.
+import CPGQuery
+
+enum FunctionColumns {
+    /// The name a function in FROM goes by.
+    static func name(of node: Node) -> String { ColumnNames.name(of: node) }
+
+    /// Functions with OUT parameters keep their column's name under an alias.
+    static func isNamedByAlias(_ function: String) -> Bool { outNames[function] == nil }
+
+    /// Columns of built-in functions that return rows.
+    static let outNames: [String: [(String, UInt32)]] = [
+        "json_each": [("key", TypeOID.text), ("value", TypeOID.json)],
+        "jsonb_each": [("key", TypeOID.text), ("value", TypeOID.jsonb)],
+        "json_each_text": [("key", TypeOID.text), ("value", TypeOID.text)],
+        "jsonb_each_text": [("key", TypeOID.text), ("value", TypeOID.text)],
+        "json_array_elements": [("value", TypeOID.json)],
+        "jsonb_array_elements": [("value", TypeOID.jsonb)],
+        "json_array_elements_text": [("value", TypeOID.text)],
+        "jsonb_array_elements_text": [("value", TypeOID.text)],
+    ]
+    /// Set-returning built-ins with one column of one type.
+    static let single: [String: UInt32] = [
+        "generate_subscripts": TypeOID.int4, "json_object_keys": TypeOID.text, "jsonb_object_keys": TypeOID.text,
+        "regexp_split_to_table": TypeOID.text, "string_to_table": TypeOID.text, "jsonb_path_query": TypeOID.jsonb,
+    ]
+}
+
+extension Binder {
+    /// The columns of a built-in function in FROM; nil when they are not known.
+    func functionColumns(_ node: Node) -> [BoundColumn]? {
+        guard let call = node.funcCall, let name = FunctionNames.name(of: call) else {
+            return node.sqlvalueFunction.map { _ in [BoundColumn(name: FunctionColumns.name(of: node), type: nil)] }
+        }
+        let arguments = NodeList(call.pointee.args, call.pointee.n_args).nodes
+        if let columns = FunctionColumns.outNames[name] { return columns.map { BoundColumn(name: $0.0, type: SQLType($0.1)) } }
+        if let type = FunctionColumns.single[name] { return [BoundColumn(name: name, type: SQLType(type))] }
+        switch name {
+        case "unnest":
+            return arguments.map { argument in
+                let element = inferType(argument).flatMap { TypeOID.elementByArray[$0.oid] }
+                return BoundColumn(name: name, type: element.map { SQLType($0) })
+            }
+        case "generate_series": return [BoundColumn(name: name, type: commonType(arguments.prefix(2).map { inferType($0) }))]
+        default:
+            guard let type = inferType(node) else { return nil }
+            return [BoundColumn(name: name, type: type)]
+        }
+    }
+}

@@ -1,0 +1,77 @@
+// Plans in words, for golden files.
+import ResultMerging
+import ShardMap
+
+@testable import QueryPlanning
+
+struct PlanDescription {
+    let text: String
+
+    func lines(_ plan: StatementPlan) -> [String] {
+        var lines = actionLines(plan.action)
+        if plan.effect != .reads { lines.append("effect: \(plan.effect)") }
+        return lines
+    }
+
+    private func actionLines(_ action: Action) -> [String] {
+        switch action {
+        case .passThrough(let route): ["pass through to \(describe(route))"]
+        case .scatter(let route, let scatter): ["scatter to \(describe(route))"] + scatterLines(scatter)
+        case .modify(let route, let text, let tag): ["modify on \(describe(route)), tag \(tag)" + (text.map { ": " + $0 } ?? "")]
+        case .refuse(let refusal):
+            ["refuse \(refusal.sqlState): \(refusal.message)" + (refusal.position > 0 ? " at \(refusal.position)" : "")]
+        case .empty: ["empty"]
+        default: ["\(action)"]
+        }
+    }
+
+    private func scatterLines(_ scatter: ScatterPlan) -> [String] {
+        var lines = ["shards: \(scatter.shardText)"]
+        lines += mergeLines(scatter.merge)
+        if let limit = scatter.limit { lines.append("limit: \(limit)") }
+        if let offset = scatter.offset { lines.append("offset: \(offset)") }
+        if let finisher = scatter.finisher {
+            lines.append("finisher: \(finisher.text)")
+            lines.append("arrays: \(finisher.partialColumnCount) from $\(finisher.firstArrayParameter)")
+        }
+        return lines
+    }
+
+    private func mergeLines(_ merge: MergePlan) -> [String] {
+        var lines = ["visible columns: \(merge.visibleColumnCount)"]
+        if !merge.sortKeys.isEmpty {
+            let keys = merge.sortKeys.map { key in
+                "column \(key.column) type \(key.typeOID)" + (key.isDescending ? " desc" : "") + (key.nullsFirst ? " nulls first" : "")
+            }
+            lines.append("merge by: " + keys.joined(separator: ", "))
+        }
+        if !merge.distinctColumns.isEmpty { lines.append("distinct: \(merge.distinctColumns)") }
+        if let aggregate = merge.aggregate { lines.append("aggregate: \(aggregate.outputs) from \(aggregate.inputColumns)") }
+        return lines
+    }
+
+    func describe(_ route: Route) -> String {
+        switch route {
+        case .keys(let conditions): conditions.map(describe).joined(separator: " and ")
+        case .keyGroups(let groups): groups.map { $0.map(describe).joined(separator: " and ") }.joined(separator: " plus ")
+        default: "\(route)"
+        }
+    }
+
+    private func describe(_ condition: KeyCondition) -> String {
+        let values = condition.operands.map(describe).joined(separator: ", ")
+        let stored = condition.isStored ? "stored " : ""
+        return condition.isArrayParameter ? "\(stored)key = any \(values)" : "\(stored)key in (\(values))"
+    }
+
+    private func describe(_ operand: KeyOperand) -> String {
+        switch operand {
+        case .constant(let value): return "\(value)"
+        case .parameter(let number): return "$\(number)"
+        case .null: return "NULL"
+        case .literal(let offset):
+            let rest = String(decoding: Array(text.utf8)[offset...], as: UTF8.self)
+            return String(rest.prefix { $0.isNumber || $0 == "-" || $0 == "'" || $0.isLetter })
+        }
+    }
+}
