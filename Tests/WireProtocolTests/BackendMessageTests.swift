@@ -84,7 +84,8 @@ import Testing
         try reading(dataRow) { frame throws in
             let message = try DataRowMessage(frame)
             #expect(
-                written { $0.writeDataRow(from: message, keepingFirst: 2) } == written { $0.writeDataRow(text: ["2", nil]) })
+                written { $0.writeDataRow(from: message, keepingFirst: 2) }
+                    == written { $0.writeDataRow(text: ["2", nil]) })
             #expect(written { $0.writeDataRow(from: message, keepingFirst: 3) } == dataRow)
         }
     }
@@ -106,11 +107,12 @@ import Testing
         #expect(written { $0.writeDataRow(text: ["2", nil, "-2.00"]) } == dataRow)
     }
 
-    @Test(arguments: [
-        ("INSERT 0 2", "INSERT 0", 2), ("SELECT 10", "SELECT", 10), ("COPY 0", "COPY", 0),
-        ("UPDATE 18446744073709551615", "UPDATE", UInt64.max), ("CREATE TABLE", "CREATE TABLE", nil),
-        ("BEGIN", "BEGIN", nil), ("", "", nil), ("7", "7", nil), (" 7", " 7", nil), ("SELECT ", "SELECT ", nil),
-    ] as [(String, String, UInt64?)])
+    @Test(
+        arguments: [
+            ("INSERT 0 2", "INSERT 0", 2), ("SELECT 10", "SELECT", 10), ("COPY 0", "COPY", 0),
+            ("UPDATE 18446744073709551615", "UPDATE", UInt64.max), ("CREATE TABLE", "CREATE TABLE", nil),
+            ("BEGIN", "BEGIN", nil), ("", "", nil), ("7", "7", nil), (" 7", " 7", nil), ("SELECT ", "SELECT ", nil),
+        ] as [(String, String, UInt64?)])
     func tagsEndInTheirRowCount(_ tag: String, _ command: String, _ rows: UInt64?) throws {
         let bytes = written { $0.writeCommandComplete(tag) }
         try reading(bytes) { frame throws in

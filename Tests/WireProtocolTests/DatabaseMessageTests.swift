@@ -82,8 +82,10 @@ import Testing
     }
 
     @Test func errorsWithoutAnEndAreRefused() {
-        #expect(violation(frame("E", #"Sx\x00"#)) { try DatabaseMessage(frame: $0) } == "08P01: no data left in message")
+        #expect(
+            violation(frame("E", #"Sx\x00"#)) { try DatabaseMessage(frame: $0) } == "08P01: no data left in message")
         #expect(violation(frame("E", "Sx")) { try DatabaseMessage(frame: $0) } == "08P01: invalid string in message")
-        #expect(violation(frame("E", #"\x00\x00"#)) { try DatabaseMessage(frame: $0) } == "08P01: invalid message format")
+        #expect(
+            violation(frame("E", #"\x00\x00"#)) { try DatabaseMessage(frame: $0) } == "08P01: invalid message format")
     }
 }

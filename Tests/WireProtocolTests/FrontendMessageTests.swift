@@ -58,21 +58,23 @@ import Testing
             }
             let values: [[UInt8]?] = [[0, 0, 0, 0, 0, 0, 0, 41], nil]
             #expect(
-                renamed == written {
-                    $0.writeBind(
-                        portal: "p", statement: "x", parameterFormats: [.binary, .text], values: values,
-                        resultFormats: [.binary])
-                })
+                renamed
+                    == written {
+                        $0.writeBind(
+                            portal: "p", statement: "x", parameterFormats: [.binary, .text], values: values,
+                            resultFormats: [.binary])
+                    })
             let reformatted = written { queue in
                 peeking([]) { name in
                     queue.writeBind(message, portal: name, statement: name, resultFormats: [.text, .binary])
                 }
             }
             #expect(
-                reformatted == written {
-                    $0.writeBind(
-                        parameterFormats: [.binary, .text], values: values, resultFormats: [.text, .binary])
-                })
+                reformatted
+                    == written {
+                        $0.writeBind(
+                            parameterFormats: [.binary, .text], values: values, resultFormats: [.text, .binary])
+                    })
         }
     }
 

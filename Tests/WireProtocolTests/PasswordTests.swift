@@ -21,7 +21,9 @@ import Testing
 
     @Test func storedFormsAreToldApart() throws {
         #expect(StoredPassword(stored) == .md5(ascii(stored)))
-        #expect(StoredPassword("md5B52328D7451BFEACE80C4B8C338106F9") == .clear(ascii("md5B52328D7451BFEACE80C4B8C338106F9")))
+        #expect(
+            StoredPassword("md5B52328D7451BFEACE80C4B8C338106F9")
+                == .clear(ascii("md5B52328D7451BFEACE80C4B8C338106F9")))
         #expect(StoredPassword(ScramTests.stored) == .scram(try #require(ScramVerifier(ScramTests.stored))))
         #expect(StoredPassword("secret") == .clear(ascii("secret")))
     }

@@ -19,10 +19,14 @@ import Testing
         written { $0.writeExecute(portal: "p", maximumRows: 3) },
         written { $0.writeSASLInitialResponse(mechanism: "SCRAM-SHA-256", response: [1, 2, 3]) },
         written { $0.writeAuthenticationSASL(mechanisms: ["A", "B"]) },
-        written { $0.writeRowDescription([FieldDescription(name: "a", typeOID: 23), FieldDescription(name: "b", typeOID: 25)]) },
+        written {
+            $0.writeRowDescription([FieldDescription(name: "a", typeOID: 23), FieldDescription(name: "b", typeOID: 25)])
+        },
         written { $0.writeDataRow(text: ["a", nil, "ccc"]) },
         written { $0.writeCommandComplete("INSERT 0 5") },
-        written { $0.writeErrorResponse(DatabaseMessage(error: .syntaxError, "no", detail: "d", hint: "h", position: 3)) },
+        written {
+            $0.writeErrorResponse(DatabaseMessage(error: .syntaxError, "no", detail: "d", hint: "h", position: 3))
+        },
         written { $0.writeParameterDescription([1, 2, 3]) },
         written { $0.writeCopyInResponse(format: .text, columnFormats: [.text, .binary]) },
         written { $0.writeNotificationResponse(processID: 1, channel: "c", payload: "p") },

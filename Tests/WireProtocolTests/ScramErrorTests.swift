@@ -96,7 +96,9 @@ import Testing
 
     @Test func randomMessagesNeverTrap() throws {
         let random = SeededRandomSource(seed: 7)
-        let pieces = ["n,,", "p=tls-server-end-point,,", "y", ",", "=", "n=", "r=", "abc", "c=biws", "p=", "AAAA", "\0", "é"]
+        let pieces = [
+            "n,,", "p=tls-server-end-point,,", "y", ",", "=", "n=", "r=", "abc", "c=biws", "p=", "AAAA", "\0", "é",
+        ]
         for _ in 0..<5_000 {
             var server = try makeServer("SCRAM-SHA-256")
             for _ in 0..<2 {

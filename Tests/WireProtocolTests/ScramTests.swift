@@ -32,7 +32,8 @@ import Testing
         func signature(_ key: [UInt8]) -> [UInt8] {
             ScramProof.signature(
                 key: key, clientFirstBare: ascii("n=user,r=rOprNGfwEbeRWgbNEkqO"),
-                serverFirst: ascii("r=\(nonce),s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"), clientFinal: ascii("c=biws,r=\(nonce)"))
+                serverFirst: ascii("r=\(nonce),s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"),
+                clientFinal: ascii("c=biws,r=\(nonce)"))
         }
         let proof = ScramProof.exclusiveOr(keys.clientKey, signature(Digest.sha256(keys.clientKey)))
         #expect(Base64.encode(proof) == ascii("dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="))
@@ -73,11 +74,13 @@ import Testing
             var client = try ScramClient(
                 mechanisms: ["SCRAM-SHA-256"], credential: credential, channelBindingData: nil, nonce: Array(0..<18))
             #expect(client.clientFirst == ascii("n,,n=,r=AAECAwQFBgcICQoLDA0ODxAR"))
-            let final = try reading(ascii(Self.serverFirst)) { message throws in try client.receiveServerFirst(message) }
+            let final = try reading(ascii(Self.serverFirst)) { message throws in try client.receiveServerFirst(message)
+            }
             #expect(final == ascii(Self.clientFinal))
             try reading(ascii(Self.serverFinal)) { message throws in try client.receiveServerFinal(message) }
             let wrong = Self.serverFinal.replacing("v=m", with: "v=n")
-            #expect(violation(ascii(wrong)) { try client.receiveServerFinal($0) } == "28P01: incorrect server signature")
+            #expect(
+                violation(ascii(wrong)) { try client.receiveServerFinal($0) } == "28P01: incorrect server signature")
             #expect(
                 violation(ascii("e=other-error")) { try client.receiveServerFinal($0) }
                     == "28P01: error received from server in SCRAM exchange: other-error")
@@ -89,9 +92,11 @@ import Testing
         var server = try makeServer(verifier: verifier)
         #expect(
             try receive(&server, "n,,n=,r=9xRRe2igfTcVf4rzytHA7BLx")
-                == .challenge(ascii("r=9xRRe2igfTcVf4rzytHA7BLxZGVmZ2hpamtsbW5vcHFyc3R1,s=AAECAwQFBgcICQoLDA0ODw==,i=4096")))
+                == .challenge(
+                    ascii("r=9xRRe2igfTcVf4rzytHA7BLxZGVmZ2hpamtsbW5vcHFyc3R1,s=AAECAwQFBgcICQoLDA0ODw==,i=4096")))
         let reply = try receive(
-            &server, "c=biws,r=9xRRe2igfTcVf4rzytHA7BLxZGVmZ2hpamtsbW5vcHFyc3R1,p=qlwobcG+k2ofDGAE5P4dFHILCBd1Pv+S9gMLMhYK/r8=")
+            &server,
+            "c=biws,r=9xRRe2igfTcVf4rzytHA7BLxZGVmZ2hpamtsbW5vcHFyc3R1,p=qlwobcG+k2ofDGAE5P4dFHILCBd1Pv+S9gMLMhYK/r8=")
         guard case .success(_, let keys) = reply else {
             Issue.record("psql was not let in")
             return

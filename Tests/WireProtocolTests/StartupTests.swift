@@ -24,7 +24,9 @@ import Testing
     }
 
     @Test func theDatabaseDefaultsToTheUser() throws {
-        let message = StartupMessage(parameters: [.init(name: "user", value: "ada"), .init(name: "database", value: "")])
+        let message = StartupMessage(parameters: [
+            .init(name: "user", value: "ada"), .init(name: "database", value: ""),
+        ])
         #expect(message.database == "ada")
     }
 

@@ -33,7 +33,8 @@ enum ChannelBindingFlag: UInt8 {
 
 /// The arithmetic both sides share (RFC 5802, section 3).
 enum ScramProof {
-    static func signature(key: [UInt8], clientFirstBare: [UInt8], serverFirst: [UInt8], clientFinal: [UInt8]) -> [UInt8] {
+    static func signature(key: [UInt8], clientFirstBare: [UInt8], serverFirst: [UInt8], clientFinal: [UInt8]) -> [UInt8]
+    {
         let comma = [UInt8(ascii: ",")]
         return Digest.hmacSHA256(key: key, clientFirstBare + comma + serverFirst + comma + clientFinal)
     }

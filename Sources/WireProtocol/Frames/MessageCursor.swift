@@ -2,7 +2,7 @@
 // PostgreSQL's pqformat.c, because clients' test suites compare them. It is two pointers, so that each step costs
 // one comparison.
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// A reading position in a message body. Views it hands out live as long as the frame's memory.

@@ -1,6 +1,6 @@
 // Small accessors over raw memory that every reader uses: big-endian integers, parts, comparisons, text.
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 extension UnsafeRawBufferPointer {

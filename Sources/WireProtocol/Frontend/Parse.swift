@@ -49,7 +49,8 @@ extension ByteQueue {
         name.withUTF8 { name in
             text.withUTF8 { text in
                 writeParse(
-                    name: UnsafeRawBufferPointer(name), text: UnsafeRawBufferPointer(text), parameterTypes: parameterTypes)
+                    name: UnsafeRawBufferPointer(name), text: UnsafeRawBufferPointer(text),
+                    parameterTypes: parameterTypes)
             }
         }
     }

@@ -49,7 +49,8 @@ extension StartupPacket {
             guard packet.count == 16 else { throw ProtocolViolation("invalid length of startup packet") }
             self = .cancelRequest(
                 CancelKey(
-                    processID: packet.integer(at: 8, as: Int32.self), secretKey: packet.integer(at: 12, as: Int32.self)))
+                    processID: packet.integer(at: 8, as: Int32.self), secretKey: packet.integer(at: 12, as: Int32.self))
+            )
         case .sslRequest: self = .sslRequest
         case .gssEncryptionRequest: self = .gssEncryptionRequest
         case let version: self = .startup(try StartupMessage(version: version, packet: packet))

@@ -4,7 +4,7 @@
 // B-tree operator class would. NULLs are the caller's. They never trap: a value of a length its type cannot have is
 // compared as bytes, so a broken peer gets a strange order, not a crash; whoever must know checks before.
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// -1, 0 or 1 as `a` is below, equal to or above `b`.
