@@ -21,6 +21,10 @@ public enum Effect: Sendable {
     case startClientTLS(StreamID, ShardIndex)
     /// Something another worker must know (a cancel for its session, a new catalog epoch).
     case tellWorkers(WorkerMessage)
+    /// The admin database asked for RELOAD: read the configuration file and call `reload` on every worker.
+    case reloadConfiguration
+    /// The admin database asked for SHUTDOWN: call `shutDown` on every worker.
+    case requestShutdown
     /// This worker has no session left after shutdown was asked; its thread may end.
     case finished
 }

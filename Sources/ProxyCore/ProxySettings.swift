@@ -41,7 +41,7 @@ public struct ShardSettings: Sendable, Equatable {
 }
 
 /// A role that clients may log in as.
-public struct UserSettings: Sendable, Equatable {
+public struct UserSettings: Sendable, Hashable {
     public var name: String
     /// The password in plain text, or a verifier as pg_authid stores it (`SCRAM-SHA-256$...`, `md5...`). Nil with trust.
     public var password: String?

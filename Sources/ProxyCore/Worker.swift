@@ -2,57 +2,175 @@
 //
 // One worker per thread owns its sessions, links and pools outright. The host calls the methods below and then
 // sends what waits in dirty streams and carries out `effects`. Nothing here reads a clock, a socket or entropy.
+// The parts: Sessions/ (clients), Links/ (shards), Pooling/ (who gets which link), Executions/ (what takes more than
+// passing bytes), Transactions/ (blocks and commit), Services/ (the proxy's own work).
 import Logging
 import Primitives
+import QueryPlanning
+import WireProtocol
 
 /// The proxy's conversation state for one thread.
 public final class Worker {
+    public let number: Int
     public let streams: StreamTable
     /// What the host must do next, in order; the host takes and clears it after each call.
     public var effects: [Effect] = []
 
+    var settings: ProxySettings
+    let random: any RandomSource
+    let logger: Logger
+    /// The time of the present event.
+    var now: Instant
+    let sessions: Slab<Session>
+    let links: Slab<Link>
+    var pools: [Pool] = []
+    var poolNumbers: [String: Int32] = [:]
+    let planner: Planner
+    let statements: StatementTable
+    let settingsTable = SettingsTable()
+    let environments = EnvironmentTable()
+    var timers = TimerQueue<Timer>()
+    var statistics = Statistics()
+    let cluster: Cluster
+    var recovery: RecoveryDriver?
+    /// The proxy's own statements that wait for an admin link, by shard.
+    var adminQueue: [[AdminTask]]
+    var keepers: [LockKeeper?]
+    var catalogWaiters: [(Int32, UInt32)] = []
+    /// Verifiers made from plain passwords.
+    var verifiers: [UserSettings: ScramVerifier] = [:]
+    /// Makes up salts for unknown users.
+    let mockSecret: [UInt8]
+    /// The link whose answers passed last.
+    var lastPassedLink: Int32 = -1
+    var isShuttingDown = false
+    var cancellers: [UInt32: Canceller] = [:]
+    /// Spreads statements that any shard can answer.
+    var nextAnyShard = 0
+
     public init(
         number: Int, settings: ProxySettings, streams: StreamTable, random: any RandomSource, logger: Logger, now: Instant
     ) {
+        self.number = number
+        self.settings = settings
         self.streams = streams
+        self.random = random
+        self.logger = logger
+        self.now = now
+        sessions = Slab(capacity: settings.limits.sessions)
+        links = Slab(capacity: 65_536)
+        planner = Planner(limits: settings.limits, analyser: BringUpAnalyser())
+        statements = StatementTable(keepCount: settings.limits.cachedPlans)
+        cluster = Cluster(shardCount: settings.shards.count, name: settings.clusterName, rules: settings.rules)
+        adminQueue = Array(repeating: [], count: settings.shards.count)
+        keepers = Array(repeating: nil, count: settings.shards.count)
+        mockSecret = random.bytes(32)
+        effects.reserveCapacity(1024)
     }
 
+    var shardCount: Int { settings.shards.count }
+
     /// The earliest moment at which `tick` has something to do.
-    public var nextDeadline: Instant? { nil }
+    public var nextDeadline: Instant? { timers.nextDeadline }
 
     /// Called once before anything else: connects to the shards, installs the schema, reads the catalog.
-    public func start(now: Instant) {}
+    public func start(now: Instant) {
+        self.now = now
+        timers.add(.housekeeping, at: now + Self.housekeepingInterval)
+        beginStartup()
+    }
 
     /// True once clients may be let in.
-    public var isReady: Bool { false }
+    public var isReady: Bool { cluster.isReady }
 
     /// A client connected; its stream was opened by the host with role `.session`.
-    public func accepted(_ stream: StreamID, facts: AcceptFacts, now: Instant) {}
+    public func accepted(_ stream: StreamID, facts: AcceptFacts, now: Instant) {
+        self.now = now
+        openSession(stream, facts: facts)
+    }
 
     /// Bytes came in on the stream; returns how many were consumed from the front. The host keeps the rest and offers
     /// it again with the next bytes, or after `.resume`.
-    public func received(_ stream: UInt32, bytes: UnsafeRawBufferPointer, now: Instant) -> Int { 0 }
+    public func received(_ stream: UInt32, bytes: UnsafeRawBufferPointer, now: Instant) -> Int {
+        self.now = now
+        let record = streams.at(stream)
+        switch record.pointee.role {
+        case .session: return sessionReceived(record.pointee.owner, bytes)
+        case .link: return linkReceived(record.pointee.owner, bytes)
+        case .canceller, .free: return cancellerReceived(stream, bytes)
+        }
+    }
 
-    public func connected(_ stream: StreamID, now: Instant) {}
-    public func connectFailed(_ stream: StreamID, reason: String, now: Instant) {}
+    public func connected(_ stream: StreamID, now: Instant) {
+        self.now = now
+        guard let record = streams.find(stream) else { return }
+        if record.pointee.role == .link { linkConnected(record.pointee.owner) } else { cancellerConnected(stream) }
+    }
+
+    public func connectFailed(_ stream: StreamID, reason: String, now: Instant) {
+        closed(stream, reason: reason, now: now)
+    }
 
     /// The peer closed or the stream broke; the record is freed by the host after this call.
-    public func closed(_ stream: StreamID, reason: String, now: Instant) {}
+    public func closed(_ stream: StreamID, reason: String, now: Instant) {
+        self.now = now
+        guard let record = streams.find(stream), record.pointee.owner >= 0 || record.pointee.role == .canceller else { return }
+        let owner = record.pointee.owner
+        record.pointee.owner = -1
+        switch record.pointee.role {
+        case .session: sessionStreamClosed(owner)
+        case .link: linkLost(owner, reason: reason)
+        case .canceller: cancellerClosed(stream)
+        case .free: break
+        }
+    }
 
     /// Little waits in the output of a stream with `wantsDrained` set (the host clears the flag).
-    public func drained(_ stream: UInt32, now: Instant) {}
+    public func drained(_ stream: UInt32, now: Instant) {
+        self.now = now
+        let record = streams.at(stream)
+        guard record.pointee.owner >= 0 else { return }
+        switch record.pointee.role {
+        case .session: sessionDrained(record.pointee.owner)
+        case .link: linkDrained(record.pointee.owner)
+        case .canceller, .free: break
+        }
+    }
 
-    public func tlsEstablished(_ stream: StreamID, facts: TLSFacts, now: Instant) {}
+    public func tlsEstablished(_ stream: StreamID, facts: TLSFacts, now: Instant) {
+        self.now = now
+        guard let record = streams.find(stream), record.pointee.owner >= 0 else { return }
+        if record.pointee.role == .link {
+            linkSecured(record.pointee.owner, facts)
+        } else {
+            sessions.at(record.pointee.owner).pointee.detail?.tls = facts
+        }
+    }
 
     /// Time has passed `nextDeadline`.
-    public func tick(now: Instant) {}
+    public func tick(now: Instant) {
+        self.now = now
+        while let timer = timers.takeDue(at: now) { fire(timer) }
+    }
 
     /// Another worker says something.
-    public func deliver(_ message: WorkerMessage, now: Instant) {}
+    public func deliver(_ message: WorkerMessage, now: Instant) {
+        self.now = now
+        switch message {
+        case .cancel(let process, let secret): cancelSession(CancelKey(processID: process, secretKey: secret))
+        case .catalogChanged: loadCatalog(forced: true)
+        }
+    }
 
     /// New settings (SIGHUP or RELOAD). Shards cannot be added or removed while running.
-    public func reload(_ settings: ProxySettings, now: Instant) {}
+    public func reload(_ settings: ProxySettings, now: Instant) {
+        self.now = now
+        applyReload(settings)
+    }
 
     /// Let no new client in, finish open transactions up to the limit, then `.finished`.
-    public func shutDown(now: Instant) {}
+    public func shutDown(now: Instant) {
+        self.now = now
+        beginShutdown()
+    }
 }

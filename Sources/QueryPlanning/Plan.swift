@@ -234,6 +234,15 @@ public enum SettingCommand: Sendable, Equatable {
     case discardTemporary
 }
 
+/// DECLARE, FETCH, MOVE and CLOSE of SQL cursors.
+public enum CursorCommand: Sendable, Equatable {
+    /// The query's route; a cursor lives on the link of the one shard its query needs.
+    case declare(name: String, Route, isHeld: Bool)
+    /// FETCH, MOVE or CLOSE of a cursor by name: goes where the cursor lives.
+    case use(name: String)
+    case closeAll
+}
+
 /// SQL-level prepared statements.
 public enum PreparedCommand: Sendable {
     /// `body` is the statement's text after AS; `typeNames` as written.
@@ -271,6 +280,7 @@ public indirect enum Action: Sendable {
     case transaction(TransactionCommand)
     case setting(SettingCommand)
     case prepared(PreparedCommand)
+    case cursor(CursorCommand)
     /// NOTIFY: once, on the transaction's first writer.
     case notify
     /// LISTEN / UNLISTEN: on a pinned link.

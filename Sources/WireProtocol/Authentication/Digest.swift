@@ -2,11 +2,11 @@
 import COpenSSL
 
 /// The hash functions authentication needs.
-enum Digest {
+public enum Digest {
     /// MD5, or nil where the system forbids it (FIPS mode).
     static func md5(_ data: [UInt8]) -> [UInt8]? { hash(data, EVP_md5(), size: 16) }
 
-    static func sha256(_ data: [UInt8]) -> [UInt8] {
+    public static func sha256(_ data: [UInt8]) -> [UInt8] {
         guard let result = hash(data, EVP_sha256(), size: 32) else { preconditionFailure("libcrypto has no SHA-256") }
         return result
     }

@@ -1,0 +1,41 @@
+// ExecutionControl: starting and ending executions.
+import Primitives
+import WireProtocol
+
+extension Worker {
+    /// Gives the session to an execution.
+    func start(_ execution: Execution, on index: Int32) {
+        let session = sessions.at(index)
+        session.pointee.activity = .executing
+        session.pointee.detail?.execution = execution
+        execution.resume()
+    }
+
+    /// An execution ended: its parent goes on, or the session does.
+    func executionFinished(_ execution: Execution, _ outcome: Outcome) {
+        let index = execution.session
+        let session = sessions.at(index)
+        guard let detail = session.pointee.detail else { return }
+        if let parent = execution.parent {
+            detail.execution = parent
+            return parent.childFinished(execution, outcome)
+        }
+        detail.execution = nil
+        session.pointee.activity = .idle
+        if session.pointee.phase == .leaving { return leavingQuiet(index) }
+        session.pointee.lastActive = now
+        unpause(index)
+    }
+
+    /// Asks the shards to stop what the session runs.
+    func cancelWork(of index: Int32) {
+        let session = sessions.at(index)
+        if let execution = session.pointee.detail?.execution {
+            execution.cancelRequested()
+        } else if session.pointee.activity == .passing, session.pointee.link >= 0 {
+            sendCancel(toLink: session.pointee.link)
+        } else if session.pointee.activity == .waiting {
+            failWait(index, DatabaseMessage(error: .queryCanceled, "canceling statement due to user request"))
+        }
+    }
+}

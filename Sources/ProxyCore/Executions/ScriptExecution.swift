@@ -1,0 +1,110 @@
+// ScriptExecution: the statements of one simple Query, one after another.
+//
+// PostgreSQL runs them as one transaction unless they say otherwise; over shards too: with more than one statement a
+// block is opened and committed at the end. The first error ends the script; what was answered before it stands.
+import Primitives
+import QueryPlanning
+import WireProtocol
+
+final class ScriptExecution: Execution {
+    private let text: [UInt8]
+    private let statements: [PlannedStatement]
+    private var position = 0
+    private var isStatementRunning = false
+
+    init(worker: Worker, session: Int32, text: [UInt8], statements: [PlannedStatement]) {
+        self.text = text
+        self.statements = statements
+        super.init(worker: worker, session: session, parent: nil)
+    }
+
+    override func resume() {
+        guard !isStatementRunning else { return }
+        runNext()
+    }
+
+    private func runNext() {
+        guard position < statements.count else { return commitImplicit() }
+        let statement = statements[position]
+        openImplicit(for: statement.plan)
+        isStatementRunning = true
+        let call = StatementCall(plan: statement.plan, text: Array(text[statement.range]))
+        worker.start(StatementExecution(worker: worker, session: session, parent: self, call: call), on: session)
+    }
+
+    /// Several statements are one transaction, unless they are about transactions themselves.
+    private func openImplicit(for plan: StatementPlan) {
+        guard statements.count > 1, worker.sessions.at(session).pointee.detail?.transaction == nil else { return }
+        switch plan.action {
+        case .transaction, .shardByShard, .empty: return
+        default: worker.openTransaction(session, isExplicit: false, modes: "")
+        }
+    }
+
+    override func childFinished(_ child: Execution, _ outcome: Outcome) {
+        if child is CommitExecution || child is RollbackExecution {
+            if case .failure(let message) = outcome { worker.tellError(session, message) }
+            return end()
+        }
+        isStatementRunning = false
+        switch outcome {
+        case .success:
+            position += 1
+            runNext()
+        case .failure(let message):
+            worker.tellError(session, message)
+            abandon()
+        }
+    }
+
+    private var implicitTransaction: Transaction? {
+        guard let transaction = worker.sessions.at(session).pointee.detail?.transaction, !transaction.isExplicit else { return nil }
+        return transaction
+    }
+
+    private func commitImplicit() {
+        guard implicitTransaction != nil else { return end() }
+        worker.start(CommitExecution(worker: worker, session: session, parent: self), on: session)
+    }
+
+    private func abandon() {
+        if implicitTransaction != nil {
+            worker.start(RollbackExecution(worker: worker, session: session, parent: self), on: session)
+            return
+        }
+        let record = worker.sessions.at(session)
+        if record.pointee.detail?.transaction != nil { record.pointee.status = TransactionStatus.failed.rawValue }
+        end()
+    }
+
+    private func end() {
+        let record = worker.sessions.at(session)
+        if record.pointee.detail?.transaction == nil { record.pointee.status = TransactionStatus.idle.rawValue }
+        worker.writeReady(session)
+        finish(.success)
+    }
+}
+
+extension Worker {
+    /// ErrorResponse to the client, if it is still there.
+    func tellError(_ index: Int32, _ message: DatabaseMessage) {
+        statistics.errors &+= 1
+        guard sessions.at(index).pointee.phase != .leaving, message.message != alreadyTold else { return }
+        output(ofSession: index).pointee.output.writeErrorResponse(message)
+    }
+
+    /// NoticeResponse to the client, if it is still there.
+    func warn(_ index: Int32, _ message: DatabaseMessage) {
+        guard sessions.at(index).pointee.phase != .leaving else { return }
+        output(ofSession: index).pointee.output.writeNoticeResponse(message)
+    }
+
+    /// CommandComplete to the client, if it is still there.
+    func tellComplete(_ index: Int32, _ tag: String) {
+        guard sessions.at(index).pointee.phase != .leaving else { return }
+        output(ofSession: index).pointee.output.writeCommandComplete(tag)
+    }
+}
+
+/// The message of a failure whose ErrorResponse passed to the client already.
+let alreadyTold = "\u{0}told"

@@ -1,0 +1,165 @@
+// SettingExecution: SET, RESET, SHOW of session settings, DISCARD.
+//
+// A setting is checked by the shard that runs the statement first; only then it becomes the session's. Within a block
+// every participant runs it, and shards that join later are sent it before their first statement.
+import Primitives
+import QueryPlanning
+import WireProtocol
+
+final class SettingExecution: Execution {
+    private let call: StatementCall
+    private let command: SettingCommand
+    private var wasSent = false
+    private var firstLink: Int32 = -1
+
+    init(worker: Worker, session: Int32, parent: Execution?, call: StatementCall, command: SettingCommand) {
+        self.call = call
+        self.command = command
+        super.init(worker: worker, session: session, parent: parent)
+    }
+
+    private var record: UnsafeMutablePointer<Session> { worker.sessions.at(session) }
+
+    override func resume() {
+        guard !wasSent else { return }
+        switch command {
+        case .discardAll: return discardAll()
+        case .discardPlans, .discardSequences, .discardTemporary, .set, .reset, .resetAll, .setTransaction, .setSessionCharacteristics,
+            .setConstraints, .show:
+            break
+        }
+        guard let detail = record.pointee.detail else { return }
+        var links = detail.transaction?.participants.map(\.link) ?? []
+        if links.isEmpty {
+            let shard = detail.pinnedLinks.first.map { worker.links.at($0.link).pointee.shard } ?? worker.anyShard(session)
+            switch worker.enlist(session, shard: shard, effect: .reads) {
+            case .waiting: return
+            case .failed(let message): return finish(.failure(message))
+            case .link(let link): links = [link]
+            }
+        }
+        if detail.transaction == nil {
+            for pinned in detail.pinnedLinks where !links.contains(pinned.link) { links.append(pinned.link) }
+        }
+        wasSent = true
+        firstLink = links[0]
+        worker.start(
+            BroadcastExecution(
+                worker: worker, session: session, parent: self, text: String(decoding: call.text, as: UTF8.self), links: links), on: session)
+    }
+
+    override func childFinished(_ child: Execution, _ outcome: Outcome) {
+        defer { releaseIfLoose() }
+        if case .failure = outcome { return finish(outcome) }
+        let text = String(decoding: call.text, as: UTF8.self)
+        switch command {
+        case .set(let name, let isLocal): note(isLocal: isLocal, step: text) { $0.set(name, statement: text) }
+        case .reset(let name): note(isLocal: false, step: text) { $0.reset(name) }
+        case .resetAll: note(isLocal: false, step: text) { $0.resetAll() }
+        case .setTransaction, .setConstraints: note(isLocal: true, step: text) { _ in }
+        case .setSessionCharacteristics: note(isLocal: false, step: text) { $0.set("session characteristics", statement: text) }
+        case .show, .discardAll, .discardPlans, .discardSequences, .discardTemporary: break
+        }
+        worker.tellComplete(session, (child as? BroadcastExecution)?.tag ?? call.plan.commandName)
+        finish(.success)
+    }
+
+    /// Keeps what was set: for the session, for the links that have it, and for shards that join the block later.
+    private func note(isLocal: Bool, step: String, _ change: (inout SettingList) -> Void) {
+        guard let detail = record.pointee.detail else { return }
+        detail.transaction?.steps.append(.setting(step))
+        guard !isLocal else { return }
+        change(&detail.settings)
+        guard detail.transaction == nil else { return }
+        let number = worker.settingsTable.number(of: detail.settings)
+        record.pointee.settings = number
+        worker.links.at(firstLink).pointee.settings = number
+        for pinned in detail.pinnedLinks { worker.links.at(pinned.link).pointee.settings = number }
+        record.pointee.environment = worker.environmentNumber(of: session)
+    }
+
+    private func releaseIfLoose() {
+        guard firstLink >= 0, let detail = record.pointee.detail, detail.transaction == nil else { return }
+        guard !detail.pinnedLinks.contains(where: { $0.link == firstLink }) else { return }
+        if worker.links.at(firstLink).pointee.session == session { worker.release(firstLink) }
+    }
+
+    private func discardAll() {
+        guard let detail = record.pointee.detail else { return }
+        if detail.transaction?.isExplicit == true {
+            return finish(
+                .failure(DatabaseMessage(error: .activeSQLTransaction, "DISCARD ALL cannot run inside a transaction block")))
+        }
+        wasSent = true
+        for pinned in detail.pinnedLinks {
+            worker.links.at(pinned.link).pointee.isTainted = true
+            worker.release(pinned.link)
+        }
+        detail.pinnedLinks = []
+        detail.cursors = [:]
+        detail.portals = [:]
+        detail.temporaryTables = []
+        for number in detail.statements.removeAll() { worker.statements.release(number) }
+        detail.settings = worker.startupSettings(detail)
+        record.pointee.settings = worker.settingsTable.number(of: detail.settings)
+        record.pointee.environment = worker.environmentNumber(of: session)
+        record.pointee.isPlain = detail.transaction == nil && worker.settings.poolMode == .transaction
+        worker.tellComplete(session, "DISCARD ALL")
+        finish(.success)
+    }
+}
+
+/// Checks the settings of a startup packet on a link, and learns what the server reports of them.
+final class StartupSettingsExecution: Execution {
+    var number: UInt32 = 0
+    private var reported: [(name: String, value: String)] = []
+    private var wasSent = false
+
+    override func resume() {
+        guard !wasSent else { return }
+        switch worker.lease(session, shard: worker.anyShard(session)) {
+        case .waiting: return
+        case .failed(let message): return fail(message)
+        case .link(let link):
+            wasSent = true
+            ask(addLeg(link: link), worker.settingsTable.script(from: worker.links.at(link).pointee.settings, to: number))
+            worker.links.at(link).pointee.settings = number
+        }
+    }
+
+    override func frame(_ frame: UnsafeRawBufferPointer, type: UInt8, leg: Int) {
+        if type == BackendMessageType.parameterStatus, let status = try? ParameterStatusMessage(frame) {
+            reported.append((status.name.text, status.value.text))
+            return
+        }
+        collect(frame, type: type, leg: leg)
+    }
+
+    override func allReady() {
+        let leg = legs[0]
+        if let failure {
+            if !leg.isLost { worker.links.at(leg.link).pointee.isTainted = true }
+            release(leg)
+            return fail(failure)
+        }
+        worker.settingsTable.reported[number] = reported
+        release(leg)
+        worker.sessions.at(session).pointee.settings = number
+        finish(.success)
+        if worker.sessions.at(session).pointee.phase == .loggingIn { worker.finishLogin(session) }
+    }
+
+    private func release(_ leg: Leg) {
+        guard !leg.isLost else { return }
+        worker.links.at(leg.link).pointee.task = nil
+        worker.release(leg.link)
+    }
+
+    private func fail(_ message: DatabaseMessage) {
+        var fatal = message
+        fatal.severity = .fatal
+        let (worker, session) = (worker, session)
+        finish(.success)
+        if worker.sessions.at(session).pointee.phase == .loggingIn { worker.endSession(session, fatal) }
+    }
+}

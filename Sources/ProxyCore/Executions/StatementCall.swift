@@ -1,0 +1,145 @@
+// StatementCall: one statement about to be carried out: its plan, its text and what was bound to it.
+import Primitives
+import QueryPlanning
+import WireProtocol
+
+/// One execution of one statement.
+struct StatementCall {
+    let plan: StatementPlan
+    /// The exact text of this statement alone.
+    let text: [UInt8]
+    var parameterTypes: [UInt32] = []
+    /// The client's Bind frame; nil for a simple Query.
+    var bind: [UInt8]?
+    /// A simple Query's rows come with their description; in the extended protocol the client asks for it apart.
+    var wantsDescription = true
+
+    /// The result formats of Bind, as many as it gave.
+    var resultFormats: [FormatCode] {
+        guard let bind else { return [] }
+        return bind.withUnsafeBytes { bytes in
+            guard let message = try? BindMessage(bytes) else { return [] }
+            return (0..<message.resultFormatCount).map { message.resultFormatCode($0) }
+        }
+    }
+}
+
+extension ByteQueue {
+    /// Parse, Bind, Describe, Flush, Execute and Sync of a statement on unnamed objects.
+    ///
+    /// Flush behind Describe: PostgreSQL takes the snapshot at Bind and answers it at once, however long Execute runs.
+    mutating func writeCall(_ call: StatementCall, text: [UInt8], resultFormats: [FormatCode]) {
+        let empty = UnsafeRawBufferPointer(start: nil, count: 0)
+        let mark = beginFrame(FrontendMessageType.parse)
+        append(UInt8(0))
+        append(text)
+        append(UInt8(0))
+        append(count: call.parameterTypes.count)
+        for type in call.parameterTypes { append(integer: type) }
+        endFrame(mark)
+        if let bind = call.bind {
+            bind.withUnsafeBytes { bytes in
+                if let message = try? BindMessage(bytes) {
+                    writeBind(message, portal: empty, statement: empty, resultFormats: resultFormats)
+                }
+            }
+        } else {
+            writeBind(resultFormats: resultFormats)
+        }
+        writeDescribe(.portal, name: empty)
+        writeFlush()
+        writeExecute(portal: empty)
+        writeSync()
+    }
+}
+
+/// Base of executions that run one statement on several shards.
+class MultiShardExecution: Execution {
+    let call: StatementCall
+    let shards: [ShardIndex]
+    private var nextShard = 0
+    /// The block was opened for this statement alone.
+    private(set) var ownsTransaction = false
+    private var wasSent = false
+
+    init(worker: Worker, session: Int32, parent: Execution?, call: StatementCall, shards: [ShardIndex]) {
+        self.call = call
+        self.shards = shards
+        super.init(worker: worker, session: session, parent: parent)
+    }
+
+    /// The statement must be all or nothing: outside a block it gets one of its own.
+    var needsTransaction: Bool { false }
+    /// Sends the statement on a leg; every leg has its link.
+    func send(_ leg: Int) {}
+    /// Everything was answered without an error.
+    func succeeded() { finish(.success) }
+
+    override func resume() {
+        guard !wasSent else { return }
+        let record = worker.sessions.at(session)
+        if needsTransaction, record.pointee.detail?.transaction == nil {
+            worker.openTransaction(session, isExplicit: false, modes: "")
+            ownsTransaction = true
+        }
+        while nextShard < shards.count {
+            switch worker.enlist(session, shard: shards[nextShard], effect: call.plan.effect) {
+            case .link(let link):
+                _ = addLeg(link: link)
+                nextShard += 1
+            case .waiting: return
+            case .failed(let message):
+                noteFailure(message)
+                return end()
+            }
+        }
+        wasSent = true
+        for leg in legs.indices {
+            worker.statistics.countStatement(shard: legs[leg].shard)
+            send(leg)
+        }
+    }
+
+    override func allReady() { end() }
+
+    /// Succeeds, or undoes what was done for this statement alone.
+    func end() {
+        if failure == nil { return succeeded() }
+        fail()
+    }
+
+    func fail() {
+        guard ownsTransaction else { return conclude(.failure(failure ?? DatabaseMessage(error: .internalError, "no failure"))) }
+        worker.start(RollbackExecution(worker: worker, session: session, parent: self), on: session)
+    }
+
+    /// Commits the statement's own block, if it has one; `committed` follows.
+    func commitOwn() {
+        guard ownsTransaction else { return committed() }
+        worker.start(CommitExecution(worker: worker, session: session, parent: self), on: session)
+    }
+
+    /// The statement's effects are there.
+    func committed() { conclude(.success) }
+
+    override func childFinished(_ child: Execution, _ outcome: Outcome) {
+        if child is RollbackExecution {
+            return conclude(.failure(failure ?? DatabaseMessage(error: .internalError, "no failure")))
+        }
+        guard let commit = child as? CommitExecution else { return }
+        if case .failure(let message) = outcome { return conclude(.failure(message)) }
+        if !commit.didCommit {
+            return conclude(.failure(DatabaseMessage(error: .transactionRollback, "the statement was rolled back on a shard")))
+        }
+        committed()
+    }
+
+    /// Gives back links that are nobody's beyond this statement, and ends.
+    func conclude(_ outcome: Outcome) {
+        let detail = worker.sessions.at(session).pointee.detail
+        let kept = (detail?.transaction?.participants.map(\.link) ?? []) + (detail?.pinnedLinks.map(\.link) ?? [])
+        let released = legs.filter { !$0.isLost && !kept.contains($0.link) && !ownsTransaction }.map(\.link)
+        finish(outcome)
+        for link in released where worker.links.at(link).pointee.session == session { worker.release(link) }
+    }
+}

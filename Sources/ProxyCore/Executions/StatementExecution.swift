@@ -1,0 +1,326 @@
+// StatementExecution: carries out one planned statement, whatever it is, up to its CommandComplete.
+//
+// It decides by the plan's action and the session's state which execution does the work, or answers itself.
+import Primitives
+import QueryPlanning
+import ResultMerging
+import WireProtocol
+
+final class StatementExecution: Execution {
+    let call: StatementCall
+    private var passLink: Int32 = -1
+    private var hasChild = false
+    /// What to do once the statement itself is done.
+    private var afterwards: (() -> Void)?
+
+    init(worker: Worker, session: Int32, parent: Execution?, call: StatementCall) {
+        self.call = call
+        super.init(worker: worker, session: session, parent: parent)
+    }
+
+    private var record: UnsafeMutablePointer<Session> { worker.sessions.at(session) }
+
+    override func resume() {
+        guard !hasChild, passLink < 0 else { return }
+        if record.pointee.status == TransactionStatus.failed.rawValue, !call.plan.endsTransaction {
+            return fail(
+                DatabaseMessage(
+                    error: .inFailedSQLTransaction, "current transaction is aborted, commands ignored until end of transaction block"))
+        }
+        perform(call.plan.action)
+    }
+
+    private func perform(_ action: Action) {
+        switch action {
+        case .passThrough(let route): route_(route)
+        case .scatter(let route, let plan): scatter(route, plan)
+        case .modify(let route, let text, let tag): modify(route, text: text, tag)
+        case .insertRows(let plan): insert(plan)
+        case .copyIn(let route, let plan): copyIn(route, plan)
+        case .copyOut(let route, let text, let options): copyOut(route, text, options)
+        case .shardByShard(let route): shardByShard(route)
+        case .transaction(let command): run(TransactionCommandExecution(worker: worker, session: session, parent: self, call: call, command: command))
+        case .setting(let command): run(SettingExecution(worker: worker, session: session, parent: self, call: call, command: command))
+        case .prepared(let command): run(PreparedCommandExecution(worker: worker, session: session, parent: self, call: call, command: command))
+        case .cursor(let command): cursor(command)
+        case .notify: notify()
+        case .listen: listen()
+        case .empty:
+            worker.output(ofSession: session).pointee.output.writeEmptyQueryResponse()
+            finish(.success)
+        case .refuse(let refusal): fail(DatabaseMessage(refusal))
+        }
+    }
+
+    private func fail(_ message: DatabaseMessage) { finish(.failure(message)) }
+
+    private func run(_ child: Execution) {
+        hasChild = true
+        worker.start(child, on: session)
+    }
+
+    override func childFinished(_ child: Execution, _ outcome: Outcome) {
+        if case .success = outcome { completed() }
+        finish(outcome)
+    }
+
+    /// What follows from a statement that succeeded.
+    private func completed() {
+        if call.plan.changesCatalog { worker.noteCatalogChange(session) }
+        afterwards?()
+    }
+
+    // MARK: Routes
+
+    private func resolve(_ route: Route) -> RouteOutcome {
+        let bytes = call.bind ?? []
+        return call.text.withUnsafeBytes { text in
+            bytes.withUnsafeBytes { bind in
+                let message = call.bind == nil ? nil : try? BindMessage(bind)
+                return worker.resolve(
+                    route, session: session, text: text, bind: message, parameterTypes: call.parameterTypes, prefer: nil)
+            }
+        }
+    }
+
+    private func shards(_ route: Route, _ body: ([ShardIndex]) -> Void) {
+        switch resolve(route) {
+        case .one(let shard): body([shard])
+        case .many(let set): body(set.shards)
+        case .refused(let refusal): fail(DatabaseMessage(refusal))
+        }
+    }
+
+    /// Passes the statement to the one shard of the route, or asks for a plan over several.
+    private func route_(_ route: Route) {
+        switch resolve(route) {
+        case .one(let shard): pass(to: shard)
+        case .refused(let refusal): fail(DatabaseMessage(refusal))
+        case .many:
+            do throws(Refusal) {
+                let planned = try call.text.withBytes { (text) throws(Refusal) in
+                    try worker.planner.planAcrossShards(
+                        text: text, parameterTypes: call.parameterTypes, environment: worker.planningEnvironment(session))
+                }
+                guard let plan = planned.first?.plan else { return finish(.success) }
+                var other = StatementCall(plan: plan, text: call.text)
+                other.parameterTypes = call.parameterTypes
+                other.bind = call.bind
+                other.wantsDescription = call.wantsDescription
+                run(StatementExecution(worker: worker, session: session, parent: self, call: other))
+            } catch {
+                fail(DatabaseMessage(error))
+            }
+        }
+    }
+
+    // MARK: One shard
+
+    /// Sends the statement to one shard and lets everything it answers pass to the client.
+    private func pass(to shard: ShardIndex) {
+        switch worker.enlist(session, shard: shard, effect: call.plan.effect) {
+        case .waiting: return
+        case .failed(let message): return fail(message)
+        case .link(let link):
+            passLink = link
+            worker.statistics.countStatement(shard: shard)
+            record.pointee.link = link
+            record.pointee.sawError = false
+            let stream = worker.output(ofLink: link)
+            let link_ = worker.links.at(link)
+            if call.bind == nil {
+                call.text.withUnsafeBytes { stream.pointee.output.writeQuery($0) }
+                link_.pointee.expectations.append(.passQueryWithoutReady)
+            } else {
+                stream.pointee.output.writeCall(call, text: call.text, resultFormats: call.resultFormats)
+                for expectation in [Expectation.dropParse, .dropBind, .dropDescribe, .passExecute, .dropSync] {
+                    link_.pointee.expectations.append(expectation)
+                }
+            }
+            worker.streams.markDirty(link_.pointee.stream.index)
+        }
+    }
+
+    override var wantsClientFrames: Bool { record.pointee.isCopyingIn }
+
+    override func clientFrame(_ frame: UnsafeRawBufferPointer, type: UInt8) -> Bool {
+        guard passLink >= 0 else { return false }
+        switch type {
+        case FrontendMessageType.copyData, FrontendMessageType.copyDone, FrontendMessageType.copyFail:
+            guard record.pointee.isCopyingIn else { return true }
+            _ = worker.copyFrame(session, type: type, frame)
+            let stream = worker.output(ofLink: passLink)
+            if stream.pointee.output.count > worker.settings.limits.outputHighWaterBytes {
+                stream.pointee.wantsDrained = true
+                worker.streams.at(record.pointee.stream.index).pointee.isReadPaused = true
+            }
+            return true
+        case FrontendMessageType.sync, FrontendMessageType.flush: return record.pointee.isCopyingIn
+        default: return false
+        }
+    }
+
+    override func clientLeft() {
+        guard passLink >= 0 else { return }
+        worker.output(ofLink: passLink).pointee.output.writeCopyFail(reason: "the client left")
+        worker.streams.markDirty(worker.links.at(passLink).pointee.stream.index)
+        record.pointee.isCopyingIn = false
+    }
+
+    override func clientDrained() {
+        guard passLink >= 0 else { return }
+        let stream = worker.links.at(passLink).pointee.stream
+        if worker.streams.at(stream.index).pointee.isReadPaused { worker.resumeReading(stream) }
+    }
+
+    override func cancelRequested() { if passLink >= 0 { worker.sendCancel(toLink: passLink) } }
+
+    override func passedQuiet(_ link: Int32) {
+        guard link == passLink else { return }
+        record.pointee.link = -1
+        record.pointee.isCopyingIn = false
+        let failed = record.pointee.sawError
+        if !failed {
+            notePins(link)
+            completed()
+        }
+        if call.plan.taintsLink { worker.links.at(link).pointee.isTainted = true }
+        let detail = record.pointee.detail
+        let isKept = detail?.transaction?.participants.contains { $0.link == link } == true
+            || detail?.pinnedLinks.contains { $0.link == link } == true
+        if !isKept { worker.release(link) }
+        finish(failed ? .failure(DatabaseMessage(error: .internalError, alreadyTold)) : .success)
+    }
+
+    override func passedLost(_ link: Int32, _ message: DatabaseMessage) {
+        guard link == passLink else { return }
+        fail(message)
+    }
+
+    private func notePins(_ link: Int32) {
+        guard !call.plan.pins.isEmpty, let detail = record.pointee.detail else { return }
+        worker.pin(session, link: link, reasons: call.plan.pins)
+        _ = detail
+    }
+
+    // MARK: Several shards
+
+    private func scatter(_ route: Route, _ plan: ScatterPlan) {
+        let window: RowWindow
+        do throws(MergeError) {
+            window = try RowWindow(limit: rowCount(plan.limit), offset: rowCount(plan.offset))
+        } catch {
+            return fail(error.asError)
+        }
+        shards(route) { shards in
+            if let finisher = plan.finisher {
+                run(
+                    FinisherExecution(
+                        worker: worker, session: session, parent: self, call: call, plan: plan, finisher: finisher, shards: shards))
+            } else {
+                run(
+                    ScatterExecution(
+                        worker: worker, session: session, parent: self, call: call, plan: plan, window: window, shards: shards))
+            }
+        }
+    }
+
+    private func rowCount(_ count: RowCount?) -> Int64? {
+        switch count {
+        case nil: return nil
+        case .constant(let value): return value
+        case .parameter(let number):
+            guard let bind = call.bind else { return nil }
+            return bind.withUnsafeBytes { bytes in
+                guard let message = try? BindMessage(bytes), number <= message.parameterCount else { return nil }
+                let parameter = message.parameter(number - 1)
+                guard let value = parameter.value else { return nil }
+                if parameter.format == .text { return Int64(value.text.trimmingPrefix(while: \.isWhitespace)) }
+                return value.count == 8 ? value.integer(at: 0, as: Int64.self) : value.count == 4 ? Int64(value.integer(at: 0, as: Int32.self)) : nil
+            }
+        }
+    }
+
+    private func modify(_ route: Route, text: String?, _ tag: TagCombination) {
+        shards(route) { shards in
+            let text = text.map { Array($0.utf8) } ?? call.text
+            run(
+                ModifyExecution(worker: worker, session: session, parent: self, call: call, shards: shards, texts: [text], tag: tag))
+        }
+    }
+
+    private func insert(_ plan: InsertPlan) {
+        let split: InsertSplit
+        do throws(Refusal) {
+            split = try worker.split(plan, call: call)
+        } catch {
+            return fail(DatabaseMessage(error))
+        }
+        run(
+            ModifyExecution(
+                worker: worker, session: session, parent: self, call: call, shards: split.shards, texts: split.texts, tag: .sum))
+    }
+
+    private func copyIn(_ route: Route, _ plan: CopyInPlan) {
+        shards(route) { shards in
+            run(CopyInExecution(worker: worker, session: session, parent: self, call: call, plan: plan, shards: shards))
+        }
+    }
+
+    private func copyOut(_ route: Route, _ text: String, _ options: CopyOptions) {
+        shards(route) { shards in
+            run(
+                CopyOutExecution(
+                    worker: worker, session: session, parent: self, call: call, text: Array(text.utf8), options: options, shards: shards))
+        }
+    }
+
+    private func shardByShard(_ route: Route) {
+        if record.pointee.detail?.transaction?.isExplicit == true {
+            return fail(
+                DatabaseMessage(
+                    error: .activeSQLTransaction, "\(call.plan.commandName) cannot run inside a transaction block"))
+        }
+        shards(route) { shards in
+            run(SerialExecution(worker: worker, session: session, parent: self, call: call, shards: shards))
+        }
+    }
+
+    // MARK: Cursors, LISTEN, NOTIFY
+
+    private func cursor(_ command: CursorCommand) {
+        switch command {
+        case .declare(let name, let route, let isHeld):
+            afterwards = { [worker, session] in
+                worker.sessions.at(session).pointee.detail?.cursors[name] = worker.lastPassedLink
+            }
+            _ = isHeld
+            route_(route)
+        case .use(let name):
+            guard let link = record.pointee.detail?.cursors[name] else {
+                return fail(DatabaseMessage(error: .invalidCursorName, "cursor \"\(name)\" does not exist"))
+            }
+            pass(to: worker.links.at(link).pointee.shard)
+        case .closeAll:
+            record.pointee.detail?.cursors = [:]
+            worker.tellComplete(session, "CLOSE CURSOR ALL")
+            finish(.success)
+        }
+    }
+
+    /// NOTIFY goes out once: on a shard that writes anyway, else on the lowest, where LISTEN listens.
+    private func notify() { pass(to: ShardIndex(0)) }
+
+    private func listen() { pass(to: ShardIndex(0)) }
+}
+
+extension StatementPlan {
+    /// It may run in a failed block because it ends it, or goes back to a savepoint.
+    var endsTransaction: Bool {
+        guard case .transaction(let command) = action else { return false }
+        switch command {
+        case .commit, .rollback, .rollbackTo, .prepare: return true
+        case .begin, .savepoint, .release, .commitPrepared, .rollbackPrepared: return false
+        }
+    }
+}

@@ -1,0 +1,195 @@
+// TransactionCommandExecution: BEGIN, COMMIT, ROLLBACK, SAVEPOINT and their family, as one PostgreSQL answers them.
+import Primitives
+import QueryPlanning
+import WireProtocol
+
+final class TransactionCommandExecution: Execution {
+    private let call: StatementCall
+    private let command: TransactionCommand
+    private var isStarted = false
+    /// BEGIN text of the block that AND CHAIN opens.
+    private var chainedModes: String?
+
+    init(worker: Worker, session: Int32, parent: Execution?, call: StatementCall, command: TransactionCommand) {
+        self.call = call
+        self.command = command
+        super.init(worker: worker, session: session, parent: parent)
+    }
+
+    private var record: UnsafeMutablePointer<Session> { worker.sessions.at(session) }
+    private var transaction: Transaction? { record.pointee.detail?.transaction }
+
+    override func resume() {
+        guard !isStarted else { return }
+        isStarted = true
+        switch command {
+        case .begin(let modes, let tag): begin(modes: modes, tag: tag)
+        case .commit(let chain): commit(chain: chain)
+        case .rollback(let chain): rollBack(chain: chain)
+        case .savepoint(let name): savepoint(name)
+        case .release(let name): release(name)
+        case .rollbackTo(let name): rollBackTo(name)
+        case .prepare: prepare()
+        case .commitPrepared, .rollbackPrepared:
+            fail(
+                .featureNotSupported, "\(call.plan.commandName) is not supported over several shards",
+                hint: "Send it to the shard itself; the proxy's own transactions are finished by its recovery.")
+        }
+    }
+
+    private func fail(_ state: SQLState, _ message: String, hint: String? = nil) {
+        finish(.failure(DatabaseMessage(error: state, message, hint: hint)))
+    }
+
+    private func done(_ tag: String) {
+        worker.tellComplete(session, tag)
+        finish(.success)
+    }
+
+    private func warn(_ state: SQLState, _ text: String) {
+        worker.warn(session, DatabaseMessage(notice: .warning, state, text))
+    }
+
+    private func begin(modes: String, tag: String) {
+        if let transaction {
+            if transaction.isExplicit {
+                warn(.activeSQLTransaction, "there is already a transaction in progress")
+            } else {
+                transaction.isExplicit = true
+                record.pointee.status = TransactionStatus.inTransaction.rawValue
+            }
+        } else {
+            worker.openTransaction(session, isExplicit: true, modes: modes)
+        }
+        done(tag)
+    }
+
+    private func commit(chain: Bool) {
+        guard let transaction else {
+            if chain { return fail(.noActiveSQLTransaction, "COMMIT AND CHAIN can only be used in transaction blocks") }
+            warn(.noActiveSQLTransaction, "there is no transaction in progress")
+            return done("COMMIT")
+        }
+        if chain { chainedModes = String(transaction.beginText.dropFirst("BEGIN".count)) }
+        let failed = record.pointee.status == TransactionStatus.failed.rawValue
+        if failed { return end(RollbackExecution(worker: worker, session: session, parent: self)) }
+        end(CommitExecution(worker: worker, session: session, parent: self))
+    }
+
+    private func rollBack(chain: Bool) {
+        guard let transaction else {
+            if chain { return fail(.noActiveSQLTransaction, "ROLLBACK AND CHAIN can only be used in transaction blocks") }
+            warn(.noActiveSQLTransaction, "there is no transaction in progress")
+            return done("ROLLBACK")
+        }
+        if chain { chainedModes = String(transaction.beginText.dropFirst("BEGIN".count)) }
+        end(RollbackExecution(worker: worker, session: session, parent: self))
+    }
+
+    private func end(_ child: Execution) { worker.start(child, on: session) }
+
+    // MARK: Savepoints
+
+    private func requireBlock(_ name: String) -> Transaction? {
+        guard let transaction, transaction.isExplicit || command != .savepoint(name) else {
+            fail(.noActiveSQLTransaction, "\(call.plan.commandName) can only be used in transaction blocks")
+            return nil
+        }
+        return transaction
+    }
+
+    private func savepoint(_ name: String) {
+        guard let transaction = requireBlock(name) else { return }
+        transaction.settingsAtSavepoint.append(record.pointee.detail?.settings ?? SettingList())
+        broadcast(transaction)
+    }
+
+    private func release(_ name: String) {
+        guard let transaction = requireBlock(name) else { return }
+        guard transaction.hasSavepoint(name) else { return fail(.invalidSavepointSpecification, "savepoint \"\(name)\" does not exist") }
+        broadcast(transaction)
+    }
+
+    private func rollBackTo(_ name: String) {
+        guard let transaction = requireBlock(name) else { return }
+        guard transaction.hasSavepoint(name) else { return fail(.invalidSavepointSpecification, "savepoint \"\(name)\" does not exist") }
+        if transaction.hasLostParticipant {
+            return fail(.inFailedSQLTransaction, "current transaction is aborted, commands ignored until end of transaction block")
+        }
+        broadcast(transaction)
+    }
+
+    private func broadcast(_ transaction: Transaction) {
+        worker.start(
+            BroadcastExecution(
+                worker: worker, session: session, parent: self, text: String(decoding: call.text, as: UTF8.self),
+                links: transaction.participants.map(\.link)), on: session)
+    }
+
+    private func savepointDone() {
+        guard let transaction, let detail = record.pointee.detail else { return done(call.plan.commandName) }
+        switch command {
+        case .savepoint(let name):
+            transaction.steps.append(.savepoint(name))
+            done("SAVEPOINT")
+        case .release(let name):
+            transaction.release(name)
+            done("RELEASE")
+        case .rollbackTo(let name):
+            if let settings = transaction.rollBack(to: name) { detail.settings = settings }
+            record.pointee.status = TransactionStatus.inTransaction.rawValue
+            done("ROLLBACK")
+        default: done(call.plan.commandName)
+        }
+    }
+
+    // MARK: The client's own PREPARE TRANSACTION
+
+    private func prepare() {
+        guard let transaction else { return fail(.noActiveSQLTransaction, "PREPARE TRANSACTION can only be used in transaction blocks") }
+        guard transaction.participants.count == 1 else {
+            return fail(
+                .featureNotSupported, "PREPARE TRANSACTION works on one shard only, this transaction touched \(transaction.participants.count)",
+                hint: "COMMIT commits on all shards or none; the proxy prepares by itself.")
+        }
+        broadcast(transaction)
+    }
+
+    override func childFinished(_ child: Execution, _ outcome: Outcome) {
+        if let broadcast = child as? BroadcastExecution {
+            if case .failure = outcome { return finish(outcome) }
+            guard case .prepare = command else { return savepointDone() }
+            worker.endTransaction(session, committed: true)
+            return done(broadcast.tag)
+        }
+        if case .failure = outcome {
+            record.pointee.status = TransactionStatus.idle.rawValue
+            return finish(outcome)
+        }
+        let committed = (child as? CommitExecution)?.didCommit ?? false
+        if let chainedModes { worker.openTransaction(session, isExplicit: true, modes: chainedModes.trimmingPrefix(" ").description) }
+        done(committed ? "COMMIT" : "ROLLBACK")
+    }
+}
+
+extension Transaction {
+    func hasSavepoint(_ name: String) -> Bool { steps.contains(.savepoint(name)) }
+
+    /// Forgets the savepoint and those set after it; settings changed since stay.
+    func release(_ name: String) {
+        guard let index = steps.lastIndex(of: .savepoint(name)) else { return }
+        let kept = steps[index...].filter { if case .setting = $0 { true } else { false } }
+        let dropped = steps.count - index - kept.count
+        steps.replaceSubrange(index..., with: kept)
+        settingsAtSavepoint.removeLast(min(dropped, settingsAtSavepoint.count))
+    }
+
+    /// Forgets what came after the savepoint, which stays; returns the settings as they were then.
+    func rollBack(to name: String) -> SettingList? {
+        guard let index = steps.lastIndex(of: .savepoint(name)) else { return nil }
+        let later = steps[(index + 1)...].count { if case .savepoint = $0 { true } else { false } }
+        steps.removeSubrange((index + 1)...)
+        settingsAtSavepoint.removeLast(min(later, settingsAtSavepoint.count))
+        return settingsAtSavepoint.last
+    }
+}

@@ -1,0 +1,73 @@
+// Expectation: what a link still has to answer, in order, and what becomes of each answer.
+//
+// PostgreSQL answers strictly in order, so a queue of small codes beside the link says all: pass this answer to the
+// client, swallow that one (it answers something the proxy slipped in), give the next to a task. An answer that the
+// proxy itself owes the client keeps its place as a `synthesize` entry. After an error PostgreSQL skips to Sync; the
+// queue then does the same.
+
+/// What becomes of the next answer on a link.
+enum Expectation: UInt8 {
+    /// A simple Query of the client: everything up to and with ReadyForQuery goes to the client.
+    case passQuery
+    /// A simple Query of the client within a larger whole: all but ReadyForQuery goes to the client.
+    case passQueryWithoutReady
+    /// A simple Query the proxy slipped in: nothing goes to the client; an error breaks the link.
+    case dropQuery
+    case passParse, dropParse, synthesizeParse
+    case passBind, dropBind
+    case passDescribeStatement, passDescribePortal, dropDescribe
+    case passExecute, dropExecute
+    case passClose, dropClose, synthesizeClose
+    case passSync, dropSync
+    /// Everything goes to the link's task until the task takes the entry away.
+    case task
+}
+
+/// A ring of expectations on memory of its own. Appending and taking allocate only while the ring grows.
+struct ExpectationQueue {
+    private var base: UnsafeMutablePointer<Expectation>
+    private var capacity: Int32
+    private var head: Int32 = 0
+    private(set) var count: Int32 = 0
+
+    init() {
+        capacity = 16
+        base = .allocate(capacity: 16)
+    }
+
+    func free() { base.deallocate() }
+
+    @inline(__always) var isEmpty: Bool { count == 0 }
+
+    @inline(__always) var first: Expectation? { count == 0 ? nil : base[Int(head)] }
+
+    @inline(__always)
+    mutating func append(_ expectation: Expectation) {
+        if count == capacity { grow() }
+        base[Int((head + count) & (capacity - 1))] = expectation
+        count += 1
+    }
+
+    @inline(__always)
+    mutating func removeFirst() {
+        head = (head + 1) & (capacity - 1)
+        count -= 1
+    }
+
+    mutating func removeAll() {
+        head = 0
+        count = 0
+    }
+
+    /// The entry `offset` places behind the first.
+    func entry(_ offset: Int32) -> Expectation { base[Int((head + offset) & (capacity - 1))] }
+
+    private mutating func grow() {
+        let larger = UnsafeMutablePointer<Expectation>.allocate(capacity: Int(capacity) * 2)
+        for index in 0..<count { larger[Int(index)] = base[Int((head + index) & (capacity - 1))] }
+        base.deallocate()
+        base = larger
+        head = 0
+        capacity *= 2
+    }
+}

@@ -1,0 +1,69 @@
+// Link: the proxy's connection to one shard, logged in as one role.
+//
+// States and where each goes next:
+//   connecting -> greeting (TLS asked) or authenticating | gone
+//   greeting -> authenticating | gone
+//   authenticating -> idle | gone
+//   idle -> leased | gone
+//   leased -> cleaning | idle | gone       a session or a task has it
+//   cleaning -> idle | gone                ROLLBACK, DISCARD ALL before another session may have it
+// `gone` is the record freed; its stream is closed.
+import Primitives
+import WireProtocol
+
+/// Where a link stands.
+enum LinkState: UInt8 {
+    case connecting, greeting, authenticating, idle, leased, cleaning
+}
+
+/// The record of one link. Plain memory but for the login and task references, which only slow paths touch.
+struct Link {
+    var generation: UInt32 = 0
+    /// The record is in use.
+    var isOpen = false
+    var state = LinkState.connecting
+    var stream = StreamID(index: 0, generation: 0)
+    /// Index of the pool (user) and the shard it belongs to.
+    var pool: Int32 = -1
+    var shard = ShardIndex(0)
+    /// The session that has it, or -1.
+    var session: Int32 = -1
+    var expectations = ExpectationQueue()
+    /// Status byte of the last ReadyForQuery.
+    var status: UInt8 = TransactionStatus.idle.rawValue
+    /// Settings now in force on the server session (see SettingsTable).
+    var settings: UInt32 = 0
+    /// Bytes of the present frame still to come, and whether they go to the client.
+    var frameRemaining = 0
+    var frameIsForwarded = false
+    /// An error was seen among the dropped answers; the link cannot be trusted.
+    var injectedFailed = false
+    /// Its session state may have changed unseen: DISCARD ALL before another session has it.
+    var isTainted = false
+    /// Cancel requests on their way for this link: it is not leased before they have landed.
+    var cancelsUnderWay: Int32 = 0
+    /// Free as soon as the last cancel has landed.
+    var isReleasePending = false
+    /// Close instead of reuse (reload, age, shutdown).
+    var isRetiring = false
+    var cancelKey = CancelKey(processID: 0, secretKey: 0)
+    var connectedAt = Instant.origin
+    var idleSince = Instant.origin
+    /// Next idle link of the same pool and shard.
+    var nextIdle: Int32 = -1
+    var prepared = PreparedSet()
+    /// A Parse may have been skipped after an error: names are closed before they are prepared again.
+    var isPreparedUnsure = false
+    /// The shared statement that is the unnamed one on this link, 0 when unknown.
+    var unnamedStatement: UInt32 = 0
+    var login: LinkLogin?
+    var task: (any LinkTask)?
+}
+
+/// Something that takes a link's answers whole, frame by frame: an execution, or the proxy's own work.
+protocol LinkTask: AnyObject {
+    /// One whole frame from the link, header included.
+    func received(_ frame: UnsafeRawBufferPointer, type: UInt8, from link: Int32)
+    /// The link broke; nothing more will come from it.
+    func lost(_ link: Int32, reason: String)
+}

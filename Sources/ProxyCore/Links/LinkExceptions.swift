@@ -1,0 +1,129 @@
+// LinkExceptions: the frames from a shard that are not plain replies: errors, notices, changed settings, COPY, login.
+import Primitives
+import WireProtocol
+
+extension Worker {
+    /// Handles one whole frame that the fast path does not know; false when no more may be read.
+    @inline(never)
+    func handleUncommonReply(
+        _ index: Int32, _ link: UnsafeMutablePointer<Link>, type: UInt8, length: Int, _ expectation: Expectation?,
+        _ cursor: inout ReplyCursor
+    ) -> Bool {
+        flushRange(&cursor, link)
+        let frame = UnsafeRawBufferPointer(rebasing: cursor.bytes[cursor.position..<cursor.position + length])
+        cursor.position += length
+        if link.pointee.state == .authenticating {
+            linkLoginFrame(index, frame, type: type)
+            return true
+        }
+        switch type {
+        case BackendMessageType.parameterStatus: parameterChanged(index, frame, expectation)
+        case BackendMessageType.notificationResponse: passToClient(frame, link)
+        case BackendMessageType.noticeResponse where expectation != .task:
+            if expectation?.isPassed == true { passToClient(frame, link) }
+        case BackendMessageType.errorResponse where expectation != .task: linkError(index, link, frame, expectation, &cursor)
+        case BackendMessageType.copyInResponse where expectation == .passQuery || expectation == .passExecute
+            || expectation == .passQueryWithoutReady:
+            if link.pointee.session >= 0 { sessions.at(link.pointee.session).pointee.isCopyingIn = true }
+            passToClient(frame, link)
+        case BackendMessageType.copyOutResponse where expectation?.passesRows == true,
+            BackendMessageType.copyDone where expectation?.passesRows == true:
+            passToClient(frame, link)
+        default: return handleTaskReply(index, link, frame, type: type, expectation, &cursor)
+        }
+        return true
+    }
+
+    private func flushRange(_ cursor: inout ReplyCursor, _ link: UnsafeMutablePointer<Link>) {
+        guard cursor.rangeStart >= 0 else { return }
+        let range = UnsafeRawBufferPointer(rebasing: cursor.bytes[cursor.rangeStart..<cursor.position])
+        cursor.rangeStart = -1
+        passToClient(range, link)
+    }
+
+    private func passToClient(_ range: UnsafeRawBufferPointer, _ link: UnsafeMutablePointer<Link>) {
+        let session = link.pointee.session
+        guard session >= 0, sessions.at(session).pointee.phase != .leaving else { return }
+        let index = sessions.at(session).pointee.stream.index
+        streams.at(index).pointee.output.append(range)
+        streams.markDirty(index)
+    }
+
+    private func handleTaskReply(
+        _ index: Int32, _ link: UnsafeMutablePointer<Link>, _ frame: UnsafeRawBufferPointer, type: UInt8,
+        _ expectation: Expectation?, _ cursor: inout ReplyCursor
+    ) -> Bool {
+        if expectation == .task {
+            if type == BackendMessageType.readyForQuery {
+                link.pointee.status = frame[FrameHeader.bytes]
+                link.pointee.expectations.removeFirst()
+                cursor.sawReady = true
+            }
+            link.pointee.task?.received(frame, type: type, from: index)
+            return true
+        }
+        if link.pointee.state == .idle, type == BackendMessageType.errorResponse || type == BackendMessageType.noticeResponse {
+            return true
+        }
+        breakLink(index, reason: "unexpected message of type \(type)")
+        return false
+    }
+
+    /// An ErrorResponse outside a task: the client's, or to something the proxy slipped in.
+    private func linkError(
+        _ index: Int32, _ link: UnsafeMutablePointer<Link>, _ frame: UnsafeRawBufferPointer, _ expectation: Expectation?,
+        _ cursor: inout ReplyCursor
+    ) {
+        guard let expectation else {
+            // Nothing was asked: the server says why it is about to close (shutdown, idle timeouts).
+            return
+        }
+        if expectation.isPassed { passToClient(frame, link) } else { link.pointee.injectedFailed = true }
+        switch expectation {
+        case .passQuery, .passQueryWithoutReady, .dropQuery: return
+        default: skipToSync(link, firstIsPassed: expectation.isPassed, frame)
+        }
+    }
+
+    /// PostgreSQL skips to Sync after an error, so nothing up to there is answered. An error to a slipped-in message
+    /// is the client's error when a message of the client follows it.
+    private func skipToSync(_ link: UnsafeMutablePointer<Link>, firstIsPassed: Bool, _ frame: UnsafeRawBufferPointer) {
+        var wasTold = firstIsPassed
+        var skippedParse = false
+        while let next = link.pointee.expectations.first, next != .passSync, next != .dropSync, next != .task, next != .passQuery {
+            if next.isPassed && !wasTold {
+                passToClient(frame, link)
+                wasTold = true
+            }
+            if next == .passParse || next == .dropParse || next == .dropClose { skippedParse = true }
+            link.pointee.expectations.removeFirst()
+        }
+        let session = link.pointee.session
+        if session >= 0 {
+            sessions.at(session).pointee.isCopyingIn = false
+            if link.pointee.expectations.isEmpty { sessions.at(session).pointee.skipsUntilSync = true }
+        }
+        if skippedParse { forgetUnsureStatements(link) }
+    }
+
+    /// A Parse that was skipped leaves the link without the statement the proxy had noted.
+    private func forgetUnsureStatements(_ link: UnsafeMutablePointer<Link>) {
+        link.pointee.prepared.removeAll()
+        link.pointee.isPreparedUnsure = true
+    }
+}
+
+extension Worker {
+    /// A ParameterStatus: the client's when it answers the client's statement, the task's, or nobody's when the proxy
+    /// replayed settings.
+    func parameterChanged(_ index: Int32, _ frame: UnsafeRawBufferPointer, _ expectation: Expectation?) {
+        let link = links.at(index)
+        if expectation == .task {
+            link.pointee.task?.received(frame, type: BackendMessageType.parameterStatus, from: index)
+        } else if expectation?.isPassed == true {
+            let session = link.pointee.session
+            guard session >= 0, sessions.at(session).pointee.phase != .leaving else { return }
+            output(ofSession: session).pointee.output.append(frame)
+        }
+    }
+}

@@ -1,0 +1,123 @@
+// LinkLoss: what happens when a link breaks, and when it falls quiet.
+import Primitives
+import WireProtocol
+
+extension Worker {
+    /// Closes a link that cannot be used any more; its session or task learns why.
+    func breakLink(_ index: Int32, reason: String) {
+        let stream = links.at(index).pointee.stream
+        streams.at(stream.index).pointee.owner = -1
+        effects.append(.abort(stream))
+        linkLost(index, reason: reason)
+    }
+
+    /// The link is gone.
+    func linkLost(_ index: Int32, reason: String) {
+        let link = links.at(index)
+        let pool = link.pointee.pool
+        let shard = link.pointee.shard
+        let shardPool = pools[Int(pool)].shards + shard.int
+        let state = link.pointee.state
+        let session = link.pointee.session
+        let task = link.pointee.task
+        let login = link.pointee.login
+        if state == .idle { removeIdle(index, shardPool) }
+        if state != .leased || session >= 0 || task != nil {
+            logger.info(
+                "link lost", metadata: ["shard": "\(shard)", "state": "\(state)", "reason": "\(reason)", "user": "\(pools[Int(pool)].user)"])
+        }
+        let pending = pendingAnswers(link)
+        if state == .connecting || state == .greeting || state == .authenticating { shardPool.pointee.connectingCount -= 1 }
+        forget(index)
+        if let login { return loginFailed(pool: pool, shard: shard, login.error?.message ?? reason, login.error) }
+        if let task { task.lost(index, reason: reason) }
+        if session >= 0 { sessionLostLink(session, link: index, shard: shard, reason: reason, pending, hadTask: task != nil) }
+        openLinksAsNeeded(pool: pool, shard: shard)
+    }
+
+    /// What the client was still to hear from the link.
+    struct PendingAnswers {
+        var any = false
+        /// ReadyForQuery was among it.
+        var ready = false
+    }
+
+    private func pendingAnswers(_ link: UnsafeMutablePointer<Link>) -> PendingAnswers {
+        var pending = PendingAnswers()
+        for offset in 0..<link.pointee.expectations.count {
+            let entry = link.pointee.expectations.entry(offset)
+            if entry.isPassed { pending.any = true }
+            if entry == .passQuery || entry == .passSync { pending.ready = true }
+        }
+        return pending
+    }
+
+    private func removeIdle(_ index: Int32, _ shardPool: UnsafeMutablePointer<ShardPool>) {
+        shardPool.pointee.idleCount -= 1
+        let next = links.at(index).pointee.nextIdle
+        if shardPool.pointee.firstIdle == index {
+            shardPool.pointee.firstIdle = next
+            return
+        }
+        var before = shardPool.pointee.firstIdle
+        while before >= 0, links.at(before).pointee.nextIdle != index { before = links.at(before).pointee.nextIdle }
+        if before >= 0 { links.at(before).pointee.nextIdle = next }
+    }
+
+    /// A link could not be opened: who waits for this shard hears why, and the next attempt is put off.
+    private func loginFailed(pool: Int32, shard: ShardIndex, _ reason: String, _ error: DatabaseMessage?) {
+        let shardPool = pools[Int(pool)].shards + shard.int
+        let isFirst = shardPool.pointee.lastFailure == nil
+        shardPool.pointee.lastFailure = reason
+        shardPool.pointee.retryAt = now + settings.reconnectDelay
+        logger.log(
+            level: isFirst ? .warning : .debug, "cannot open a link",
+            metadata: ["shard": "\(shard)", "user": "\(pools[Int(pool)].user)", "reason": "\(reason)"])
+        noteShardDown(shard, reason)
+        guard shardPool.pointee.linkCount == 0 else { return openLinksAsNeeded(pool: pool, shard: shard) }
+        while shardPool.pointee.firstWaiting >= 0 {
+            failWait(shardPool.pointee.firstWaiting, unreachable(shard, reason))
+        }
+        failLoginsWaiting(on: pools[Int(pool)], error ?? unreachable(shard, reason))
+    }
+
+    /// All answers a link owed are in and the last was ReadyForQuery.
+    @inline(__always)
+    func linkQuiet(_ index: Int32) {
+        let link = links.at(index)
+        let session = link.pointee.session
+        guard session >= 0 else { return }
+        switch sessions.at(session).pointee.activity {
+        case .passing:
+            if sessions.at(session).pointee.link == index { passingQuiet(session, link: index) }
+        case .waiting:
+            if sessions.at(session).pointee.isLinkReserved, sessions.at(session).pointee.link == index {
+                settledQuiet(session, link: index)
+            }
+        case .executing: sessions.at(session).pointee.detail?.execution?.passedQuiet(index)
+        case .idle: break
+        }
+    }
+
+    /// The settings a waiting session needs are in force, or could not be.
+    private func settledQuiet(_ session: Int32, link: Int32) {
+        if links.at(link).pointee.injectedFailed {
+            sessions.at(session).pointee.isLinkReserved = false
+            sessions.at(session).pointee.link = -1
+            sessions.at(session).pointee.detail?.waitFailure = DatabaseMessage(
+                error: .connectionFailure, "the session's settings could not be applied on shard \(links.at(link).pointee.shard)",
+                hint: "The shards differ in configuration; see the log of that server.")
+            links.at(link).pointee.session = -1
+            breakLink(link, reason: "session settings failed")
+        }
+        wake(session)
+    }
+
+    func linkDrained(_ index: Int32) {
+        let session = links.at(index).pointee.session
+        guard session >= 0 else { return }
+        let record = sessions.at(session)
+        if record.pointee.activity == .executing { record.pointee.detail?.execution?.linkDrained(index) }
+        if streams.at(record.pointee.stream.index).pointee.isReadPaused { resumeReading(record.pointee.stream) }
+    }
+}

@@ -1,0 +1,289 @@
+// Leasing: which session gets which link, and when it goes back.
+//
+// A link is leased for a transaction (or for as long as the session is pinned to it). A session that finds none free
+// waits in the shard's queue with its frame unread; it is resumed holding a reserved link and handles the frame anew.
+// Idle links are a stack, so few of them stay warm.
+import Primitives
+import WireProtocol
+
+/// What asking for a link comes to.
+enum Lease {
+    case link(Int32)
+    /// The session waits and will be resumed.
+    case waiting
+    case failed(DatabaseMessage)
+}
+
+extension Worker {
+    /// A link of the session's role to `shard`, with the session's settings in force.
+    func lease(_ index: Int32, shard: ShardIndex) -> Lease {
+        let session = sessions.at(index)
+        if session.pointee.isLinkReserved {
+            let link = session.pointee.link
+            session.pointee.isLinkReserved = false
+            session.pointee.link = -1
+            if links.at(link).pointee.shard == shard { return .link(link) }
+            release(link)
+        }
+        if !session.pointee.isPlain, let pinned = session.pointee.detail?.pinnedLinks.first(where: {
+            links.at($0.link).pointee.shard == shard
+        }) { return settle(index, pinned.link) }
+        if let failure = session.pointee.detail?.takeWaitFailure() { return .failed(failure) }
+        let pool = session.pointee.pool
+        let shardPool = pools[Int(pool)].shards + shard.int
+        if shardPool.pointee.firstIdle >= 0 {
+            let link = takeIdle(shardPool, settings: session.pointee.settings)
+            claim(link, for: index)
+            return settle(index, link)
+        }
+        return wait(index, shard: shard, shardPool)
+    }
+
+    /// Replays the session's settings where the link has others; the session waits for the answer.
+    private func settle(_ index: Int32, _ link: Int32) -> Lease {
+        let session = sessions.at(index)
+        let record = links.at(link)
+        if record.pointee.settings == session.pointee.settings { return .link(link) }
+        let script = settingsTable.script(from: record.pointee.settings, to: session.pointee.settings)
+        output(ofLink: link).pointee.output.writeQuery(script)
+        record.pointee.expectations.append(.dropQuery)
+        record.pointee.settings = session.pointee.settings
+        streams.markDirty(record.pointee.stream.index)
+        session.pointee.link = link
+        session.pointee.isLinkReserved = true
+        session.pointee.activity = .waiting
+        session.pointee.waitingShard = -1
+        return .waiting
+    }
+
+    /// Takes the idle link that has the wanted settings, if one is near the top of the stack, else the top.
+    private func takeIdle(_ shardPool: UnsafeMutablePointer<ShardPool>, settings: UInt32) -> Int32 {
+        let top = shardPool.pointee.firstIdle
+        shardPool.pointee.idleCount -= 1
+        if links.at(top).pointee.settings == settings {
+            shardPool.pointee.firstIdle = links.at(top).pointee.nextIdle
+            return top
+        }
+        var previous = top
+        for _ in 0..<16 {
+            let candidate = links.at(previous).pointee.nextIdle
+            guard candidate >= 0 else { break }
+            if links.at(candidate).pointee.settings == settings {
+                links.at(previous).pointee.nextIdle = links.at(candidate).pointee.nextIdle
+                return candidate
+            }
+            previous = candidate
+        }
+        shardPool.pointee.firstIdle = links.at(top).pointee.nextIdle
+        return top
+    }
+
+    @inline(__always)
+    func claim(_ link: Int32, for session: Int32) {
+        links.at(link).pointee.state = .leased
+        links.at(link).pointee.session = session
+        links.at(link).pointee.nextIdle = -1
+    }
+
+    /// Puts the session at the end of the shard's queue.
+    private func wait(_ index: Int32, shard: ShardIndex, _ shardPool: UnsafeMutablePointer<ShardPool>) -> Lease {
+        if shardPool.pointee.linkCount == 0, shardPool.pointee.retryAt > now, let reason = shardPool.pointee.lastFailure {
+            return .failed(unreachable(shard, reason))
+        }
+        let session = sessions.at(index)
+        session.pointee.activity = .waiting
+        session.pointee.waitingShard = Int16(shard.value)
+        session.pointee.waitSequence &+= 1
+        session.pointee.nextWaiting = -1
+        session.pointee.previousWaiting = shardPool.pointee.lastWaiting
+        if shardPool.pointee.lastWaiting >= 0 {
+            sessions.at(shardPool.pointee.lastWaiting).pointee.nextWaiting = index
+        } else {
+            shardPool.pointee.firstWaiting = index
+        }
+        shardPool.pointee.lastWaiting = index
+        shardPool.pointee.waitingCount += 1
+        timers.add(
+            .queueWait(session: index, generation: session.pointee.generation, sequence: session.pointee.waitSequence),
+            at: now + settings.queryWaitTimeout)
+        openLinksAsNeeded(pool: session.pointee.pool, shard: shard)
+        return .waiting
+    }
+
+    /// Opens links while more sessions wait than are being opened, up to the pool's size.
+    func openLinksAsNeeded(pool: Int32, shard: ShardIndex) {
+        let shardPool = pools[Int(pool)].shards + shard.int
+        while shardPool.pointee.connectingCount < shardPool.pointee.waitingCount,
+            Int(shardPool.pointee.linkCount) < settings.poolSize
+        {
+            guard shardPool.pointee.retryAt <= now else {
+                timers.add(.retry(pool: pool, shard: shard), at: shardPool.pointee.retryAt)
+                return
+            }
+            openLink(pool: pool, shard: shard)
+        }
+    }
+
+    /// Takes the session out of the queue it waits in.
+    func leaveQueue(_ index: Int32) {
+        let session = sessions.at(index)
+        guard session.pointee.waitingShard >= 0 else { return }
+        let shardPool = pools[Int(session.pointee.pool)].shards + Int(session.pointee.waitingShard)
+        let (previous, next) = (session.pointee.previousWaiting, session.pointee.nextWaiting)
+        if previous >= 0 { sessions.at(previous).pointee.nextWaiting = next } else { shardPool.pointee.firstWaiting = next }
+        if next >= 0 { sessions.at(next).pointee.previousWaiting = previous } else { shardPool.pointee.lastWaiting = previous }
+        shardPool.pointee.waitingCount -= 1
+        session.pointee.waitingShard = -1
+    }
+
+    /// Ends the session's wait with an error, which its frame or execution meets when it asks for the link again.
+    func failWait(_ index: Int32, _ message: DatabaseMessage) {
+        leaveQueue(index)
+        sessions.at(index).pointee.detail?.waitFailure = message
+        wake(index)
+    }
+
+    /// A waiting session goes on: its execution, or the frame it has not consumed.
+    func wake(_ index: Int32) {
+        let session = sessions.at(index)
+        if let execution = session.pointee.detail?.execution {
+            session.pointee.activity = .executing
+            execution.resume()
+        } else {
+            session.pointee.activity = session.pointee.isBatchOpen ? .passing : .idle
+            resumeReading(session.pointee.stream)
+        }
+    }
+
+    func unreachable(_ shard: ShardIndex, _ reason: String) -> DatabaseMessage {
+        let place = settings.shards[shard.int]
+        return DatabaseMessage(
+            error: .unableToEstablishConnection, "shard \(shard) (\(place.host):\(place.port)) is not reachable: \(reason)",
+            hint: "Statements that do not need this shard still run. It is used again by itself once it answers.")
+    }
+
+    /// The session is done with the link: it goes to who waits, to the idle stack, or is cleaned or closed first.
+    func release(_ index: Int32) {
+        let link = links.at(index)
+        link.pointee.task = nil
+        if link.pointee.cancelsUnderWay > 0 {
+            link.pointee.isReleasePending = true
+            link.pointee.session = -1
+            return
+        }
+        if link.pointee.injectedFailed { return breakLink(index, reason: "a statement of the proxy failed on it") }
+        if link.pointee.status != TransactionStatus.idle.rawValue || link.pointee.isTainted { return clean(index) }
+        link.pointee.session = -1
+        makeIdle(index)
+    }
+
+    /// Ends what is open on the server session and forgets its state.
+    private func clean(_ index: Int32) {
+        let link = links.at(index)
+        link.pointee.session = -1
+        link.pointee.state = .leased
+        let task = CleanTask(worker: self, link: index)
+        link.pointee.task = task
+        if link.pointee.status != TransactionStatus.idle.rawValue { task.ask("ROLLBACK") }
+        if link.pointee.isTainted { task.ask("DISCARD ALL") }
+    }
+
+    /// The link is clean and nobody has it.
+    func makeIdle(_ index: Int32) {
+        let link = links.at(index)
+        let shardPool = pools[Int(link.pointee.pool)].shards + link.pointee.shard.int
+        if link.pointee.isRetiring || isShuttingDown && sessions.takenCount == 0
+            || now - link.pointee.connectedAt > settings.linkLifetime
+        {
+            return closeLink(index)
+        }
+        if takeAdminWork(index) { return }
+        let waiting = shardPool.pointee.firstWaiting
+        if waiting >= 0 {
+            leaveQueue(waiting)
+            claim(index, for: waiting)
+            if case .link = settle(waiting, index) {
+                sessions.at(waiting).pointee.link = index
+                sessions.at(waiting).pointee.isLinkReserved = true
+                wake(waiting)
+            }
+            return
+        }
+        link.pointee.state = .idle
+        link.pointee.session = -1
+        link.pointee.idleSince = now
+        link.pointee.nextIdle = shardPool.pointee.firstIdle
+        shardPool.pointee.firstIdle = index
+        shardPool.pointee.idleCount += 1
+    }
+
+    /// Says goodbye to the shard and frees the record.
+    func closeLink(_ index: Int32) {
+        let stream = links.at(index).pointee.stream
+        streams.at(stream.index).pointee.output.writeTerminate()
+        streams.at(stream.index).pointee.owner = -1
+        streams.markDirty(stream.index)
+        effects.append(.close(stream))
+        forget(index)
+    }
+
+    func forget(_ index: Int32) {
+        let link = links.at(index)
+        let shardPool = pools[Int(link.pointee.pool)].shards + link.pointee.shard.int
+        shardPool.pointee.linkCount -= 1
+        link.pointee.generation &+= 1
+        link.pointee.isOpen = false
+        link.pointee.task = nil
+        link.pointee.login = nil
+        link.pointee.prepared.removeAll()
+        links.giveBack(index)
+    }
+
+    @inline(__always)
+    func output(ofLink index: Int32) -> UnsafeMutablePointer<Stream> { streams.at(links.at(index).pointee.stream.index) }
+
+    /// Reads on from a stream the worker had paused.
+    func resumeReading(_ stream: StreamID) {
+        streams.at(stream.index).pointee.isReadPaused = false
+        effects.append(.resume(stream))
+    }
+}
+
+/// ROLLBACK and DISCARD ALL on a link nobody has.
+final class CleanTask: LinkTask {
+    private unowned let worker: Worker
+    private let link: Int32
+    private var outstanding = 0
+    private var failed = false
+
+    init(worker: Worker, link: Int32) {
+        self.worker = worker
+        self.link = link
+    }
+
+    func ask(_ text: String) {
+        outstanding += 1
+        worker.output(ofLink: link).pointee.output.writeQuery(text)
+        worker.links.at(link).pointee.expectations.append(.task)
+        worker.streams.markDirty(worker.links.at(link).pointee.stream.index)
+    }
+
+    func received(_ frame: UnsafeRawBufferPointer, type: UInt8, from index: Int32) {
+        if type == BackendMessageType.errorResponse { failed = true }
+        guard type == BackendMessageType.readyForQuery else { return }
+        outstanding -= 1
+        guard outstanding == 0 else { return }
+        let record = worker.links.at(link)
+        if failed || record.pointee.status != TransactionStatus.idle.rawValue {
+            return worker.breakLink(link, reason: "it could not be cleaned")
+        }
+        if record.pointee.isTainted {
+            record.pointee.isTainted = false
+            record.pointee.settings = 0
+            record.pointee.prepared.removeAll()
+        }
+        worker.release(link)
+    }
+
+    func lost(_ link: Int32, reason: String) {}
+}

@@ -1,0 +1,58 @@
+// Pool: the links of one role, by shard, and who waits for one.
+//
+// Idle links form a stack, so that few links stay warm and the rest age out. Waiting sessions form a queue threaded
+// through the session records: waiting allocates nothing.
+import Primitives
+import WireProtocol
+
+/// Links of one role to one shard.
+struct ShardPool {
+    /// Top of the stack of idle links, -1 when there is none.
+    var firstIdle: Int32 = -1
+    var idleCount: Int32 = 0
+    /// All links: connecting, idle, leased, cleaning.
+    var linkCount: Int32 = 0
+    var connectingCount: Int32 = 0
+    /// Sessions waiting for a link, oldest first.
+    var firstWaiting: Int32 = -1
+    var lastWaiting: Int32 = -1
+    var waitingCount: Int32 = 0
+    /// No attempt to connect before this moment, after one failed.
+    var retryAt = Instant.origin
+    var lastFailure: String?
+}
+
+/// Links of one role.
+final class Pool {
+    let index: Int32
+    let user: String
+    let shards: UnsafeMutablePointer<ShardPool>
+    let shardCount: Int
+    /// The plain password or the key recovered from the client, for logging in to the shards.
+    var credentials: ShardCredentials
+    /// What a fresh link reports, in order; the client's ParameterStatus messages are made from it.
+    var parameterStatus: [(name: String, value: String)] = []
+    /// search_path as the role has it on the shards when no session changed it.
+    var searchPath: String?
+
+    init(index: Int32, user: String, shardCount: Int, credentials: ShardCredentials) {
+        self.index = index
+        self.user = user
+        self.shardCount = shardCount
+        self.credentials = credentials
+        shards = .allocate(capacity: shardCount)
+        shards.initialize(repeating: ShardPool(), count: shardCount)
+    }
+
+    deinit {
+        shards.deinitialize(count: shardCount)
+        shards.deallocate()
+    }
+}
+
+/// What the proxy can show a shard to log in as a role.
+struct ShardCredentials {
+    var password: String?
+    /// Keys a client has shown in its own SCRAM exchange (RFC 5802): they prove the same to a shard with the same verifier.
+    var scramKeys: ScramKeys?
+}

@@ -1,0 +1,125 @@
+// AdminTask: the proxy's own statements on a shard, as its admin user: one simple Query, its answers collected.
+import Primitives
+import WireProtocol
+
+/// What a shard answered.
+struct AdminAnswer {
+    /// The rows of each statement that returned any, in order.
+    var results: [[[String?]]] = []
+    var tags: [String] = []
+    var error: DatabaseMessage?
+    var warnings: [DatabaseMessage] = []
+    /// The link broke or could not be had.
+    var isLost = false
+
+    var isSuccess: Bool { error == nil && !isLost }
+}
+
+final class AdminTask: LinkTask {
+    let shard: ShardIndex
+    let text: String
+    private let completion: (AdminAnswer) -> Void
+    private unowned let worker: Worker
+    private var answer = AdminAnswer()
+    private var isDone = false
+
+    init(worker: Worker, shard: ShardIndex, text: String, completion: @escaping (AdminAnswer) -> Void) {
+        self.worker = worker
+        self.shard = shard
+        self.text = text
+        self.completion = completion
+    }
+
+    func run(on link: Int32) {
+        let record = worker.links.at(link)
+        record.pointee.state = .leased
+        record.pointee.session = -1
+        record.pointee.task = self
+        worker.output(ofLink: link).pointee.output.writeQuery(text)
+        record.pointee.expectations.append(.task)
+        worker.streams.markDirty(record.pointee.stream.index)
+    }
+
+    func received(_ frame: UnsafeRawBufferPointer, type: UInt8, from link: Int32) {
+        switch type {
+        case BackendMessageType.rowDescription: answer.results.append([])
+        case BackendMessageType.dataRow:
+            if let row = try? DataRowMessage(frame), !answer.results.isEmpty { answer.results[answer.results.count - 1].append(row.texts) }
+        case BackendMessageType.commandComplete:
+            if let message = try? CommandCompleteMessage(frame) { answer.tags.append(message.tag.text) }
+        case BackendMessageType.errorResponse: answer.error = answer.error ?? (try? DatabaseMessage(frame: frame))
+        case BackendMessageType.noticeResponse:
+            if let message = try? DatabaseMessage(frame: frame) { answer.warnings.append(message) }
+        case BackendMessageType.readyForQuery:
+            worker.links.at(link).pointee.task = nil
+            worker.release(link)
+            finish()
+        default: break
+        }
+    }
+
+    func lost(_ link: Int32, reason: String) {
+        fail(DatabaseMessage(error: .connectionFailure, "connection to shard \(shard) was lost: \(reason)"))
+    }
+
+    func fail(_ message: DatabaseMessage) {
+        answer.isLost = true
+        answer.error = answer.error ?? message
+        finish()
+    }
+
+    private func finish() {
+        guard !isDone else { return }
+        isDone = true
+        completion(answer)
+    }
+}
+
+extension Worker {
+    /// The pool of the proxy's own user.
+    var adminPool: Pool { pools[Int(poolNumber(of: settings.adminUser.name))] }
+
+    /// Runs a statement of the proxy's own on a shard; the completion is called exactly once.
+    func runAdmin(_ shard: ShardIndex, _ text: String, completion: @escaping (AdminAnswer) -> Void) {
+        let task = AdminTask(worker: self, shard: shard, text: text, completion: completion)
+        let pool = adminPool
+        let shardPool = pool.shards + shard.int
+        if shardPool.pointee.firstIdle >= 0 {
+            let link = shardPool.pointee.firstIdle
+            shardPool.pointee.firstIdle = links.at(link).pointee.nextIdle
+            shardPool.pointee.idleCount -= 1
+            links.at(link).pointee.nextIdle = -1
+            if links.at(link).pointee.settings != 0 {
+                links.at(link).pointee.isTainted = true
+                links.at(link).pointee.state = .leased
+                release(link)
+                adminQueue[shard.int].append(task)
+                return
+            }
+            return task.run(on: link)
+        }
+        adminQueue[shard.int].append(task)
+        if shardPool.pointee.retryAt > now, shardPool.pointee.linkCount == 0 {
+            timers.add(.retry(pool: pool.index, shard: shard), at: shardPool.pointee.retryAt)
+        } else if Int(shardPool.pointee.linkCount) < settings.poolSize + Self.adminReserve {
+            openLink(pool: pool.index, shard: shard)
+        }
+    }
+
+    /// A link of the admin user is free: the proxy's own work goes first.
+    func takeAdminWork(_ link: Int32) -> Bool {
+        let shard = links.at(link).pointee.shard
+        guard links.at(link).pointee.pool == adminPool.index, !adminQueue[shard.int].isEmpty,
+            links.at(link).pointee.settings == 0
+        else { return false }
+        adminQueue[shard.int].removeFirst().run(on: link)
+        return true
+    }
+
+    /// The shard cannot be reached: its queued work fails.
+    func failAdminWork(_ shard: ShardIndex, _ message: DatabaseMessage) {
+        let tasks = adminQueue[shard.int]
+        adminQueue[shard.int] = []
+        for task in tasks { task.fail(message) }
+    }
+}

@@ -1,0 +1,78 @@
+// Cluster: what the worker knows of the shards as a whole: which are up, whose they are, what tables they hold, and
+// which distributed transactions are under way.
+import DistributedCommit
+import Primitives
+import QueryPlanning
+import ShardMap
+
+/// One shard as the worker sees it.
+struct ShardFacts {
+    var isUp = false
+    /// Its name in the cluster, as stored in its schema pgbraid.
+    var identifier: String?
+    /// Decided transactions must be finished on it before anybody uses it again.
+    var isFenced = false
+    var lastFailure: String?
+    var maximumPreparedTransactions = 0
+    /// Its schema is installed and its identity known.
+    var isInstalled = false
+}
+
+/// The state of the cluster.
+final class Cluster {
+    var shards: [ShardFacts]
+    var name: String
+    var isReady = false
+    var catalog = Catalog(relations: [])
+    var catalogEpoch = 0
+    var isCatalogLoading = false
+    var isCatalogStale = false
+    var map: ShardMap
+    /// Distributed transactions of this worker that are not finished.
+    var inFlight: Set<TransactionHash> = []
+    /// Decision rows no longer needed, by shard.
+    var decisionsToForget: [[TransactionHash]]
+    var instance = ""
+    var isRecovering = false
+    /// Own and foreign prepared transactions seen by the last recovery round.
+    var preparedSeen: [(shard: ShardIndex, gid: String, owner: String, ageSeconds: Double, state: String)] = []
+    var recoveries: UInt64 = 0
+    var recoveredCommits: UInt64 = 0
+    var recoveredRollbacks: UInt64 = 0
+
+    init(shardCount: Int, name: String, rules: ShardingRules) {
+        shards = Array(repeating: ShardFacts(), count: shardCount)
+        self.name = name
+        map = Self.map(shardCount: shardCount, rules: rules)
+        decisionsToForget = Array(repeating: [], count: shardCount)
+    }
+
+    /// The configuration has been checked before: rules that name no such shard do not come here.
+    private static func map(shardCount: Int, rules: ShardingRules) -> ShardMap {
+        do {
+            return try ShardMap(shardCount: shardCount, rules: rules)
+        } catch {
+            preconditionFailure("unchecked sharding rules: \(error)")
+        }
+    }
+
+    func reload(rules: ShardingRules) { map = Self.map(shardCount: shards.count, rules: rules) }
+
+    /// The lowest shard that is up: it answers for catalogs and types.
+    var catalogShard: ShardIndex { ShardIndex(shards.firstIndex { $0.isUp } ?? 0) }
+
+    func shardIdentifier(_ shard: ShardIndex) -> String { shards[shard.int].identifier ?? "s\(shard)" }
+
+    func forgetDecision(_ hash: TransactionHash, on shard: ShardIndex) { decisionsToForget[shard.int].append(hash) }
+}
+
+/// The secret, hash and names of one distributed transaction.
+struct TransactionIdentity {
+    let cluster: String
+    let instance: String
+    let decider: String
+    let tokenHexadecimal: String
+    let hash: TransactionHash
+
+    func gid(participant: String) -> String { "pgbraid:\(cluster):\(instance):\(decider):\(hash):\(participant)" }
+}

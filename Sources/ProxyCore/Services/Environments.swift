@@ -1,0 +1,75 @@
+// Environments: numbers for what the meaning of a statement depends on beside its text: catalog, search_path, role,
+// temp tables. Sessions with equal numbers share plans.
+import Primitives
+import QueryPlanning
+
+/// Planning environments by number.
+final class EnvironmentTable {
+    private var environments: [UInt32: PlanningEnvironment] = [:]
+    private var numbers: [Key: UInt32] = [:]
+    private var lastNumber: UInt32 = 0
+
+    private struct Key: Hashable {
+        var epoch: Int
+        var searchPath: [String]
+        var user: String
+        var temporaryTables: [String]
+    }
+
+    func at(_ number: UInt32) -> PlanningEnvironment? { environments[number] }
+
+    /// The number of an environment, made on first use.
+    func number(
+        catalog: Catalog, epoch: Int, searchPath: [String], user: String, temporaryTables: [String], shardCount: Int
+    ) -> UInt32 {
+        let key = Key(epoch: epoch, searchPath: searchPath, user: user, temporaryTables: temporaryTables)
+        if let number = numbers[key] { return number }
+        lastNumber += 1
+        numbers[key] = lastNumber
+        environments[lastNumber] = PlanningEnvironment(
+            catalog: catalog, searchPath: searchPath, number: lastNumber, temporaryTables: temporaryTables, shardCount: shardCount)
+        return lastNumber
+    }
+
+    /// Forgets environments of older catalogs; returns their numbers.
+    func forget(olderThan epoch: Int) -> [UInt32] {
+        let old = numbers.filter { $0.key.epoch < epoch }
+        for (key, number) in old {
+            numbers[key] = nil
+            environments[number] = nil
+        }
+        return old.values.sorted()
+    }
+}
+
+extension Worker {
+    /// The number of the session's present environment.
+    func environmentNumber(of index: Int32) -> UInt32 {
+        let session = sessions.at(index)
+        guard let detail = session.pointee.detail, session.pointee.pool >= 0 else { return 0 }
+        let pool = pools[Int(session.pointee.pool)]
+        let role = detail.settings.value(of: "role") ?? detail.user
+        let path = detail.settings.value(of: "search_path") ?? pool.searchPath ?? "\"$user\", public"
+        let schemas = cluster.catalog.facts.schemas
+        return environments.number(
+            catalog: cluster.catalog, epoch: cluster.catalogEpoch,
+            searchPath: SearchPath.resolve(path, user: role, schemas: schemas) ?? ["pg_catalog", "public"], user: role,
+            temporaryTables: detail.temporaryTables, shardCount: shardCount)
+    }
+
+    func planningEnvironment(_ index: Int32) -> PlanningEnvironment {
+        let session = sessions.at(index)
+        if let known = environments.at(session.pointee.environment) { return known }
+        session.pointee.environment = environmentNumber(of: index)
+        return environments.at(session.pointee.environment)
+            ?? PlanningEnvironment(
+                catalog: cluster.catalog, searchPath: ["pg_catalog", "public"], number: 0, temporaryTables: [], shardCount: shardCount)
+    }
+
+    /// A statement changed tables or types: everyone's knowledge of them is read again before the next plan.
+    func noteCatalogChange(_ index: Int32) {
+        cluster.isCatalogStale = true
+        effects.append(.tellWorkers(.catalogChanged))
+        loadCatalog(forced: true)
+    }
+}

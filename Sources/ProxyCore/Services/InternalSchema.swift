@@ -1,0 +1,88 @@
+// InternalSchema: the SQL of schema pgbraid on every shard: who the shard is, and what was decided.
+//
+// Everything is schema-qualified, so that no search_path can redirect it. Installing is idempotent and takes a lock,
+// since several proxies may start at once.
+import DistributedCommit
+import Primitives
+
+enum InternalSchema {
+    /// Key of the advisory lock under which the schema is installed: "pgbraid" as a number.
+    private static let installationLock = 0x0070_6762_7261_6964
+
+    static let installation = """
+        /* pgbraid: schema */ BEGIN;
+        SET LOCAL client_min_messages TO warning;
+        SELECT pg_catalog.pg_advisory_xact_lock(\(installationLock));
+        CREATE SCHEMA IF NOT EXISTS pgbraid;
+        CREATE TABLE IF NOT EXISTS pgbraid.identity (
+            only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+            cluster text NOT NULL, shard text NOT NULL, installed_at timestamptz NOT NULL DEFAULT pg_catalog.now());
+        CREATE TABLE IF NOT EXISTS pgbraid.decision (
+            hash uuid PRIMARY KEY, outcome text NOT NULL CHECK (outcome IN ('commit', 'abort')),
+            instance text NOT NULL, decided_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp());
+        CREATE OR REPLACE FUNCTION pgbraid.decide(token bytea, instance text) RETURNS void
+            LANGUAGE plpgsql SECURITY DEFINER AS $$
+        BEGIN
+            INSERT INTO pgbraid.decision (hash, outcome, instance)
+            VALUES (pg_catalog.encode(pg_catalog.substr(pg_catalog.sha256(token), 1, 16), 'hex')::pg_catalog.uuid, 'commit', instance);
+            PERFORM pg_catalog.set_config('synchronous_commit', 'on', true);
+        END $$;
+        GRANT USAGE ON SCHEMA pgbraid TO PUBLIC;
+        COMMIT
+        """
+
+    /// Names the shard if it has no name yet; answers its cluster, its name and max_prepared_transactions.
+    static func identify(cluster: String, shard: String) -> String {
+        """
+        INSERT INTO pgbraid.identity (cluster, shard) VALUES (\(quoteLiteral(cluster)), \(quoteLiteral(shard))) ON CONFLICT DO NOTHING;
+        SELECT cluster, shard, pg_catalog.current_setting('max_prepared_transactions') FROM pgbraid.identity
+        """
+    }
+
+    /// Makes the session hold the lock that shows the instance lives, for as long as the session does.
+    static func instanceLock(_ instance: InstanceIdentifier) -> String {
+        "SELECT pg_catalog.pg_advisory_lock_shared(\(InstanceLock.classKey), \(instance.lockKey))"
+    }
+
+    /// Abort rows and old commit rows; then the instances present in this database.
+    static func listDecisions(retention: Span, limit: Int) -> String {
+        """
+        SELECT hash, outcome, instance, pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - decided_at)
+        FROM pgbraid.decision
+        WHERE outcome = 'abort' OR decided_at < pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => \(retention.seconds))
+        ORDER BY decided_at LIMIT \(limit);
+        SELECT DISTINCT objid::pg_catalog.int8 FROM pg_catalog.pg_locks
+        WHERE locktype = 'advisory' AND objsubid = 2 AND granted AND classid::pg_catalog.int8 = \(UInt32(bitPattern: InstanceLock.classKey))
+          AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+        """
+    }
+
+    /// Prepared transactions of the whole server, and whether standbys must confirm.
+    static let listPrepared = """
+        SELECT gid, owner, database, pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - prepared)
+        FROM pg_catalog.pg_prepared_xacts ORDER BY prepared;
+        SELECT pg_catalog.current_setting('synchronous_standby_names') <> ''
+        """
+
+    /// A commit that waits for the synchronous standbys.
+    static let synchronousCommit =
+        "SET synchronous_commit TO on;SELECT pg_catalog.pg_logical_emit_message(true, 'pgbraid', '');RESET synchronous_commit"
+
+    /// Writes an abort row unless there is a row, and answers the row's outcome.
+    static func fenceAndRead(_ hash: TransactionHash, instance: String) -> String {
+        """
+        BEGIN; SET LOCAL lock_timeout TO '200ms'; SET LOCAL synchronous_commit TO on;
+        INSERT INTO pgbraid.decision (hash, outcome, instance) VALUES ('\(hash)', 'abort', \(quoteLiteral(instance))) ON CONFLICT DO NOTHING;
+        SELECT outcome FROM pgbraid.decision WHERE hash = '\(hash)'; COMMIT
+        """
+    }
+
+    static func delete(_ hash: TransactionHash, _ decision: Decision) -> String {
+        "DELETE FROM pgbraid.decision WHERE hash = '\(hash)' AND outcome = '\(decision.rawValue)'"
+    }
+
+    static func forget(_ hashes: [TransactionHash]) -> String {
+        let list = hashes.map { "'\($0)'" }.joined(separator: ",")
+        return "SET LOCAL synchronous_commit TO off;DELETE FROM pgbraid.decision WHERE outcome = 'commit' AND hash IN (\(list))"
+    }
+}

@@ -1,0 +1,209 @@
+// Recovery: finds prepared transactions of this cluster whose coordinator is gone and ends them as decided.
+//
+// When and in which order is RecoveryRound's; here its orders become statements of the admin user.
+import DistributedCommit
+import Primitives
+import WireProtocol
+
+enum RecoveryOccasion {
+    /// Before clients are let in.
+    case start
+    case periodic
+    /// A shard came back.
+    case beforeOpening(ShardIndex)
+}
+
+/// One recovery round under way.
+final class RecoveryDriver {
+    private unowned let worker: Worker
+    private var round: RecoveryRound
+    private let occasion: RecoveryOccasion
+    private var seen: [(shard: ShardIndex, gid: String, owner: String, ageSeconds: Double, state: String)] = []
+
+    init(worker: Worker, occasion: RecoveryOccasion, context: RecoveryContext) {
+        self.worker = worker
+        self.occasion = occasion
+        round = RecoveryRound(context: context)
+    }
+
+    func tell(_ input: RecoveryInput) {
+        var actions: [RecoveryAction] = []
+        round.handle(input, into: &actions)
+        for action in actions { perform(action) }
+    }
+
+    private func perform(_ action: RecoveryAction) {
+        switch action {
+        case .listDecisions(let shard): listDecisions(shard)
+        case .listPrepared(let shard): listPrepared(shard)
+        case .fenceAndRead(let decider, let hash, let instance):
+            worker.fenceAndRead(shard: decider, hash: hash, instance: instance.text) { [self] status in
+                tell(.decisionRead(decider: decider, hash, status))
+            }
+        case .commitPrepared(let shard, let gid, let owner): finish(shard, gid, owner, "COMMIT")
+        case .rollbackPrepared(let shard, let gid, let owner): finish(shard, gid, owner, "ROLLBACK")
+        case .deleteDecision(let shard, let hash, let decision):
+            worker.runAdmin(shard, InternalSchema.delete(hash, decision)) { _ in }
+        case .show(let shard, let gid, let reason):
+            if let place = seen.firstIndex(where: { $0.shard == shard && $0.gid == gid }) { seen[place].state = "\(reason)" }
+        case .finished(let summary): worker.recoveryFinished(occasion, summary, seen)
+        }
+    }
+
+    private func listDecisions(_ shard: ShardIndex) {
+        worker.runAdmin(shard, InternalSchema.listDecisions(retention: .seconds(600), limit: 1000)) { [self] answer in
+            guard answer.isSuccess, answer.results.count == 2 else { return tell(.listingFailed(shard)) }
+            let decisions = answer.results[0].compactMap { row -> DecisionRecord? in
+                guard let hash = row[0].flatMap({ TransactionHash(hexadecimal: $0.replacing("-", with: "")) }),
+                    let outcome = row[1].flatMap({ Decision(rawValue: $0) }), let name = row[2],
+                    let instance = try? InstanceIdentifier(name)
+                else { return nil }
+                return DecisionRecord(hash: hash, outcome: outcome, instance: instance, age: Self.span(row[3]))
+            }
+            let present = answer.results[1].compactMap { $0[0].flatMap { Int64($0) } }.map { Int32(truncatingIfNeeded: $0) }
+            tell(.decisionsListed(shard, DecisionListing(decisions: decisions, presentInstances: present)))
+        }
+    }
+
+    private func listPrepared(_ shard: ShardIndex) {
+        worker.runAdmin(shard, InternalSchema.listPrepared) { [self] answer in
+            guard answer.isSuccess, answer.results.count == 2 else { return tell(.listingFailed(shard)) }
+            let transactions = answer.results[0].map { row in
+                PreparedTransaction(gid: row[0] ?? "", owner: row[1] ?? "", database: row[2] ?? "", age: Self.span(row[3]))
+            }
+            for transaction in transactions {
+                seen.append((shard, transaction.gid, transaction.owner, transaction.age.seconds, "prepared"))
+            }
+            guard answer.results[1].first?[0] == "t" else {
+                return tell(.preparedListed(shard, PreparedListing(transactions: transactions, isReplicated: true)))
+            }
+            worker.runAdmin(shard, InternalSchema.synchronousCommit) { [self] confirmation in
+                let isReplicated = confirmation.isSuccess && confirmation.warnings.isEmpty
+                tell(.preparedListed(shard, PreparedListing(transactions: transactions, isReplicated: isReplicated)))
+            }
+        }
+    }
+
+    private func finish(_ shard: ShardIndex, _ gid: String, _ owner: String, _ verb: String) {
+        worker.logger.notice("recovery ends a prepared transaction", metadata: ["shard": "\(shard)", "gid": "\(gid)", "as": "\(verb)"])
+        worker.finishPrepared(shard: shard, gid: gid, verb: verb, after: .zero) { [self] answer in
+            tell(.finishAnswered(shard, gid: gid, answer))
+        }
+    }
+
+    private static func span(_ seconds: String?) -> Span {
+        Span(nanoseconds: Int64((seconds.flatMap { Double($0) } ?? 0) * 1e9))
+    }
+}
+
+extension Worker {
+    var commitTiming: CommitTiming { CommitTiming() }
+
+    /// Begins a round unless one is under way.
+    func runRecovery(_ occasion: RecoveryOccasion) {
+        guard number == 0 || !cluster.isReady else { return scheduleRecovery() }
+        guard !cluster.isRecovering, let name = try? ClusterIdentifier(clusterIdentifier) else { return scheduleRecovery() }
+        let identifiers = (0..<shardCount).compactMap { try? ShardIdentifier(cluster.shardIdentifier(ShardIndex($0))) }
+        guard identifiers.count == shardCount else { return scheduleRecovery() }
+        let scope: RecoveryScope
+        if case .beforeOpening(let shard) = occasion { scope = .reopening(shard) } else { scope = .routine }
+        cluster.isRecovering = true
+        let context = RecoveryContext(
+            cluster: name, shards: identifiers, database: settings.shards[0].database, scope: scope, ownInFlight: cluster.inFlight,
+            inDoubtTimeout: settings.inDoubtTimeout)
+        recovery = RecoveryDriver(worker: self, occasion: occasion, context: context)
+        recovery?.tell(.start)
+    }
+
+    private func scheduleRecovery() { timers.add(.recovery, at: now + settings.recoveryInterval) }
+
+    func recoveryFinished(
+        _ occasion: RecoveryOccasion, _ summary: RecoverySummary,
+        _ seen: [(shard: ShardIndex, gid: String, owner: String, ageSeconds: Double, state: String)]
+    ) {
+        cluster.isRecovering = false
+        cluster.preparedSeen = seen
+        cluster.recoveries &+= 1
+        cluster.recoveredCommits &+= UInt64(summary.committed)
+        cluster.recoveredRollbacks &+= UInt64(summary.rolledBack)
+        if summary.committed + summary.rolledBack + summary.remaining > 0 {
+            logger.notice(
+                "recovery round",
+                metadata: [
+                    "committed": "\(summary.committed)", "rolled back": "\(summary.rolledBack)", "remaining": "\(summary.remaining)",
+                ])
+        }
+        if case .beforeOpening(let shard) = occasion, summary.mayOpen { cluster.shards[shard.int].isFenced = false }
+        if !cluster.isReady, case .start = occasion {
+            cluster.isReady = true
+            logger.info("ready", metadata: ["shards": "\(cluster.shards.count { $0.isUp }) of \(shardCount)"])
+        }
+        timers.add(.recovery, at: now + settings.recoveryInterval)
+    }
+
+    /// Keeps everyone from the shard until recovery has finished its decided transactions.
+    func fence(_ shard: ShardIndex) {
+        guard !cluster.shards[shard.int].isFenced else { return }
+        cluster.shards[shard.int].isFenced = true
+        logger.warning("shard is fenced until its decided transactions are finished", metadata: ["shard": "\(shard)"])
+        runRecovery(.beforeOpening(shard))
+    }
+
+    /// COMMIT PREPARED or ROLLBACK PREPARED as the admin user, under the owner's role where that is needed.
+    func finishPrepared(
+        shard: ShardIndex, gid: String, verb: String, after delay: Span, completion: @escaping (FinishAnswer) -> Void
+    ) {
+        let text = "\(verb) PREPARED \(quoteLiteral(gid))"
+        if delay > .zero {
+            timers.add(.finishPrepared(shard: shard, text: text, completion: completion), at: now + delay)
+        } else {
+            runFinish(shard, text, completion)
+        }
+    }
+
+    func runFinish(_ shard: ShardIndex, _ text: String, _ completion: @escaping (FinishAnswer) -> Void) {
+        runAdmin(shard, text) { answer in
+            if answer.isLost { return completion(.unreachable) }
+            switch answer.error?.sqlState.rawValue {
+            case nil: completion(answer.warnings.isEmpty ? .done : .doneWithoutReplication)
+            case "42704": completion(.notFound(sameHistory: true))
+            case let state?: completion(.failed(sqlState: state))
+            }
+        }
+    }
+
+    /// Writes an abort row unless there is a decision, and reads which.
+    func fenceAndRead(
+        shard: ShardIndex, hash: TransactionHash, instance: String? = nil, completion: @escaping (DecisionStatus) -> Void
+    ) {
+        runAdmin(shard, InternalSchema.fenceAndRead(hash, instance: instance ?? cluster.instance)) { [unowned self] answer in
+            if answer.isLost { return completion(.unreachable) }
+            if answer.error != nil {
+                runAdmin(shard, "ROLLBACK") { _ in }
+                return completion(.waiting)
+            }
+            guard answer.warnings.isEmpty, let outcome = answer.results.last?.first?[0] else { return completion(.waiting) }
+            completion(outcome == "commit" ? .commit : .abort)
+        }
+    }
+
+    /// A fresh token and the names that go with it.
+    func newTransactionIdentity(decider: ShardIndex) -> TransactionIdentity? {
+        let token = random.bytes(16)
+        guard let hash = TransactionHash(bytes: Digest.sha256(token).prefix(16)) else { return nil }
+        return TransactionIdentity(
+            cluster: clusterIdentifier, instance: cluster.instance, decider: cluster.shardIdentifier(decider),
+            tokenHexadecimal: token.map { hexadecimal($0) }.joined(), hash: hash)
+    }
+
+    /// What forbids PREPARE TRANSACTION on a link of the session.
+    func preparationObstacle(_ index: Int32, link: Int32) -> PreparationObstacle? {
+        let shard = links.at(link).pointee.shard
+        if cluster.shards[shard.int].maximumPreparedTransactions == 0 { return .preparedTransactionsDisabled }
+        guard let pinned = sessions.at(index).pointee.detail?.pinnedLinks.first(where: { $0.link == link }) else { return nil }
+        if pinned.reasons.contains(.temporaryTable) { return .temporaryObjects }
+        if pinned.reasons.contains(.listen) { return .notifications }
+        if pinned.reasons.contains(.holdCursor) { return .heldCursors }
+        return pinned.reasons.contains(.sessionAdvisoryLock) ? .mixedAdvisoryLocks : nil
+    }
+}

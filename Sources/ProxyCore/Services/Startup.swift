@@ -1,0 +1,202 @@
+// Startup: before clients are let in: schema pgbraid on every shard that answers, identities, the catalog, recovery.
+//
+// A shard that is down delays nobody: the proxy serves without it, and does the same for it when it returns.
+import DistributedCommit
+import Primitives
+import QueryPlanning
+import ShardMap
+import WireProtocol
+
+extension Worker {
+    func beginStartup() {
+        cluster.instance = random.bytes(8).map { hexadecimal($0) }.joined()
+        for shard in 0..<shardCount { install(ShardIndex(shard)) }
+    }
+
+    /// Installs the schema and learns who the shard is.
+    func install(_ shard: ShardIndex) {
+        guard !cluster.shards[shard.int].isInstalled else { return }
+        runAdmin(shard, InternalSchema.installation) { [unowned self] answer in
+            guard answer.isSuccess else { return installFailed(shard, answer) }
+            identify(shard)
+        }
+    }
+
+    private func installFailed(_ shard: ShardIndex, _ answer: AdminAnswer) {
+        cluster.shards[shard.int].isUp = false
+        cluster.shards[shard.int].lastFailure = answer.error?.message
+        logger.warning(
+            "shard is not usable", metadata: ["shard": "\(shard)", "reason": "\(answer.error?.message ?? "unknown")"])
+        startupProgress()
+        timers.add(.install(shard), at: now + settings.reconnectDelay)
+    }
+
+    private func identify(_ shard: ShardIndex) {
+        let proposed = "s" + random.bytes(6).map { hexadecimal($0) }.joined()
+        runAdmin(shard, InternalSchema.identify(cluster: clusterIdentifier, shard: proposed)) { [unowned self] answer in
+            guard answer.isSuccess, let row = answer.results.last?.first, row.count >= 3 else { return installFailed(shard, answer) }
+            guard row[0] == clusterIdentifier else {
+                cluster.shards[shard.int].lastFailure = "belongs to cluster \(row[0] ?? "")"
+                logger.error(
+                    "shard belongs to another cluster",
+                    metadata: ["shard": "\(shard)", "cluster": "\(row[0] ?? "")", "expected": "\(clusterIdentifier)"])
+                startupProgress()
+                return
+            }
+            cluster.shards[shard.int].identifier = row[1]
+            cluster.shards[shard.int].maximumPreparedTransactions = row[2].flatMap { Int($0) } ?? 0
+            cluster.shards[shard.int].isInstalled = true
+            holdInstanceLock(shard)
+        }
+    }
+
+    /// Cluster names are made fit for gids: lower-case letters, digits, hyphens.
+    var clusterIdentifier: String {
+        let fit = settings.clusterName.lowercased().map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "-" }
+        return String(String(fit).prefix(63))
+    }
+
+    /// A session advisory lock on every shard says that this instance lives; its link is kept for that alone.
+    private func holdInstanceLock(_ shard: ShardIndex) {
+        guard let instance = try? InstanceIdentifier(cluster.instance) else { return }
+        let lock = "SELECT pg_catalog.pg_advisory_lock_shared(\(InstanceLock.classKey), \(instance.lockKey))"
+        let keeper = LockKeeper(worker: self, shard: shard)
+        keepers[shard.int] = keeper
+        keeper.hold(lock) { [unowned self] in
+            cluster.shards[shard.int].isUp = true
+            logger.info("shard is up", metadata: ["shard": "\(shard)", "identifier": "\(cluster.shardIdentifier(shard))"])
+            startupProgress()
+            if cluster.isReady { runRecovery(.beforeOpening(shard)) }
+        }
+    }
+
+    /// Once every shard has answered or failed: catalog, recovery, ready.
+    func startupProgress() {
+        guard !cluster.isReady else { return }
+        let settled = cluster.shards.allSatisfy { $0.isUp || $0.lastFailure != nil }
+        guard settled, cluster.shards.contains(where: { $0.isUp }) else { return }
+        loadCatalog(forced: false)
+    }
+
+    /// Reads tables, types and functions from the catalog shard.
+    func loadCatalog(forced: Bool) {
+        if cluster.isCatalogLoading {
+            cluster.isCatalogStale = true
+            return
+        }
+        cluster.isCatalogLoading = true
+        cluster.isCatalogStale = false
+        runAdmin(cluster.catalogShard, CatalogQuery.script) { [unowned self] answer in
+            cluster.isCatalogLoading = false
+            guard answer.isSuccess, answer.results.count == CatalogQuery.allCases.count else {
+                logger.warning("cannot read the catalog", metadata: ["reason": "\(answer.error?.message ?? "unexpected answer")"])
+                timers.add(.catalog, at: now + settings.reconnectDelay)
+                return
+            }
+            takeCatalog(answer.results)
+            if cluster.isCatalogStale { loadCatalog(forced: true) }
+        }
+    }
+
+    private func takeCatalog(_ results: [[[String?]]]) {
+        var builder = CatalogBuilder()
+        do throws(CatalogError) {
+            for (query, rows) in zip(CatalogQuery.allCases, results) {
+                for row in rows { try builder.add(query, row: row) }
+            }
+        } catch {
+            logger.error("the catalog cannot be understood", metadata: ["reason": "\(error)"])
+            timers.add(.catalog, at: now + Span.seconds(10))
+            return
+        }
+        cluster.catalog = builder.build(rules: settings.rules)
+        cluster.catalogEpoch += 1
+        for number in environments.forget(olderThan: cluster.catalogEpoch) { planner.forget(environment: number) }
+        for index in 0..<sessions.highWater where sessions.at(index).pointee.detail != nil {
+            if sessions.at(index).pointee.phase == .ready { sessions.at(index).pointee.environment = environmentNumber(of: index) }
+        }
+        catalogLoaded()
+    }
+
+    private func catalogLoaded() {
+        resumeCatalogWaiters()
+        guard !cluster.isReady else { return }
+        runRecovery(.start)
+    }
+
+    func hexadecimal(_ byte: UInt8) -> String {
+        let digits = Array("0123456789abcdef")
+        return String([digits[Int(byte >> 4)], digits[Int(byte & 15)]])
+    }
+
+    // MARK: Shards coming and going
+
+    func noteShardUp(_ shard: ShardIndex) {
+        guard cluster.shards[shard.int].isInstalled, !cluster.shards[shard.int].isUp else { return }
+        holdInstanceLock(shard)
+    }
+
+    func noteShardDown(_ shard: ShardIndex, _ reason: String) {
+        cluster.shards[shard.int].lastFailure = reason
+        if adminPool.shards[shard.int].linkCount == 0 { failAdminWork(shard, unreachable(shard, reason)) }
+    }
+
+    /// The link that held the instance lock is gone: the shard restarted, or the network did.
+    func lockKeeperLost(_ shard: ShardIndex) {
+        guard cluster.shards[shard.int].isUp else { return }
+        cluster.shards[shard.int].isUp = false
+        logger.warning("shard is down", metadata: ["shard": "\(shard)"])
+        if !isShuttingDown { timers.add(.install(shard), at: now + settings.reconnectDelay) }
+    }
+}
+
+/// Keeps one admin link with the instance's advisory lock.
+final class LockKeeper: LinkTask {
+    private unowned let worker: Worker
+    private let shard: ShardIndex
+    private var whenHeld: (() -> Void)?
+
+    init(worker: Worker, shard: ShardIndex) {
+        self.worker = worker
+        self.shard = shard
+    }
+
+    func hold(_ text: String, whenHeld: @escaping () -> Void) {
+        self.whenHeld = whenHeld
+        worker.runAdmin(shard, "SELECT 1") { [unowned self] answer in
+            guard answer.isSuccess else { return worker.timers.add(.install(shard), at: worker.now + worker.settings.reconnectDelay) }
+            let pool = worker.adminPool.shards + shard.int
+            guard pool.pointee.firstIdle >= 0 else { return worker.timers.add(.install(shard), at: worker.now + Span.milliseconds(10)) }
+            let link = pool.pointee.firstIdle
+            pool.pointee.firstIdle = worker.links.at(link).pointee.nextIdle
+            pool.pointee.idleCount -= 1
+            let record = worker.links.at(link)
+            record.pointee.nextIdle = -1
+            record.pointee.state = .leased
+            record.pointee.session = -1
+            record.pointee.task = self
+            worker.output(ofLink: link).pointee.output.writeQuery(text)
+            record.pointee.expectations.append(.task)
+            worker.streams.markDirty(record.pointee.stream.index)
+        }
+    }
+
+    func received(_ frame: UnsafeRawBufferPointer, type: UInt8, from link: Int32) {
+        guard type == BackendMessageType.readyForQuery else { return }
+        whenHeld?()
+        whenHeld = nil
+        // The entry stays, so that the link is watched by this task for the rest of its life.
+        worker.links.at(link).pointee.expectations.append(.task)
+    }
+
+    func lost(_ link: Int32, reason: String) { worker.lockKeeperLost(shard) }
+}
+
+extension Worker {
+    /// A shard that was down is tried again: its schema first, then the lock that shows this instance lives.
+    func reinstall(_ shard: ShardIndex) {
+        guard !isShuttingDown, !cluster.shards[shard.int].isUp else { return }
+        cluster.shards[shard.int].isInstalled = false
+        install(shard)
+    }
+}

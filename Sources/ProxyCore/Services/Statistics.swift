@@ -1,0 +1,29 @@
+// Statistics: counters of one worker, for SHOW STATS.
+import Primitives
+
+struct Statistics {
+    var statements: UInt64 = 0
+    var statementsByShard: [UInt64] = Array(repeating: 0, count: Limits.maximumShardCount)
+    var bytesToClients: UInt64 = 0
+    var scatters: UInt64 = 0
+    var broadcasts: UInt64 = 0
+    var onePhaseCommits: UInt64 = 0
+    var twoPhaseCommits: UInt64 = 0
+    var prepares: UInt64 = 0
+    var errors: UInt64 = 0
+    var queueTimeouts: UInt64 = 0
+    var cancels: UInt64 = 0
+    private(set) var statementsPerSecond: UInt64 = 0
+    private var statementsBefore: UInt64 = 0
+
+    @inline(__always)
+    mutating func countStatement(shard: ShardIndex) {
+        statements &+= 1
+        statementsByShard[shard.int] &+= 1
+    }
+
+    mutating func closeSecond() {
+        statementsPerSecond = statements &- statementsBefore
+        statementsBefore = statements
+    }
+}

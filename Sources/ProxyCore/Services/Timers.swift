@@ -1,0 +1,192 @@
+// Timers: what the worker waits for, and the housekeeping it does every second.
+//
+// A timer carries ids and generations; when it fires and what it named is gone or has moved on, it means nothing.
+import DistributedCommit
+import Primitives
+import WireProtocol
+
+enum Timer {
+    case housekeeping
+    /// A link must be logged in by now.
+    case connect(link: Int32, generation: UInt32)
+    /// A client must be logged in by now.
+    case login(session: Int32, generation: UInt32)
+    /// A session has waited for a link long enough.
+    case queueWait(session: Int32, generation: UInt32, sequence: UInt32)
+    /// The shard may be tried again.
+    case retry(pool: Int32, shard: ShardIndex)
+    /// The client left; its statement has had its time.
+    case leaving(session: Int32, generation: UInt32)
+    case commit(session: Int32, generation: UInt32, hash: TransactionHash, timer: CommitTimer)
+    case install(ShardIndex)
+    case catalog
+    case recovery
+    case shutdownLimit
+    case finishPrepared(shard: ShardIndex, text: String, completion: (FinishAnswer) -> Void)
+}
+
+extension Worker {
+    static let housekeepingInterval = Span.seconds(1)
+    /// How long the statement of a client that left may go on before it is cancelled.
+    static let leavingPatience = Span.seconds(10)
+    /// Links of the admin user beyond the pool's size, for the proxy's own work.
+    static let adminReserve = 4
+
+    func fire(_ timer: Timer) {
+        switch timer {
+        case .housekeeping: housekeep()
+        case .connect(let link, let generation):
+            let record = links.at(link)
+            guard record.pointee.generation == generation, record.pointee.login != nil else { return }
+            breakLink(link, reason: "no connection within connect_timeout")
+        case .login(let session, let generation):
+            let record = sessions.at(session)
+            guard record.pointee.generation == generation, record.pointee.detail != nil else { return }
+            guard record.pointee.phase != .ready, record.pointee.phase != .console, record.pointee.phase != .leaving else { return }
+            endSession(session, DatabaseMessage(fatal: .queryCanceled, "canceling authentication due to timeout"))
+        case .queueWait(let session, let generation, let sequence): queueWaited(session, generation, sequence)
+        case .retry(let pool, let shard):
+            if pools[Int(pool)].index == adminPool.index, !adminQueue[shard.int].isEmpty, adminPool.shards[shard.int].linkCount == 0 {
+                openLink(pool: pool, shard: shard)
+            }
+            openLinksAsNeeded(pool: pool, shard: shard)
+        case .leaving(let session, let generation):
+            guard sessions.at(session).pointee.generation == generation else { return }
+            cancelWork(of: session)
+        case .commit(let session, let generation, let hash, let timer):
+            guard sessions.at(session).pointee.generation == generation, cluster.inFlight.contains(hash) else { return }
+            (sessions.at(session).pointee.detail?.execution as? CommitExecution)?.tell(.timerFired(timer))
+        case .install(let shard): reinstall(shard)
+        case .catalog: loadCatalog(forced: true)
+        case .recovery: runRecovery(.periodic)
+        case .shutdownLimit: endShutdown()
+        case .finishPrepared(let shard, let text, let completion): runFinish(shard, text, completion)
+        }
+    }
+
+    private func queueWaited(_ index: Int32, _ generation: UInt32, _ sequence: UInt32) {
+        let session = sessions.at(index)
+        guard session.pointee.generation == generation, session.pointee.activity == .waiting, session.pointee.waitSequence == sequence,
+            session.pointee.waitingShard >= 0
+        else { return }
+        let shard = session.pointee.waitingShard
+        statistics.queueTimeouts &+= 1
+        failWait(
+            index,
+            DatabaseMessage(
+                error: .tooManyConnections, "timed out after \(settings.queryWaitTimeout.seconds) s waiting for a link to shard \(shard)",
+                hint: "All links are in use: raise pool_size, or end transactions sooner."))
+    }
+
+    private func housekeep() {
+        timers.add(.housekeeping, at: now + Self.housekeepingInterval)
+        statistics.closeSecond()
+        for pool in pools {
+            for shard in 0..<shardCount { ageLinks(pool.shards + shard) }
+        }
+        endIdleClients()
+        forgetDecisions()
+    }
+
+    /// Closes links that were idle or are alive for too long.
+    private func ageLinks(_ shardPool: UnsafeMutablePointer<ShardPool>) {
+        var old: [Int32] = []
+        var link = shardPool.pointee.firstIdle
+        while link >= 0 {
+            let record = links.at(link)
+            let isOld = now - record.pointee.connectedAt > settings.linkLifetime
+            if isOld || record.pointee.isRetiring || now - record.pointee.idleSince > settings.linkIdleTimeout { old.append(link) }
+            link = record.pointee.nextIdle
+        }
+        for link in old {
+            unlinkIdle(link, shardPool)
+            closeLink(link)
+        }
+    }
+
+    private func unlinkIdle(_ index: Int32, _ shardPool: UnsafeMutablePointer<ShardPool>) {
+        shardPool.pointee.idleCount -= 1
+        var before: Int32 = -1
+        var link = shardPool.pointee.firstIdle
+        while link >= 0, link != index {
+            before = link
+            link = links.at(link).pointee.nextIdle
+        }
+        if before < 0 {
+            shardPool.pointee.firstIdle = links.at(index).pointee.nextIdle
+        } else {
+            links.at(before).pointee.nextIdle = links.at(index).pointee.nextIdle
+        }
+    }
+
+    /// idle_in_transaction and client_idle timeouts, checked once a second.
+    private func endIdleClients() {
+        guard settings.clientIdleTimeout > .zero || settings.idleInTransactionTimeout > .zero else { return }
+        for index in 0..<sessions.highWater {
+            let session = sessions.at(index)
+            guard session.pointee.phase == .ready, session.pointee.detail != nil, session.pointee.activity == .idle else { continue }
+            let idle = now - session.pointee.lastActive
+            if session.pointee.detail?.transaction != nil {
+                guard settings.idleInTransactionTimeout > .zero, idle > settings.idleInTransactionTimeout else { continue }
+                endSession(
+                    index, DatabaseMessage(fatal: SQLState("25P03"), "terminating connection due to idle-in-transaction timeout"))
+            } else if settings.clientIdleTimeout > .zero, idle > settings.clientIdleTimeout {
+                endSession(index, DatabaseMessage(fatal: .idleSessionTimeout, "terminating connection due to idle-session timeout"))
+            }
+        }
+    }
+
+    private func forgetDecisions() {
+        for shard in 0..<shardCount where !cluster.decisionsToForget[shard].isEmpty && cluster.shards[shard].isUp {
+            let hashes = cluster.decisionsToForget[shard]
+            cluster.decisionsToForget[shard] = []
+            runAdmin(ShardIndex(shard), InternalSchema.forget(hashes)) { _ in }
+        }
+    }
+
+    // MARK: Reload and shutdown
+
+    func applyReload(_ new: ProxySettings) {
+        guard new.shards.count == settings.shards.count else {
+            return logger.error("reload refused: shards cannot be added or removed while running")
+        }
+        let moved = zip(new.shards, settings.shards).map { $0 != $1 }
+        settings = new
+        cluster.reload(rules: new.rules)
+        for index in 0..<links.highWater where links.at(index).pointee.pool >= 0 {
+            if moved[links.at(index).pointee.shard.int] { links.at(index).pointee.isRetiring = true }
+        }
+        for pool in pools { refreshCredentials(of: pool) }
+        loadCatalog(forced: true)
+        logger.info("configuration reloaded")
+    }
+
+    func beginShutdown() {
+        guard !isShuttingDown else { return endShutdown() }
+        isShuttingDown = true
+        timers.add(.shutdownLimit, at: now + settings.shutdownTimeout)
+        shutdownProgress()
+    }
+
+    /// Lets go of sessions with nothing open; the rest go when their transaction ends.
+    func shutdownProgress() {
+        for index in 0..<sessions.highWater {
+            let session = sessions.at(index)
+            guard session.pointee.detail != nil, session.pointee.phase != .leaving else { continue }
+            if session.pointee.activity == .idle, session.pointee.detail?.transaction == nil, !session.pointee.isBatchOpen {
+                endSession(
+                    index, DatabaseMessage(fatal: .adminShutdown, "terminating connection due to administrator command"))
+            }
+        }
+        if sessions.takenCount == 0 { effects.append(.finished) }
+    }
+
+    private func endShutdown() {
+        for index in 0..<sessions.highWater where sessions.at(index).pointee.detail != nil {
+            if sessions.at(index).pointee.phase != .leaving {
+                endSession(index, DatabaseMessage(fatal: .adminShutdown, "terminating connection due to administrator command"))
+            }
+        }
+        effects.append(.finished)
+    }
+}

@@ -1,0 +1,55 @@
+// Cancelling: CancelRequest from clients, and to shards.
+//
+// A request to a shard travels on a connection of its own; the shard closes it once the signal is sent. Until then the
+// link is not given to anyone else, or the next client's statement would be hit.
+import Primitives
+import WireProtocol
+
+/// One CancelRequest on its way to a shard.
+struct Canceller {
+    var link: Int32
+    var generation: UInt32
+    var key: CancelKey
+}
+
+extension Worker {
+    /// A client shows the key of its session and asks to stop what runs there.
+    func cancelSession(_ key: CancelKey) {
+        guard Int(key.processID >> 20) == number else { return }
+        let index = (key.processID & 0xF_FFFF) - 1
+        guard index >= 0, index < sessions.highWater else { return }
+        let session = sessions.at(index)
+        guard session.pointee.detail != nil, session.pointee.phase == .ready, session.pointee.cancelSecret == key.secretKey else { return }
+        statistics.cancels &+= 1
+        cancelWork(of: index)
+    }
+
+    /// Asks the shard to stop what the link runs.
+    func sendCancel(toLink index: Int32) {
+        let link = links.at(index)
+        guard link.pointee.state == .leased, !link.pointee.expectations.isEmpty else { return }
+        let stream = streams.open(.canceller)
+        link.pointee.cancelsUnderWay += 1
+        cancellers[stream.index] = Canceller(link: index, generation: link.pointee.generation, key: link.pointee.cancelKey)
+        effects.append(.connect(stream, link.pointee.shard))
+    }
+
+    func cancellerConnected(_ stream: StreamID) {
+        guard let canceller = cancellers[stream.index] else { return }
+        streams.at(stream.index).pointee.output.writeCancelRequest(canceller.key)
+        streams.markDirty(stream.index)
+    }
+
+    func cancellerReceived(_ stream: UInt32, _ bytes: UnsafeRawBufferPointer) -> Int { bytes.count }
+
+    /// The shard has taken the request, or could not be reached.
+    func cancellerClosed(_ stream: StreamID) {
+        guard let canceller = cancellers.removeValue(forKey: stream.index) else { return }
+        let link = links.at(canceller.link)
+        guard link.pointee.generation == canceller.generation else { return }
+        link.pointee.cancelsUnderWay -= 1
+        guard link.pointee.cancelsUnderWay == 0, link.pointee.isReleasePending else { return }
+        link.pointee.isReleasePending = false
+        release(canceller.link)
+    }
+}

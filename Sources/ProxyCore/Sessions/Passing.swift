@@ -1,0 +1,135 @@
+// Passing: when a link's answers have all passed to the client, and what the session does next.
+import Primitives
+import QueryPlanning
+import WireProtocol
+
+extension Worker {
+    /// The link in use by pass-through owes nothing more.
+    @inline(__always)
+    func passingQuiet(_ index: Int32, link: Int32) {
+        let session = sessions.at(index)
+        if session.pointee.isBatchOpen || session.pointee.isLinkUnsynced {
+            // More of the pipeline may come for this link, or what waits may go on now.
+            return unpause(index)
+        }
+        session.pointee.activity = .idle
+        if session.pointee.isPlain {
+            session.pointee.link = -1
+            release(link)
+        } else {
+            settleTransaction(index, link: link)
+        }
+        if session.pointee.phase == .leaving { return leavingQuiet(index) }
+        session.pointee.lastActive = now
+        unpause(index)
+    }
+
+    @inline(__always)
+    func unpause(_ index: Int32) {
+        let stream = sessions.at(index).pointee.stream
+        if streams.at(stream.index).pointee.isReadPaused { resumeReading(stream) }
+    }
+
+    /// After a statement in a block, or on a pinned session.
+    func settleTransaction(_ index: Int32, link: Int32) {
+        let session = sessions.at(index)
+        session.pointee.link = -1
+        guard let detail = session.pointee.detail else { return }
+        if detail.transaction != nil {
+            if session.pointee.status == TransactionStatus.idle.rawValue { endTransaction(index, committed: true) }
+            return
+        }
+        if !detail.pinnedLinks.contains(where: { $0.link == link }) { release(link) }
+    }
+
+    /// The block is over on all shards: links go back, settings are as the outcome says.
+    func endTransaction(_ index: Int32, committed: Bool) {
+        let session = sessions.at(index)
+        guard let detail = session.pointee.detail, let transaction = detail.transaction else { return }
+        detail.transaction = nil
+        if !committed { detail.settings = transaction.settingsBefore }
+        let number = settingsTable.number(of: detail.settings)
+        let before = session.pointee.settings
+        session.pointee.settings = number
+        if number != before { session.pointee.environment = environmentNumber(of: index) }
+        detail.portals = [:]
+        detail.cursors = detail.cursors.filter { cursor in detail.pinnedLinks.contains { $0.link == cursor.value } }
+        session.pointee.status = TransactionStatus.idle.rawValue
+        session.pointee.isPlain = detail.pinnedLinks.isEmpty && settings.poolMode == .transaction
+        for participant in transaction.participants where links.at(participant.link).pointee.session == index {
+            if committed { links.at(participant.link).pointee.settings = number }
+            if !detail.pinnedLinks.contains(where: { $0.link == participant.link }) { release(participant.link) }
+        }
+    }
+
+    /// A link for a statement of a block: the shard's participant, or a new one that is sent BEGIN first.
+    func enlist(_ index: Int32, shard: ShardIndex, effect: DataEffect) -> Lease {
+        guard let transaction = sessions.at(index).pointee.detail?.transaction else { return lease(index, shard: shard) }
+        if let place = transaction.participant(on: shard) {
+            transaction.note(effect, on: shard)
+            return .link(transaction.participants[place].link)
+        }
+        let lease = lease(index, shard: shard)
+        guard case .link(let link) = lease else { return lease }
+        let record = links.at(link)
+        output(ofLink: link).pointee.output.writeQuery(transaction.joinText)
+        record.pointee.expectations.append(.dropQuery)
+        streams.markDirty(record.pointee.stream.index)
+        transaction.participants.append(Participant(link: link, shard: shard, effect: effect))
+        return lease
+    }
+
+    /// Opens a block; links join it as statements need them.
+    func openTransaction(_ index: Int32, isExplicit: Bool, modes: String) {
+        let session = sessions.at(index)
+        guard let detail = session.pointee.detail else { return }
+        detail.transaction = Transaction(
+            isExplicit: isExplicit, beginText: modes.isEmpty ? "BEGIN" : "BEGIN " + modes, settingsBefore: detail.settings, startedAt: now)
+        session.pointee.isPlain = false
+        if isExplicit { session.pointee.status = TransactionStatus.inTransaction.rawValue }
+    }
+
+    /// A link broke under a session.
+    func sessionLostLink(
+        _ index: Int32, link: Int32, shard: ShardIndex, reason: String, _ pending: PendingAnswers, hadTask: Bool
+    ) {
+        let session = sessions.at(index)
+        guard let detail = session.pointee.detail else { return }
+        let message = DatabaseMessage(
+            error: .connectionFailure, "connection to shard \(shard) was lost: \(reason)",
+            hint: "Whether a statement outside a transaction block took effect is not known; look before you repeat it.")
+        detail.pinnedLinks.removeAll { $0.link == link }
+        if let transaction = detail.transaction, let place = transaction.participants.firstIndex(where: { $0.link == link }) {
+            transaction.participants.remove(at: place)
+            transaction.hasLostParticipant = true
+            if transaction.isExplicit { session.pointee.status = TransactionStatus.failed.rawValue }
+        }
+        if session.pointee.link == link { session.pointee.link = -1 }
+        session.pointee.isCopyingIn = false
+        session.pointee.frameRemaining = 0
+        switch session.pointee.activity {
+        case .waiting where session.pointee.isLinkReserved && session.pointee.link == -1:
+            session.pointee.isLinkReserved = false
+            detail.waitFailure = message
+            wake(index)
+        case .passing: passingLost(index, message, pending)
+        case .executing: if !hadTask { detail.execution?.passedLost(link, message) }
+        case .idle, .waiting: break
+        }
+    }
+
+    private func passingLost(_ index: Int32, _ message: DatabaseMessage, _ pending: PendingAnswers) {
+        let session = sessions.at(index)
+        session.pointee.isLinkUnsynced = false
+        session.pointee.activity = .idle
+        if session.pointee.phase == .leaving { return leavingQuiet(index) }
+        if pending.any { output(ofSession: index).pointee.output.writeErrorResponse(message) }
+        if pending.ready {
+            if session.pointee.detail?.transaction == nil { session.pointee.status = TransactionStatus.idle.rawValue }
+            writeReady(index)
+        } else if session.pointee.isBatchOpen {
+            session.pointee.skipsUntilSync = true
+        }
+        unpause(index)
+    }
+}

@@ -1,0 +1,53 @@
+// SessionDetail: what a session needs off the hot path.
+import Primitives
+import QueryPlanning
+import WireProtocol
+
+/// The slow part of a session's state; made at login.
+final class SessionDetail {
+    var facts: AcceptFacts
+    var tls: TLSFacts?
+    var user = ""
+    var database = ""
+    var applicationName = ""
+    var startupParameters: [(name: String, value: String)] = []
+    var authentication: ClientAuthentication?
+    /// The explicit or implicit transaction block; nil outside one.
+    var transaction: Transaction?
+    /// What has the session while its activity is `executing`.
+    var execution: Execution?
+    /// Named prepared statements, by protocol or by SQL PREPARE: one namespace.
+    let statements = StatementNames()
+    /// The unnamed statement's number, 0 when there is none.
+    var unnamedStatement: UInt32 = 0
+    /// Portals that live on a link, by name; the link must still hold the transaction.
+    var portals: [[UInt8]: Portal] = [:]
+    /// SQL cursors by name: the link they live on.
+    var cursors: [String: Int32] = [:]
+    /// Links that stay with the session beyond the transaction, with the reasons.
+    var pinnedLinks: [(link: Int32, reasons: PinReasons)] = []
+    var temporaryTables: [String] = []
+    /// Session settings by name: the statement that replays each.
+    var settings = SettingList()
+    /// Why the link the session waited for cannot be had; met by whoever asks for it next.
+    var waitFailure: DatabaseMessage?
+
+    init(facts: AcceptFacts) { self.facts = facts }
+
+    func takeWaitFailure() -> DatabaseMessage? {
+        defer { waitFailure = nil }
+        return waitFailure
+    }
+}
+
+/// A bound portal.
+struct Portal {
+    var statement: UInt32
+    /// The link it was bound on, or -1 when it is carried out over several shards or by the proxy itself.
+    var link: Int32
+    /// The client's Bind frame, kept when the statement runs over several shards.
+    var bind: [UInt8]
+    var plan: StatementPlan
+    /// COMMIT and the like answer once; a second Execute of the same portal finds it done.
+    var isDone = false
+}

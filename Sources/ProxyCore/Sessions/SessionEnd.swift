@@ -1,0 +1,125 @@
+// SessionEnd: how a session ends, whoever ends it: nothing of it stays on any link.
+import Primitives
+import WireProtocol
+
+extension Worker {
+    /// Tells the client why, closes, and ends what runs.
+    func endSession(_ index: Int32, _ message: DatabaseMessage) {
+        let session = sessions.at(index)
+        let stream = session.pointee.stream
+        streams.at(stream.index).pointee.output.writeErrorResponse(message)
+        streams.markDirty(stream.index)
+        dropSession(index)
+    }
+
+    /// Closes after what waits is sent.
+    func dropSession(_ index: Int32) {
+        let stream = sessions.at(index).pointee.stream
+        streams.at(stream.index).pointee.owner = -1
+        effects.append(.close(stream))
+        leave(index)
+    }
+
+    /// The client's stream is gone.
+    func sessionStreamClosed(_ index: Int32) { leave(index) }
+
+    /// Ends the session's work. A statement outside a block runs to its end, as on a PostgreSQL whose client has left;
+    /// an open block is rolled back.
+    private func leave(_ index: Int32) {
+        let session = sessions.at(index)
+        guard session.pointee.phase != .leaving else { return }
+        session.pointee.phase = .leaving
+        if session.pointee.activity == .waiting { abandonWait(index) }
+        let isCopying = session.pointee.isCopyingIn || session.pointee.detail?.execution?.wantsClientFrames == true
+        if isCopying { abandonCopy(index) }
+        if session.pointee.activity == .passing || session.pointee.activity == .executing {
+            if session.pointee.detail?.transaction != nil { cancelWork(of: index) }
+            let link = session.pointee.link
+            if session.pointee.activity == .passing, link >= 0 {
+                readOn(link)
+                if session.pointee.isLinkUnsynced { syncForLeaving(index, link) }
+                if !links.at(link).pointee.expectations.isEmpty {
+                    timers.add(.leaving(session: index, generation: session.pointee.generation), at: now + Self.leavingPatience)
+                    return
+                }
+            } else if session.pointee.detail?.execution != nil {
+                session.pointee.detail?.execution?.clientDrained()
+                timers.add(.leaving(session: index, generation: session.pointee.generation), at: now + Self.leavingPatience)
+                return
+            }
+        }
+        freeSession(index)
+    }
+
+    /// What the link still sends is read and thrown away.
+    private func readOn(_ link: Int32) {
+        let stream = links.at(link).pointee.stream
+        if streams.at(stream.index).pointee.isReadPaused { resumeReading(stream) }
+    }
+
+    private func syncForLeaving(_ index: Int32, _ link: Int32) {
+        output(ofLink: link).pointee.output.writeSync()
+        links.at(link).pointee.expectations.append(.dropSync)
+        streams.markDirty(links.at(link).pointee.stream.index)
+        sessions.at(index).pointee.isLinkUnsynced = false
+    }
+
+    private func abandonWait(_ index: Int32) {
+        leaveQueue(index)
+        let session = sessions.at(index)
+        if session.pointee.isLinkReserved {
+            let link = session.pointee.link
+            session.pointee.isLinkReserved = false
+            session.pointee.link = -1
+            if links.at(link).pointee.expectations.isEmpty {
+                release(link)
+            } else {
+                links.at(link).pointee.session = -1
+                breakLink(link, reason: "its client left while it was prepared")
+            }
+        }
+        session.pointee.detail?.execution = nil
+        session.pointee.activity = .idle
+    }
+
+    private func abandonCopy(_ index: Int32) {
+        let session = sessions.at(index)
+        if let execution = session.pointee.detail?.execution, execution.wantsClientFrames {
+            execution.clientLeft()
+        } else if session.pointee.link >= 0 {
+            if session.pointee.frameRemaining > 0 { return breakLink(session.pointee.link, reason: "the client left within COPY data") }
+            output(ofLink: session.pointee.link).pointee.output.writeCopyFail(reason: "the client left")
+            streams.markDirty(links.at(session.pointee.link).pointee.stream.index)
+            session.pointee.isCopyingIn = false
+        }
+    }
+
+    /// Gives every link back, cleaned, and frees the record.
+    func freeSession(_ index: Int32) {
+        let session = sessions.at(index)
+        guard let detail = session.pointee.detail else { return }
+        var held: [Int32] = detail.pinnedLinks.map(\.link)
+        for link in held { links.at(link).pointee.isTainted = true }
+        for participant in detail.transaction?.participants ?? [] where !held.contains(participant.link) {
+            held.append(participant.link)
+        }
+        if session.pointee.link >= 0, !held.contains(session.pointee.link) { held.append(session.pointee.link) }
+        detail.transaction = nil
+        detail.pinnedLinks = []
+        for number in detail.statements.removeAll() { statements.release(number) }
+        statements.release(detail.unnamedStatement)
+        session.pointee.detail = nil
+        session.pointee.link = -1
+        session.pointee.generation &+= 1
+        sessions.giveBack(index)
+        for link in held where links.at(link).pointee.session == index {
+            if links.at(link).pointee.expectations.isEmpty { release(link) } else { breakLink(link, reason: "its client left") }
+        }
+        if isShuttingDown { shutdownProgress() }
+    }
+
+    /// The session's present work is over and its client has left.
+    func leavingQuiet(_ index: Int32) {
+        if sessions.at(index).pointee.phase == .leaving { freeSession(index) }
+    }
+}

@@ -1,0 +1,156 @@
+// SessionFrames: what a client sends, frame by frame.
+//
+// A frame that cannot be handled yet (no link is free, earlier answers are still due) is left unread and the stream
+// pauses; whoever makes progress possible resumes it. So nothing of a client is ever queued in the proxy's memory.
+import Primitives
+import WireProtocol
+
+/// What became of a client's frame.
+enum FrameResult {
+    case consumed
+    /// Not handled: the session waits and sees the frame again.
+    case blocked
+}
+
+extension Worker {
+    /// Handles bytes from a client; returns how many were consumed.
+    func sessionReceived(_ index: Int32, _ bytes: UnsafeRawBufferPointer) -> Int {
+        let session = sessions.at(index)
+        if session.pointee.phase != .ready {
+            return session.pointee.phase == .console ? consoleReceived(index, bytes) : loginReceived(index, bytes)
+        }
+        let generation = session.pointee.generation
+        var position = 0
+        while true {
+            if session.pointee.frameRemaining > 0 {
+                let count = streamCopyData(index, UnsafeRawBufferPointer(rebasing: bytes[position...]))
+                position += count
+                if session.pointee.generation != generation { return bytes.count }
+                if session.pointee.frameRemaining > 0 { return position }
+                continue
+            }
+            guard bytes.count - position >= FrameHeader.bytes else { return position }
+            let type = bytes[position]
+            let length = Int(bytes.integer(at: position + 1, as: Int32.self)) + 1
+            guard isAcceptable(index, type: type, length: length) else { return bytes.count }
+            if type == FrontendMessageType.copyData, session.pointee.isCopyingIn, session.pointee.activity == .passing {
+                session.pointee.frameRemaining = length
+                continue
+            }
+            guard bytes.count - position >= length else { return position }
+            let frame = UnsafeRawBufferPointer(rebasing: bytes[position..<position + length])
+            let result = sessionFrame(index, session, type: type, frame)
+            if session.pointee.generation != generation || session.pointee.phase == .leaving { return bytes.count }
+            guard case .consumed = result else {
+                streams.at(session.pointee.stream.index).pointee.isReadPaused = true
+                return position
+            }
+            position += length
+        }
+    }
+
+    /// Ends the session on a frame that no PostgreSQL would take.
+    private func isAcceptable(_ index: Int32, type: UInt8, length: Int) -> Bool {
+        let limit = FrontendMessageType.frameLimit(type, largeFrameBytes: settings.limits.clientFrameBytes)
+        guard let limit else {
+            endSession(index, DatabaseMessage(fatal: .protocolViolation, "invalid frontend message type \(type)"))
+            return false
+        }
+        if length < FrameHeader.bytes || length > limit {
+            endSession(
+                index,
+                DatabaseMessage(
+                    fatal: .protocolViolation, "invalid message length",
+                    detail: "A message of type \(type) claims \(length) bytes; the limit is \(limit)."))
+            return false
+        }
+        return true
+    }
+
+    @inline(__always)
+    private func sessionFrame(
+        _ index: Int32, _ session: UnsafeMutablePointer<Session>, type: UInt8, _ frame: UnsafeRawBufferPointer
+    ) -> FrameResult {
+        if session.pointee.activity == .waiting { return .blocked }
+        if session.pointee.activity == .executing {
+            guard let execution = session.pointee.detail?.execution else { return .blocked }
+            return execution.clientFrame(frame, type: type) ? .consumed : .blocked
+        }
+        if type == FrontendMessageType.query {
+            if session.pointee.activity == .passing || session.pointee.isBatchOpen {
+                guard isBatchEnded(index, session) else { return .blocked }
+            }
+            return simpleQuery(index, session, frame)
+        }
+        return extendedFrame(index, session, type: type, frame)
+    }
+
+    /// COPY data goes to the link while it still arrives; returns how many bytes were taken.
+    private func streamCopyData(_ index: Int32, _ bytes: UnsafeRawBufferPointer) -> Int {
+        let session = sessions.at(index)
+        let count = min(session.pointee.frameRemaining, bytes.count)
+        guard count > 0 else { return 0 }
+        session.pointee.frameRemaining -= count
+        guard session.pointee.isCopyingIn, session.pointee.link >= 0 else { return count }
+        let link = links.at(session.pointee.link)
+        let stream = streams.at(link.pointee.stream.index)
+        stream.pointee.output.append(UnsafeRawBufferPointer(rebasing: bytes[0..<count]))
+        streams.markDirty(link.pointee.stream.index)
+        if stream.pointee.output.count > settings.limits.outputHighWaterBytes {
+            stream.pointee.wantsDrained = true
+            streams.at(session.pointee.stream.index).pointee.isReadPaused = true
+        }
+        return count
+    }
+
+    /// CopyData, CopyDone and CopyFail of a COPY by pass-through, or left over after it failed.
+    func copyFrame(_ index: Int32, type: UInt8, _ frame: UnsafeRawBufferPointer) -> FrameResult {
+        let session = sessions.at(index)
+        guard session.pointee.isCopyingIn, session.pointee.link >= 0 else { return .consumed }
+        let link = links.at(session.pointee.link)
+        streams.at(link.pointee.stream.index).pointee.output.append(frame)
+        streams.markDirty(link.pointee.stream.index)
+        if type != FrontendMessageType.copyData { session.pointee.isCopyingIn = false }
+        return .consumed
+    }
+
+    /// The client took what waited for it: its links may go on.
+    func sessionDrained(_ index: Int32) {
+        let session = sessions.at(index)
+        if session.pointee.activity == .executing {
+            session.pointee.detail?.execution?.clientDrained()
+            return
+        }
+        let link = session.pointee.link
+        guard link >= 0 else { return }
+        let stream = links.at(link).pointee.stream
+        if streams.at(stream.index).pointee.isReadPaused { resumeReading(stream) }
+    }
+
+    // MARK: Answers of the proxy itself
+
+    @inline(__always)
+    func output(ofSession index: Int32) -> UnsafeMutablePointer<Stream> {
+        streams.markDirty(sessions.at(index).pointee.stream.index)
+        return streams.at(sessions.at(index).pointee.stream.index)
+    }
+
+    /// An error outside the extended protocol: the statement failed, the client may go on.
+    func failQuery(_ index: Int32, _ message: DatabaseMessage) {
+        let session = sessions.at(index)
+        guard session.pointee.phase != .leaving else { return }
+        statistics.errors &+= 1
+        if session.pointee.detail?.transaction != nil { session.pointee.status = TransactionStatus.failed.rawValue }
+        let stream = output(ofSession: index)
+        stream.pointee.output.writeErrorResponse(message)
+        writeReady(index)
+    }
+
+    /// ReadyForQuery with the session's status.
+    func writeReady(_ index: Int32) {
+        let session = sessions.at(index)
+        guard session.pointee.phase != .leaving else { return }
+        output(ofSession: index).pointee.output.writeReadyForQuery(
+            TransactionStatus(rawValue: session.pointee.status) ?? .idle)
+    }
+}

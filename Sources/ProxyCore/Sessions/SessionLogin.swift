@@ -1,0 +1,268 @@
+// SessionLogin: from the first byte of a client to its first ReadyForQuery (PostgreSQL manual, section 55.2.1).
+import Primitives
+import WireProtocol
+
+extension Worker {
+    func openSession(_ stream: StreamID, facts: AcceptFacts) {
+        guard let index = sessions.take({ Session() }) else {
+            return rejectStream(stream, DatabaseMessage(fatal: .tooManyConnections, "sorry, too many clients already"))
+        }
+        let session = sessions.at(index)
+        let (generation, sequence) = (session.pointee.generation, session.pointee.waitSequence)
+        session.pointee = Session()
+        session.pointee.generation = generation
+        session.pointee.waitSequence = sequence
+        session.pointee.stream = stream
+        session.pointee.lastActive = now
+        session.pointee.detail = SessionDetail(facts: facts)
+        streams.at(stream.index).pointee.owner = index
+        timers.add(.login(session: index, generation: generation), at: now + settings.clientLoginTimeout)
+        if sessions.takenCount > settings.maximumClients {
+            endSession(index, DatabaseMessage(fatal: .tooManyConnections, "sorry, too many clients already"))
+        }
+    }
+
+    private func rejectStream(_ stream: StreamID, _ message: DatabaseMessage) {
+        streams.at(stream.index).pointee.output.writeErrorResponse(message)
+        streams.markDirty(stream.index)
+        effects.append(.close(stream))
+    }
+
+    /// Bytes of a session that is not ready yet; returns how many were consumed.
+    func loginReceived(_ index: Int32, _ bytes: UnsafeRawBufferPointer) -> Int {
+        let session = sessions.at(index)
+        let generation = session.pointee.generation
+        var position = 0
+        while session.pointee.generation == generation, position < bytes.count {
+            let rest = UnsafeRawBufferPointer(rebasing: bytes[position...])
+            let count: Int
+            switch session.pointee.phase {
+            case .starting: count = startupReceived(index, rest)
+            case .authenticating: count = passwordReceived(index, rest)
+            case .loggingIn:
+                streams.at(session.pointee.stream.index).pointee.isReadPaused = true
+                return position
+            case .ready, .console: return position + sessionReceived(index, rest)
+            case .leaving: return bytes.count
+            }
+            if count == 0 { return position }
+            position += count
+        }
+        return session.pointee.generation == generation ? position : bytes.count
+    }
+
+    private func startupReceived(_ index: Int32, _ bytes: UnsafeRawBufferPointer) -> Int {
+        let session = sessions.at(index)
+        switch StartupPacket.scan(bytes) {
+        case .incomplete: return 0
+        case .violation:
+            dropSession(index)
+            return bytes.count
+        case .packet(let length):
+            do throws(ProtocolViolation) {
+                try startup(index, StartupPacket(UnsafeRawBufferPointer(rebasing: bytes[0..<length])))
+            } catch {
+                endSession(index, DatabaseMessage(fatal: .protocolViolation, error.message))
+            }
+            _ = session
+            return length
+        }
+    }
+
+    private func startup(_ index: Int32, _ packet: StartupPacket) {
+        let session = sessions.at(index)
+        guard let detail = session.pointee.detail else { return }
+        let stream = session.pointee.stream
+        switch packet {
+        case .sslRequest:
+            let offered = detail.facts.offersTLS && detail.tls == nil
+            streams.at(stream.index).pointee.output.append(UInt8(ascii: offered ? "S" : "N"))
+            streams.markDirty(stream.index)
+            if offered { effects.append(.startServerTLS(stream)) }
+        case .gssEncryptionRequest:
+            streams.at(stream.index).pointee.output.append(UInt8(ascii: "N"))
+            streams.markDirty(stream.index)
+        case .cancelRequest(let key):
+            cancelSession(key)
+            effects.append(.tellWorkers(.cancel(process: key.processID, secret: key.secretKey)))
+            dropSession(index)
+        case .startup(let message): begin(index, detail, message)
+        }
+    }
+
+    private func begin(_ index: Int32, _ detail: SessionDetail, _ message: StartupMessage) {
+        let session = sessions.at(index)
+        guard message.version.major == 3 else {
+            return endSession(
+                index,
+                DatabaseMessage(
+                    fatal: .featureNotSupported,
+                    "unsupported frontend protocol \(message.version.major).\(message.version.minor): server supports 3.0 to 3.0"))
+        }
+        if let negotiation = message.negotiation {
+            streams.at(session.pointee.stream.index).pointee.output.writeNegotiateProtocolVersion(negotiation)
+            streams.markDirty(session.pointee.stream.index)
+        }
+        guard let user = message.user, !user.isEmpty else {
+            return endSession(
+                index,
+                DatabaseMessage(fatal: .invalidAuthorizationSpecification, "no PostgreSQL user name specified in startup packet"))
+        }
+        detail.user = user
+        detail.database = message.database ?? user
+        detail.startupParameters = message.parameters.filter { $0.name != "user" && $0.name != "database" }
+            .map { ($0.name, $0.value) }
+        if let refusal = admissionRefusal(detail) { return endSession(index, refusal) }
+        authenticate(index, detail)
+    }
+
+    /// Why the client may not log in, before any password is asked for.
+    private func admissionRefusal(_ detail: SessionDetail) -> DatabaseMessage? {
+        if isShuttingDown { return DatabaseMessage(fatal: .cannotConnectNow, "the database system is shutting down") }
+        if detail.startupParameters.contains(where: { $0.name == "replication" && $0.value != "false" && $0.value != "off" }) {
+            return DatabaseMessage(
+                fatal: .featureNotSupported, "replication connections are not supported",
+                hint: "Connect to the shard itself for replication.")
+        }
+        if !isReady && detail.database != settings.adminDatabase {
+            return DatabaseMessage(fatal: .cannotConnectNow, "the database system is starting up")
+        }
+        return nil
+    }
+
+    /// The client proved who it is.
+    func authenticated(_ index: Int32) {
+        let session = sessions.at(index)
+        guard let detail = session.pointee.detail else { return }
+        detail.authentication = nil
+        let output = streams.at(session.pointee.stream.index)
+        if detail.database == settings.adminDatabase {
+            guard mayUseConsole(detail.user) else {
+                return endSession(
+                    index,
+                    DatabaseMessage(
+                        fatal: .insufficientPrivilege, "role \"\(detail.user)\" may not use the admin database",
+                        hint: "List it under admin_users in proxy.conf."))
+            }
+            output.pointee.output.writeAuthenticationOk()
+            return enterConsole(index)
+        }
+        guard detail.database == settings.database else {
+            return endSession(
+                index, DatabaseMessage(fatal: .invalidCatalogName, "database \"\(detail.database)\" does not exist"))
+        }
+        output.pointee.output.writeAuthenticationOk()
+        streams.markDirty(session.pointee.stream.index)
+        session.pointee.pool = poolNumber(of: detail.user)
+        session.pointee.phase = .loggingIn
+        continueLogin(index)
+    }
+
+    /// Goes on once a link of the role has been seen: before, nobody knows what its sessions report.
+    func continueLogin(_ index: Int32) {
+        let session = sessions.at(index)
+        guard let detail = session.pointee.detail else { return }
+        let pool = pools[Int(session.pointee.pool)]
+        guard !pool.parameterStatus.isEmpty else { return openFirstLink(of: pool) }
+        detail.settings = startupSettings(detail)
+        let number = settingsTable.number(of: detail.settings)
+        if number == 0 || settingsTable.reported[number] != nil {
+            session.pointee.settings = number
+            return finishLogin(index)
+        }
+        let probe = StartupSettingsExecution(worker: self, session: index, parent: nil)
+        probe.number = number
+        start(probe, on: index)
+    }
+
+    private func openFirstLink(of pool: Pool) {
+        guard !(0..<shardCount).contains(where: { pool.shards[$0].connectingCount > 0 }) else { return }
+        for shard in 0..<shardCount { openLink(pool: pool.index, shard: ShardIndex(shard)) }
+    }
+
+    /// A link of the pool logged in.
+    func loginsWaiting(on pool: Pool) {
+        forEachLoggingIn(pool) { if sessions.at($0).pointee.detail?.execution == nil { continueLogin($0) } }
+    }
+
+    /// No shard lets the role in.
+    func failLoginsWaiting(on pool: Pool, _ message: DatabaseMessage) {
+        let mayStillWork = (0..<shardCount).contains { pool.shards[$0].connectingCount > 0 }
+        guard pool.parameterStatus.isEmpty, !mayStillWork else { return }
+        forEachLoggingIn(pool) { index in
+            var fatal = message
+            fatal.severity = .fatal
+            endSession(index, fatal)
+        }
+    }
+
+    private func forEachLoggingIn(_ pool: Pool, _ body: (Int32) -> Void) {
+        for index in 0..<sessions.highWater {
+            let session = sessions.at(index)
+            if session.pointee.phase == .loggingIn, session.pointee.detail != nil, session.pointee.pool == pool.index { body(index) }
+        }
+    }
+
+    /// Settings the client asked for in its startup packet, as SET statements. The links' own defaults need none.
+    func startupSettings(_ detail: SessionDetail) -> SettingList {
+        var list = SettingList()
+        for (name, value) in detail.startupParameters where !name.hasPrefix("_pq_.") && name != "replication" {
+            switch name {
+            case "options":
+                for option in StartupOptions.parse(value) {
+                    list.set(option.name, statement: "SET \(StartupOptions.settingName(option.name)) TO \(quoteLiteral(option.value))")
+                }
+            case "client_encoding" where value.uppercased() == "UTF8" || value.uppercased() == "UTF-8" || value == "unicode":
+                continue
+            case "application_name":
+                detail.applicationName = value
+                if !value.isEmpty { list.set(name, statement: "SET application_name TO \(quoteLiteral(value))") }
+            default:
+                list.set(name.lowercased(), statement: "SET \(StartupOptions.settingName(name)) TO \(quoteLiteral(value))")
+            }
+        }
+        return list
+    }
+
+    /// Tells the client what its session looks like and that it may begin.
+    func finishLogin(_ index: Int32) {
+        let session = sessions.at(index)
+        let pool = pools[Int(session.pointee.pool)]
+        let output = streams.at(session.pointee.stream.index)
+        let changed = settingsTable.reported[session.pointee.settings] ?? []
+        for (name, value) in pool.parameterStatus {
+            let now = changed.last { $0.name == name }?.value ?? (name == "application_name" ? "" : value)
+            output.pointee.output.writeParameterStatus(name: name, value: now)
+        }
+        session.pointee.cancelSecret = Int32(bitPattern: random.number32())
+        output.pointee.output.writeBackendKeyData(cancelKey(of: index))
+        output.pointee.output.writeReadyForQuery(.idle)
+        streams.markDirty(session.pointee.stream.index)
+        session.pointee.phase = .ready
+        session.pointee.activity = .idle
+        session.pointee.lastActive = now
+        session.pointee.environment = environmentNumber(of: index)
+        resumeReading(session.pointee.stream)
+    }
+
+    func cancelKey(of index: Int32) -> CancelKey {
+        CancelKey(processID: Int32(number) << 20 | (index + 1), secretKey: sessions.at(index).pointee.cancelSecret)
+    }
+
+    /// The pool of a role, made on first use.
+    func poolNumber(of user: String) -> Int32 {
+        if let number = poolNumbers[user] { return number }
+        let configured = settings.users.first { $0.name == user } ?? (user == settings.adminUser.name ? settings.adminUser : nil)
+        let plain = configured.flatMap { $0.shardPassword ?? (Self.isVerifier($0.password) ? nil : $0.password) }
+        let number = Int32(pools.count)
+        pools.append(
+            Pool(index: number, user: user, shardCount: shardCount, credentials: ShardCredentials(password: plain)))
+        poolNumbers[user] = number
+        return number
+    }
+
+    static func isVerifier(_ password: String?) -> Bool {
+        guard let password else { return false }
+        return password.hasPrefix("SCRAM-SHA-256$") || password.hasPrefix("md5") && password.utf8.count == 35
+    }
+}

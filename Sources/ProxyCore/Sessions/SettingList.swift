@@ -1,0 +1,68 @@
+// SettingList and SettingsTable: session settings that follow a client from link to link.
+//
+// SET runs on a link first, which checks it; then the statement itself is kept, by setting name, and replayed on any
+// link that has other settings in force. Equal lists share a number, so that comparing costs nothing.
+
+/// The settings of one session: for each name the statement that makes it so, in the order they were first set.
+struct SettingList: Hashable {
+    private(set) var entries: [Entry] = []
+
+    struct Entry: Hashable {
+        var name: String
+        var statement: String
+    }
+
+    var isEmpty: Bool { entries.isEmpty }
+
+    mutating func set(_ name: String, statement: String) {
+        if let index = entries.firstIndex(where: { $0.name == name }) {
+            entries[index].statement = statement
+        } else {
+            entries.append(Entry(name: name, statement: statement))
+        }
+    }
+
+    mutating func reset(_ name: String) { entries.removeAll { $0.name == name } }
+
+    /// RESET ALL leaves the role and what RESET does not touch.
+    mutating func resetAll() { entries.removeAll { $0.name != "role" && $0.name != "session_authorization" } }
+
+    mutating func removeAll() { entries = [] }
+
+    /// The value a SET statement of the proxy's own or the client's gives the setting, as far as the text tells.
+    func value(of name: String) -> String? {
+        guard let statement = entries.first(where: { $0.name == name })?.statement else { return nil }
+        return SettingValue.read(statement)
+    }
+
+    func contains(_ name: String) -> Bool { entries.contains { $0.name == name } }
+}
+
+/// Settings lists by number; 0 is the empty list. Bounded by how many different lists the sessions have at a time.
+final class SettingsTable {
+    private var lists: [SettingList] = [SettingList()]
+    private var numbers: [SettingList: UInt32] = [SettingList(): 0]
+    /// ParameterStatus values that differ from a fresh link's, by list number, once a link has reported them.
+    var reported: [UInt32: [(name: String, value: String)]] = [:]
+
+    func number(of list: SettingList) -> UInt32 {
+        if let number = numbers[list] { return number }
+        let number = UInt32(lists.count)
+        lists.append(list)
+        numbers[list] = number
+        return number
+    }
+
+    func list(_ number: UInt32) -> SettingList { lists[Int(number)] }
+
+    /// The script that turns a link with settings `old` into one with settings `new`.
+    func script(from old: UInt32, to new: UInt32) -> String {
+        var statements: [String] = []
+        let oldList = list(old)
+        if oldList.contains("session_authorization") { statements.append("RESET SESSION AUTHORIZATION") }
+        if oldList.contains("role") { statements.append("RESET ROLE") }
+        if old != 0 { statements.append("RESET ALL") }
+        statements += list(new).entries.map(\.statement)
+        return "/* pgbraid settings */ " + statements.joined(separator: ";")
+    }
+}

@@ -1,0 +1,99 @@
+// StatementTable: prepared statements shared by text.
+//
+// Sessions name their statements as they like; on the links a statement is known by its number, so that a thousand
+// clients preparing the same text cost each link one Parse. Equal text and parameter types make equal statements.
+import Primitives
+import QueryPlanning
+
+/// One shared statement.
+final class SharedStatement {
+    let number: UInt32
+    let text: [UInt8]
+    let parameterTypes: [UInt32]
+    /// Sessions that hold it by a name or as the unnamed statement.
+    var holders = 0
+    /// Its plan, valid in the environment of this number.
+    var plan: StatementPlan?
+    var planEnvironment: UInt32 = .max
+    let hash: UInt64
+    /// Its name on the links.
+    let linkName: [UInt8]
+
+    init(number: UInt32, text: [UInt8], parameterTypes: [UInt32], hash: UInt64) {
+        self.number = number
+        self.text = text
+        self.parameterTypes = parameterTypes
+        self.hash = hash
+        linkName = Array("pgbraid_\(number)".utf8)
+    }
+}
+
+/// All shared statements of one worker. Looking up is O(1).
+final class StatementTable {
+    private var statements: [UInt32: SharedStatement] = [:]
+    private var lastNumber: UInt32 = 0
+    private var numbersByHash: [UInt64: [UInt32]] = [:]
+    private var unheld: [UInt32] = []
+    private let keepCount: Int
+
+    /// - Parameter keepCount: how many statements that nobody holds are kept for the next who asks.
+    init(keepCount: Int) { self.keepCount = keepCount }
+
+    func at(_ number: UInt32) -> SharedStatement? { statements[number] }
+
+    /// The statement of this text and these types; the caller holds it and must `release` it.
+    func hold(text: UnsafeRawBufferPointer, parameterTypes: [UInt32]) -> SharedStatement {
+        let hash = Self.hash(text, parameterTypes)
+        for number in numbersByHash[hash] ?? [] {
+            guard let found = statements[number], found.parameterTypes == parameterTypes, found.text.elementsEqual(text)
+            else { continue }
+            found.holders += 1
+            return found
+        }
+        lastNumber += 1
+        let number = lastNumber
+        let statement = SharedStatement(number: number, text: Array(text), parameterTypes: parameterTypes, hash: hash)
+        statement.holders = 1
+        statements[number] = statement
+        numbersByHash[hash, default: []].append(number)
+        return statement
+    }
+
+    func release(_ number: UInt32) {
+        guard number != 0, let statement = statements[number] else { return }
+        statement.holders -= 1
+        guard statement.holders == 0 else { return }
+        unheld.append(number)
+        if unheld.count > 2 * keepCount { evict() }
+    }
+
+    /// Forgets the oldest statements nobody holds. Their numbers are never used again, so a link that still has one
+    /// prepared only wastes a slot until its own limit closes it.
+    private func evict() {
+        let candidates = unheld.prefix(unheld.count - keepCount)
+        unheld.removeFirst(candidates.count)
+        for number in candidates {
+            guard let statement = statements[number], statement.holders == 0 else { continue }
+            numbersByHash[statement.hash]?.removeAll { $0 == number }
+            if numbersByHash[statement.hash]?.isEmpty == true { numbersByHash[statement.hash] = nil }
+            statements[number] = nil
+        }
+    }
+
+    /// FNV-1a over the text and the types, eight bytes at a time.
+    private static func hash(_ text: UnsafeRawBufferPointer, _ types: [UInt32]) -> UInt64 {
+        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+        var offset = 0
+        while offset + 8 <= text.count {
+            hash = (hash ^ text.loadUnaligned(fromByteOffset: offset, as: UInt64.self)) &* 0x0000_0100_0000_01B3
+            hash ^= hash >> 29
+            offset += 8
+        }
+        while offset < text.count {
+            hash = (hash ^ UInt64(text[offset])) &* 0x0000_0100_0000_01B3
+            offset += 1
+        }
+        for type in types { hash = (hash ^ UInt64(type)) &* 0x0000_0100_0000_01B3 }
+        return hash
+    }
+}

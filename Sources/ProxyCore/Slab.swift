@@ -1,0 +1,48 @@
+// Slab: records of one kind at addresses that never move, reached by index.
+//
+// The whole range is reserved at once and touched only as records come into use, so an unused record costs no memory
+// and reaching one is an addition.
+
+/// A fixed-capacity store of records, reused last in first out. All operations are O(1).
+final class Slab<Record> {
+    let base: UnsafeMutablePointer<Record>
+    let capacity: Int
+    private var usedCount = 0
+    private var freeIndexes: [Int32] = []
+    /// Records now taken.
+    private(set) var takenCount = 0
+
+    init(capacity: Int) {
+        base = UnsafeMutablePointer<Record>.allocate(capacity: capacity)
+        self.capacity = capacity
+    }
+
+    deinit {
+        base.deinitialize(count: usedCount)
+        base.deallocate()
+    }
+
+    /// One past the highest index ever taken: the range to walk over all records.
+    var highWater: Int32 { Int32(usedCount) }
+
+    @inline(__always)
+    func at(_ index: Int32) -> UnsafeMutablePointer<Record> { base + Int(index) }
+
+    /// Takes a record; `make` gives its first value where the slot was never used, otherwise the freed record stays as it was.
+    func take(_ make: () -> Record) -> Int32? {
+        if let index = freeIndexes.popLast() {
+            takenCount += 1
+            return index
+        }
+        guard usedCount < capacity else { return nil }
+        (base + usedCount).initialize(to: make())
+        usedCount += 1
+        takenCount += 1
+        return Int32(usedCount - 1)
+    }
+
+    func giveBack(_ index: Int32) {
+        freeIndexes.append(index)
+        takenCount -= 1
+    }
+}

@@ -1,0 +1,315 @@
+// CommitExecution: ends a transaction block on all its shards: plain COMMIT where one wrote, two-phase commit where
+// several did. The order of things is CommitCoordinator's; here its actions become SQL and answers become its inputs.
+import DistributedCommit
+import Primitives
+import QueryPlanning
+import WireProtocol
+
+final class CommitExecution: Execution {
+    /// Everything is committed; false: everything is rolled back, because a part of it had failed before.
+    private(set) var didCommit = false
+
+    private enum Step { case idle, askingWriters, committingWriter, committingReaders, twoPhase, rollingBack }
+    private enum Question { case prepare, constraints, decide, finish, end }
+
+    private var step = Step.idle
+    private var questions: [Question?] = []
+    private var coordinator: CommitCoordinator?
+    private var identity: TransactionIdentity?
+    private var writers: [Int] = []
+    private var isAnswered = false
+
+    override var keepsRows: Bool { true }
+
+    private var transaction: Transaction? { worker.sessions.at(session).pointee.detail?.transaction }
+
+    override func resume() {
+        guard let transaction, step == .idle else { return }
+        for participant in transaction.participants { _ = addLeg(link: participant.link) }
+        questions = Array(repeating: nil, count: legs.count)
+        let hasFailed = legs.contains { worker.links.at($0.link).pointee.status == TransactionStatus.failed.rawValue }
+        if hasFailed || transaction.hasLostParticipant { return rollBack() }
+        let unknown = transaction.participants.indices.filter { transaction.participants[$0].effect == .unknown }
+        let writing = transaction.participants.count { $0.effect == .writes }
+        if unknown.isEmpty || unknown.count + writing <= 1 { return choose() }
+        step = .askingWriters
+        for leg in unknown { ask(leg, "SELECT pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL") }
+    }
+
+    private func choose() {
+        guard let transaction else { return }
+        writers = transaction.participants.indices.filter { index in
+            switch transaction.participants[index].effect {
+            case .writes: true
+            case .reads: false
+            case .unknown: legs[index].rows.isEmpty || legs[index].rows[0][0] == "t"
+            }
+        }
+        if writers.count >= 2 { return beginTwoPhase() }
+        guard let writer = writers.first else { return commitReaders() }
+        step = .committingWriter
+        ask(writer, "COMMIT")
+    }
+
+    private func commitReaders() {
+        step = .committingReaders
+        let readers = legs.indices.filter { !writers.contains($0) }
+        for leg in readers { ask(leg, "COMMIT") }
+        if readers.isEmpty { conclude(committed: true) }
+    }
+
+    private func rollBack() {
+        step = .rollingBack
+        for leg in legs.indices where !legs[leg].isLost { ask(leg, "ROLLBACK") }
+        if !hasOutstanding { conclude(committed: false) }
+    }
+
+    override func allReady() {
+        switch step {
+        case .askingWriters:
+            if let failure {
+                noteFailure(failure)
+                return rollBack()
+            }
+            choose()
+        case .committingWriter: writerAnswered()
+        case .committingReaders: conclude(committed: true)
+        case .rollingBack: conclude(committed: false)
+        case .idle, .twoPhase: break
+        }
+    }
+
+    private func writerAnswered() {
+        let leg = legs[writers[0]]
+        if leg.isLost {
+            failure = DatabaseMessage(
+                error: .transactionResolutionUnknown, "the connection to shard \(leg.shard) was lost while it committed",
+                hint: "Look whether the transaction's changes are there before you repeat it.")
+            return rollBack()
+        }
+        if leg.error != nil { return rollBack() }
+        if leg.tag == "ROLLBACK" { return rollBack() }
+        commitReaders()
+    }
+
+    private func conclude(committed: Bool) {
+        guard !isAnswered else { return }
+        isAnswered = true
+        didCommit = committed
+        worker.endTransaction(session, committed: committed)
+        if let failure, !committed { return finish(.failure(failure)) }
+        finish(.success)
+    }
+
+    // MARK: Two-phase commit
+
+    private func beginTwoPhase() {
+        step = .twoPhase
+        let participants: [CommitParticipant] = legs.indices.map { index in
+            writers.contains(index) ? .wrote(worker.preparationObstacle(session, link: legs[index].link)) : .read
+        }
+        let coordinator = CommitCoordinator(participants: participants, timing: worker.commitTiming)
+        self.coordinator = coordinator
+        identity = worker.newTransactionIdentity(decider: legs[coordinator.decider ?? writers[0]].shard)
+        if let identity { worker.cluster.inFlight.insert(identity.hash) }
+        worker.statistics.twoPhaseCommits &+= 1
+        tell(.start)
+    }
+
+    /// Gives the coordinator an event and carries out what it orders.
+    func tell(_ input: CommitInput) {
+        var actions: [CommitAction] = []
+        coordinator?.handle(input, into: &actions)
+        for action in actions { perform(action) }
+    }
+
+    private func perform(_ action: CommitAction) {
+        guard let identity else { return }
+        switch action {
+        case .prepare(let leg):
+            put(
+                .prepare, leg,
+                "SET LOCAL statement_timeout = 0;SET LOCAL synchronous_commit = on;PREPARE TRANSACTION '\(gid(leg))'")
+        case .checkConstraints(let leg): put(.constraints, leg, "SET CONSTRAINTS ALL IMMEDIATE")
+        case .enterCommitWindow: tell(.commitWindowEntered)
+        case .leaveCommitWindow: break
+        case .decideAndCommit(let leg):
+            put(.decide, leg, "SELECT pgbraid.decide('\\x\(identity.tokenHexadecimal)', '\(identity.instance)');COMMIT")
+        case .commitPrepared(let leg): put(.finish, leg, "COMMIT PREPARED '\(gid(leg))'")
+        case .rollbackPrepared(let leg): put(.finish, leg, "ROLLBACK PREPARED '\(gid(leg))'")
+        case .rollback(let leg): put(.end, leg, "ROLLBACK")
+        case .commitReader(let leg): put(.end, leg, "COMMIT")
+        case .retryCommitPrepared(let leg, let delay): finishByAdmin(leg, "COMMIT", after: delay)
+        case .retryRollbackPrepared(let leg, let delay): finishByAdmin(leg, "ROLLBACK", after: delay)
+        case .resolveDecision: resolveDecision()
+        case .cancel(let leg): worker.sendCancel(toLink: legs[leg].link)
+        case .closeLink(let leg): closeLink(leg)
+        case .resynchronizeSettings(let leg):
+            if !legs[leg].isLost { worker.links.at(legs[leg].link).pointee.isTainted = true }
+        case .fence(let leg): worker.fence(legs[leg].shard)
+        case .deleteDecision(let decision):
+            if decision == .commit { worker.cluster.forgetDecision(identity.hash, on: decider) }
+        case .setTimer(let timer, let delay):
+            worker.timers.add(
+                .commit(session: session, generation: worker.sessions.at(session).pointee.generation, hash: identity.hash, timer: timer),
+                at: worker.now + delay)
+        case .answerCommitted(let warnings): answerCommitted(warnings)
+        case .answerFailed(let failure): answerFailed(failure)
+        case .answerUnknown: answerUnknown()
+        }
+    }
+
+    private var decider: ShardIndex { legs[coordinator?.decider ?? 0].shard }
+
+    private func gid(_ leg: Int) -> String { identity?.gid(participant: worker.cluster.shardIdentifier(legs[leg].shard)) ?? "" }
+
+    private func put(_ question: Question, _ leg: Int, _ text: String) {
+        questions[leg] = question
+        withLeg(leg) {
+            $0.tag = ""
+            $0.error = nil
+            $0.warnings = []
+        }
+        ask(leg, text)
+    }
+
+    private func closeLink(_ leg: Int) {
+        guard !legs[leg].isLost else { return }
+        questions[leg] = nil
+        worker.breakLink(legs[leg].link, reason: "its transaction could not be ended")
+    }
+
+    override func legReady(_ leg: Int) {
+        guard step == .twoPhase else { return }
+        if legs[leg].isLost {
+            questions[leg] = nil
+            return tell(.linkLost(leg))
+        }
+        guard let question = questions[leg] else { return }
+        questions[leg] = nil
+        let answer = legs[leg]
+        let state = answer.error?.sqlState.rawValue
+        let isUnreplicated = answer.warnings.contains { $0.message.contains("synchronous replication") }
+        switch question {
+        case .prepare: tell(.prepareAnswered(leg, prepareAnswer(answer, state, isUnreplicated)))
+        case .constraints: tell(.constraintsChecked(state.map { .failed(sqlState: $0) } ?? .satisfied))
+        case .decide: tell(.decisionAnswered(decisionAnswer(answer, state, isUnreplicated)))
+        case .finish: tell(.finishAnswered(leg, finishAnswer(state, isUnreplicated)))
+        case .end: tell(.transactionEnded(leg, sqlState: state))
+        }
+    }
+
+    private func prepareAnswer(_ leg: Leg, _ state: String?, _ isUnreplicated: Bool) -> PrepareAnswer {
+        if let state { return .failed(sqlState: state) }
+        if leg.tag == "PREPARE TRANSACTION" {
+            worker.statistics.prepares &+= 1
+            return isUnreplicated ? .preparedWithoutReplication : .prepared
+        }
+        return .rolledBack
+    }
+
+    private func decisionAnswer(_ leg: Leg, _ state: String?, _ isUnreplicated: Bool) -> DecisionAnswer {
+        if let state { return leg.tag.isEmpty ? .refused(sqlState: state) : .failed(sqlState: state) }
+        if leg.tag == "COMMIT" { return isUnreplicated ? .committedWithoutReplication : .committed }
+        return .rolledBack
+    }
+
+    private func finishAnswer(_ state: String?, _ isUnreplicated: Bool) -> FinishAnswer {
+        switch state {
+        case nil: isUnreplicated ? .doneWithoutReplication : .done
+        case "42704": .notFound(sameHistory: true)
+        case let state?: .failed(sqlState: state)
+        }
+    }
+
+    private func finishByAdmin(_ leg: Int, _ verb: String, after delay: Span) {
+        guard let identity else { return }
+        worker.finishPrepared(shard: legs[leg].shard, gid: gid(leg), verb: verb, after: delay) { [weak self] answer in
+            self?.tell(.finishAnswered(leg, answer))
+        }
+        _ = identity
+    }
+
+    private func resolveDecision() {
+        guard let identity else { return }
+        worker.fenceAndRead(shard: decider, hash: identity.hash) { [weak self] status in self?.tell(.decisionResolved(status)) }
+    }
+
+    override func cancelRequested() {
+        if step == .twoPhase { return tell(.cancelRequested) }
+        if step == .askingWriters { cancelLegs() }
+    }
+
+    private func answerCommitted(_ warnings: [CommitWarning]) {
+        for warning in warnings { worker.warn(session, text(of: warning)) }
+        endTwoPhase(committed: true)
+    }
+
+    private func text(of warning: CommitWarning) -> DatabaseMessage {
+        switch warning {
+        case .participantFenced(let leg):
+            DatabaseMessage(
+                notice: .warning, .warning, "the transaction is committed; shard \(legs[leg].shard) will finish its part when it returns")
+        case .participantLost(let leg):
+            DatabaseMessage(
+                notice: .warning, .warning, "participant lost: shard \(legs[leg].shard) no longer has its part of the transaction",
+                detail: "The transaction is committed on the other shards.")
+        case .notReplicated(let leg):
+            DatabaseMessage(
+                notice: .warning, .warning, "the commit on shard \(legs[leg].shard) was not confirmed by its synchronous standby")
+        case .readerFailed(let leg, let state):
+            DatabaseMessage(
+                notice: .warning, .warning, "the end of the read-only part on shard \(legs[leg].shard) failed (\(state ?? "link lost"))")
+        }
+    }
+
+    private func answerFailed(_ reason: CommitFailure) {
+        switch reason {
+        case .participantFailed(let leg, _): failure = legs[leg].error ?? failure
+        case .refused(let refusal):
+            failure = DatabaseMessage(
+                error: .featureNotSupported,
+                "the transaction cannot be committed on several shards: shards \(legs[refusal.first].shard) and \(legs[refusal.second].shard) cannot prepare it",
+                hint: "Temporary objects, LISTEN, WITH HOLD cursors and exported snapshots allow only one writing shard beside prepared ones.")
+        case .participantRolledBack, .replicationInterrupted, .fencedByRecovery:
+            failure = DatabaseMessage(
+                error: .transactionRollback, "the transaction was rolled back on all shards: \(reason)", hint: "Run it again.")
+        case .linkLost(let leg):
+            failure = failure ?? DatabaseMessage(
+                error: .connectionFailure, "the connection to shard \(legs[leg].shard) was lost; the transaction was rolled back on all shards",
+                hint: "Run it again.")
+        case .timedOut, .cancelled:
+            failure = DatabaseMessage(error: .queryCanceled, "canceling statement due to user request")
+        }
+        if failure == nil { failure = DatabaseMessage(error: .transactionRollback, "the transaction was rolled back") }
+        endTwoPhase(committed: false)
+    }
+
+    private func answerUnknown() {
+        failure = DatabaseMessage(
+            error: .transactionResolutionUnknown, "the outcome of the transaction is not known yet",
+            detail: "Global transaction identifier: \(gid(coordinator?.decider ?? 0)).",
+            hint: "Recovery finishes it on all shards alike; SHOW TRANSACTIONS in the admin database tells when.")
+        endTwoPhase(committed: false)
+    }
+
+    private func endTwoPhase(committed: Bool) {
+        for leg in legs.indices where legs[leg].outstanding > 0 { closeLink(leg) }
+        if let identity { worker.cluster.inFlight.remove(identity.hash) }
+        conclude(committed: committed)
+    }
+}
+
+/// ROLLBACK on every participant.
+final class RollbackExecution: Execution {
+    override func resume() {
+        guard let transaction = worker.sessions.at(session).pointee.detail?.transaction, legs.isEmpty else { return }
+        for participant in transaction.participants { ask(addLeg(link: participant.link), "ROLLBACK") }
+        if !hasOutstanding { allReady() }
+    }
+
+    override func allReady() {
+        worker.endTransaction(session, committed: false)
+        finish(.success)
+    }
+}

@@ -1,0 +1,80 @@
+// Transaction: a client's transaction block over any number of shards.
+//
+// BEGIN costs nothing until a statement needs a shard: the shard joins then, with the client's own BEGIN, the settings
+// changed in the block and the open savepoints sent ahead of the statement in the same write.
+import Primitives
+import QueryPlanning
+
+/// One shard's part in a transaction block.
+struct Participant {
+    var link: Int32
+    var shard: ShardIndex
+    var effect: DataEffect
+}
+
+/// What a late shard must be told to be where the others are.
+enum TransactionStep: Equatable {
+    /// SET or SET LOCAL, as the client wrote it.
+    case setting(String)
+    case savepoint(String)
+}
+
+/// A transaction block.
+final class Transaction {
+    /// The client said BEGIN; otherwise the block is one Query or one pipeline up to Sync.
+    var isExplicit: Bool
+    /// What opens the block on a shard.
+    var beginText: String
+    var participants: [Participant] = []
+    var steps: [TransactionStep] = []
+    /// The session's settings as they were when the block began, for ROLLBACK, and at each savepoint, for ROLLBACK TO.
+    let settingsBefore: SettingList
+    var settingsAtSavepoint: [SettingList] = []
+    var startedAt: Instant
+    /// A shard's work is gone with its link: only ROLLBACK is left.
+    var hasLostParticipant = false
+
+    init(isExplicit: Bool, beginText: String, settingsBefore: SettingList, startedAt: Instant) {
+        self.isExplicit = isExplicit
+        self.beginText = beginText
+        self.settingsBefore = settingsBefore
+        self.startedAt = startedAt
+    }
+
+    /// The index of the participant on `shard`.
+    func participant(on shard: ShardIndex) -> Int? { participants.firstIndex { $0.shard == shard } }
+
+    /// What a shard that joins now is sent first.
+    var joinText: String {
+        ([beginText] + steps.map { step in
+            switch step {
+            case .setting(let text): text
+            case .savepoint(let name): "SAVEPOINT " + quoteIdentifier(name)
+            }
+        }).joined(separator: ";")
+    }
+
+    /// Notes what a statement did on a shard; effects only grow.
+    func note(_ effect: DataEffect, on shard: ShardIndex) {
+        guard let index = participant(on: shard) else { return }
+        participants[index].effect = participants[index].effect.joined(effect)
+    }
+}
+
+extension DataEffect {
+    /// The effect of one statement after another.
+    func joined(_ other: DataEffect) -> DataEffect {
+        if self == .writes || other == .writes { return .writes }
+        if self == .unknown || other == .unknown { return .unknown }
+        return .reads
+    }
+}
+
+/// A name as SQL text.
+func quoteIdentifier(_ name: String) -> String { "\"" + name.replacing("\"", with: "\"\"") + "\"" }
+
+/// A string as SQL text.
+func quoteLiteral(_ text: String) -> String {
+    let doubled = text.replacing("'", with: "''")
+    return text.contains("\\") ? " E'" + doubled.replacing("\\", with: "\\\\") + "'" : "'" + doubled + "'"
+}
