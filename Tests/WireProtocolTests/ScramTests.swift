@@ -179,7 +179,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "r=other,s=AAAA,i=1", "r=AAECAwQFBgcICQoLDA0ODxAR,s=AAAA,i=1", "r=AAECAwQFBgcICQoLDA0ODxARx,s=AAAA,i=0",
+        "r=other,s=AAAA,i=1", "r=BAECAwQFBgcICQoLDA0ODxARxyz,s=AAAA,i=1", "r=AAECAwQFBgcICQoLDA0ODxAR,s=AAAA,i=1",
+        "r=AAECAwQFBgcICQoLDA0ODxARx,s=AAAA,i=0",
         "r=AAECAwQFBgcICQoLDA0ODxARx,s=AAAA,i=2000000", "r=AAECAwQFBgcICQoLDA0ODxARx,s=A,i=1", "", "e=x",
         "r=AAECAwQFBgcICQoLDA0ODxARx,s=AAAA,i=1,x=y",
     ])

@@ -43,6 +43,13 @@ import Testing
         #expect(try reading(bytes) { try NegotiateProtocolVersionMessage($0) } == answer)
     }
 
+    @Test func aNewerMinorVersionAloneIsNegotiatedDown() {
+        let message = StartupMessage(
+            version: ProtocolVersion(major: 3, minor: 2), parameters: [.init(name: "user", value: "a")])
+        #expect(
+            message.negotiation == NegotiateProtocolVersionMessage(newestVersion: .v3_0, unrecognizedOptions: []))
+    }
+
     @Test func requestsForEncryptionAndCancellationAreRecognised() throws {
         let key = CancelKey(processID: 10_278, secretKey: -7)
         let packets: [([UInt8], StartupPacket)] = [
