@@ -54,6 +54,29 @@ extension MergeError {
             hint: "Run the same data definition statements on all shards.")
     }
 
+    static func arrayColumn(_ column: String) -> MergeError {
+        MergeError(
+            .featureNotSupported, "cannot collect column \"\(column)\" of an array type from several shards")
+    }
+
+    static func differentCommands(_ first: [UInt8], _ second: UnsafeRawBufferPointer) -> MergeError {
+        MergeError(
+            .internalError,
+            "shards answered with different command tags: \"\(String(decoding: first, as: UTF8.self))\" and \"\(second.text)\"")
+    }
+
+    static func outOfRange(_ typeName: String) -> MergeError {
+        MergeError(.numericValueOutOfRange, "\(typeName) out of range")
+    }
+
+    static var numericOverflow: MergeError {
+        MergeError(.numericValueOutOfRange, "value overflows numeric format")
+    }
+
+    static var unsupportedAggregate: MergeError {
+        MergeError(.featureNotSupported, "cannot combine these aggregates of several shards")
+    }
+
     static func cannotOrder(typeOID: UInt32) -> MergeError {
         MergeError(.featureNotSupported, "cannot merge rows ordered by a value of the type with OID \(typeOID)")
     }

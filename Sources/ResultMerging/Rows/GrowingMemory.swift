@@ -92,6 +92,17 @@ struct GrowingBytes {
         count += bytes.count
     }
 
+    /// Makes room for `bytes` more and returns where they go; `commit` then makes them part of the whole.
+    mutating func prepare(_ bytes: Int) -> UnsafeMutablePointer<UInt8> {
+        if capacity - count < bytes { grow(bytes) }
+        return (base.unsafelyUnwrapped + count).assumingMemoryBound(to: UInt8.self)
+    }
+
+    mutating func commit(_ bytes: Int) {
+        precondition(bytes <= capacity - count, "committed more bytes than were prepared")
+        count += bytes
+    }
+
     /// Overwrites bytes that are there.
     func replace(at offset: Int, with bytes: UnsafeRawBufferPointer) {
         precondition(offset >= 0 && offset + bytes.count <= count, "replaced outside the bytes")

@@ -22,10 +22,7 @@ final class MergeHarness {
         frame = ByteQueue(pool: pool.reference)
     }
 
-    deinit {
-        output.free()
-        frame.free()
-    }
+    deinit { release() }
 
     func describe(_ source: Int, _ fields: [FieldDescription]) throws(MergeError) {
         frame.writeRowDescription(fields)
@@ -63,11 +60,16 @@ final class MergeHarness {
 
     /// Memory that the pool still lends, after the merge is gone and the output read.
     func lentBlocksAfterRelease() -> Int {
+        release()
+        return pool.lentBlockCount + pool.lentLargeBytes
+    }
+
+    /// Lets go of the merger before the pool.
+    private func release() {
         merger = RowMerger(
             plan: MergePlan(visibleColumnCount: 0), sourceCount: 0,
             bounds: RowMerger.Bounds(rowBytes: 0, totalBytes: 0, outputBytes: 0), pool: pool.reference)
         output.free()
         frame.free()
-        return pool.lentBlockCount + pool.lentLargeBytes
     }
 }

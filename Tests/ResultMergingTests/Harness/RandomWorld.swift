@@ -28,6 +28,10 @@ final class RandomWorld {
     /// True once in `times`.
     func chance(_ times: Int) -> Bool { number(1...times) == 1 }
 
+    func text(of alphabet: [Character], length: ClosedRange<Int>) -> String {
+        String((0..<number(length)).map { _ in alphabet[number(0...alphabet.count - 1)] })
+    }
+
     func sortKeys() -> [RandomKey] {
         (0..<number(1...3)).map { index in
             let type = OrderedValues.all[number(0...OrderedValues.all.count - 1)]
