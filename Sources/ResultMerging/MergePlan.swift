@@ -48,11 +48,16 @@ public struct AggregateMerge: Sendable, Equatable {
     public var inputColumns: [Int]
     /// Type OIDs of the visible columns, for writing combined values in the client's format.
     public var outputTypeOIDs: [UInt32]
+    /// Hidden binary columns of GROUP BY expressions that the client does not see.
+    public var hiddenGroupColumns: [Int]
 
-    public init(outputs: [PartialCombination], inputColumns: [Int], outputTypeOIDs: [UInt32]) {
+    public init(
+        outputs: [PartialCombination], inputColumns: [Int], outputTypeOIDs: [UInt32], hiddenGroupColumns: [Int] = []
+    ) {
         self.outputs = outputs
         self.inputColumns = inputColumns
         self.outputTypeOIDs = outputTypeOIDs
+        self.hiddenGroupColumns = hiddenGroupColumns
     }
 }
 
@@ -60,7 +65,9 @@ public struct AggregateMerge: Sendable, Equatable {
 public struct MergePlan: Sendable, Equatable {
     /// Leading columns shown to the client.
     public var visibleColumnCount: Int
-    /// ORDER BY keys; empty: rows pass in order of arrival. With keys each shard's rows come sorted by them.
+    /// ORDER BY keys; empty: rows pass in order of arrival. With keys each shard's rows come sorted by them, except with
+    /// `aggregate`: then the combined groups are sorted here. There a key over a column of `inputColumns` sorts by the
+    /// combined value, and any other column must be the same in all rows of a group.
     public var sortKeys: [SortKey]
     /// DISTINCT over hidden binary columns whose types have byte equality; empty: no duplicates removed.
     public var distinctColumns: [Int]
@@ -80,5 +87,16 @@ public struct MergePlan: Sendable, Equatable {
         self.sortKeys = sortKeys
         self.distinctColumns = distinctColumns
         self.aggregate = aggregate
+    }
+}
+
+extension MergePlan {
+    /// Columns behind the visible ones, up to the last that the merge reads.
+    public var hiddenColumnCount: Int { highestColumn + 1 - visibleColumnCount }
+
+    /// The highest column the merge touches, or -1.
+    var highestColumn: Int {
+        let aggregateColumns = (aggregate?.inputColumns ?? []) + (aggregate?.hiddenGroupColumns ?? [])
+        return (sortKeys.map(\.column) + distinctColumns + aggregateColumns + [visibleColumnCount - 1]).max() ?? -1
     }
 }

@@ -41,7 +41,9 @@ public final class RowMerger {
     private var fields = RowFields()
     private var types = ColumnTypes()
     private var sink: RowSink
+    private let visibleFormats: [FormatCode]
     private var ordered: OrderedMerge?
+    private var aggregate: AggregateMerger?
     private var isSetUp = false
     private var finishedSources: [Bool]
     private var unfinishedCount: Int
@@ -56,6 +58,7 @@ public final class RowMerger {
         bounds: Bounds, pool: BlockPool.Reference
     ) {
         self.plan = plan
+        self.visibleFormats = visibleFormats
         self.bounds = bounds
         self.pool = pool
         sink = RowSink(visibleColumnCount: plan.visibleColumnCount, window: window)
@@ -65,6 +68,7 @@ public final class RowMerger {
 
     deinit {
         ordered?.free()
+        aggregate?.free()
         sink.free()
         fields.free()
     }
@@ -96,6 +100,9 @@ public final class RowMerger {
         if !isSetUp { try setUpForRow(frame) }
         if ordered != nil {
             try ordered?.accept(frame, from: source, fields: &fields, sink: &sink, into: &output)
+        } else if aggregate != nil {
+            try fields.read(frame)
+            try aggregate?.accept(frame, fields: fields)
         } else {
             try fields.read(frame)
             try sink.pass(
@@ -112,12 +119,16 @@ public final class RowMerger {
         if !isSetUp { try setUp() }
         guard !sink.isDone else { return }
         try ordered?.finish(source, fields: &fields, sink: &sink, into: &output)
+        guard unfinishedCount == 0 else { return }
+        try aggregate?.endInput()
+        try aggregate?.run(&sink, into: &output)
     }
 
     /// Goes on after the client has read from a full output.
     public func resume(into output: inout ByteQueue) throws(MergeError) {
         guard !sink.isDone else { return }
         try ordered?.run(&fields, &sink, &output)
+        try aggregate?.run(&sink, into: &output)
     }
 
     // MARK: What the caller asks
@@ -132,10 +143,12 @@ public final class RowMerger {
     public var isComplete: Bool { unfinishedCount == 0 && !hasRowsReady }
 
     /// Rows wait only because the output was full: call `resume` when it is not.
-    public var hasRowsReady: Bool { !sink.isDone && ordered?.hasRowsReady ?? false }
+    public var hasRowsReady: Bool {
+        !sink.isDone && (ordered?.hasRowsReady ?? aggregate?.hasRowsReady ?? false)
+    }
 
     /// Bytes held back.
-    public var bufferedBytes: Int { (ordered?.heldBytes ?? 0) + sink.heldBytes }
+    public var bufferedBytes: Int { (ordered?.heldBytes ?? 0) + (aggregate?.heldBytes ?? 0) + sink.heldBytes }
 
     /// Rows pass byte for byte: the caller may stream DataRow frames of any size to the client itself, without showing
     /// them to the merger (`rowsEmitted` does not count those).
@@ -172,6 +185,26 @@ public final class RowMerger {
     /// Prepares the mode once the types are known. Throws 0A000 for a type whose order is not known.
     private func setUp() throws(MergeError) {
         guard !isSetUp else { return }
+        if let merge = plan.aggregate {
+            aggregate = try makeAggregateMerger(merge)
+        } else {
+            try setUpRows()
+        }
+        isSetUp = true
+    }
+
+    private func makeAggregateMerger(_ merge: AggregateMerge) throws(MergeError) -> AggregateMerger {
+        guard plan.distinctColumns.isEmpty, merge.outputs.count == plan.visibleColumnCount else {
+            throw .unsupportedAggregate
+        }
+        let table = try AggregateTable(
+            merge, sortKeys: plan.sortKeys, formats: visibleFormats, limit: bounds.totalBytes)
+        return try AggregateMerger(
+            table, sortKeys: plan.sortKeys, typeOIDs: types.typeOIDs, limit: bounds.totalBytes,
+            outputLimit: bounds.outputBytes)
+    }
+
+    private func setUpRows() throws(MergeError) {
         if !plan.distinctColumns.isEmpty {
             sink.distinct = try DistinctFilter(
                 columns: plan.distinctColumns, sortKeys: plan.sortKeys, typeOIDs: types.typeOIDs,
@@ -182,13 +215,5 @@ public final class RowMerger {
                 order: try SortOrder(plan.sortKeys, typeOIDs: types.typeOIDs), sourceCount: finishedSources.count,
                 limit: bounds.totalBytes, outputLimit: bounds.outputBytes, pool: pool)
         }
-        isSetUp = true
-    }
-}
-
-extension MergePlan {
-    /// The highest column the merge touches, or -1.
-    var highestColumn: Int {
-        (sortKeys.map(\.column) + distinctColumns + [visibleColumnCount - 1]).max() ?? -1
     }
 }

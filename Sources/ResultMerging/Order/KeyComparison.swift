@@ -5,10 +5,11 @@ import Glibc
 #endif
 
 enum KeyComparison {
-    /// Below, equal or above zero. Both values are accepted by the kind; bpchar comes without trailing blanks.
+    /// Below, equal or above zero. Both values are accepted by the kind.
     static func compare(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer, _ kind: KeyKind) -> Int {
         switch kind {
-        case .bytes, .bpchar, .uuid, .macaddr, .macaddr8: compareBytes(left, right)
+        case .bpchar: compareBytes(withoutTrailingBlanks(left), withoutTrailingBlanks(right))
+        case .bytes, .uuid, .macaddr, .macaddr8: compareBytes(left, right)
         case .numeric: compareNumerics(left, right)
         case .timetz: BinaryTimeTZ.compare(BinaryTimeTZ(left), BinaryTimeTZ(right))
         case .interval: BinaryInterval.compare(BinaryInterval(left), BinaryInterval(right))
