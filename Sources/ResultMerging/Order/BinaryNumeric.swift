@@ -67,25 +67,4 @@ struct BinaryNumeric {
         let leading = UInt64(digit(0) & 0x3FFF) << 28 | UInt64(digit(1) & 0x3FFF) << 14 | UInt64(digit(2) & 0x3FFF)
         return (biasedWeight << 42 | leading) + 1
     }
-
-    /// cmp_numerics: NaN equals NaN and is above everything; the display scale does not count.
-    static func compare(_ left: BinaryNumeric, _ right: BinaryNumeric) -> Int {
-        if left.numberClass != right.numberClass {
-            return left.numberClass.rawValue < right.numberClass.rawValue ? -1 : 1
-        }
-        switch left.numberClass {
-        case .positive: return compareMagnitudes(left, right)
-        case .negative: return compareMagnitudes(right, left)
-        case .zero, .negativeInfinity, .positiveInfinity, .notANumber: return 0
-        }
-    }
-
-    private static func compareMagnitudes(_ left: BinaryNumeric, _ right: BinaryNumeric) -> Int {
-        if left.weight != right.weight { return left.weight < right.weight ? -1 : 1 }
-        for index in 0..<max(left.digitCount, right.digitCount) {
-            let (first, second) = (left.digit(index), right.digit(index))
-            if first != second { return first < second ? -1 : 1 }
-        }
-        return 0
-    }
 }

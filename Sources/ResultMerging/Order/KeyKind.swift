@@ -70,20 +70,4 @@ enum KeyKind: UInt8 {
         case .numeric, .bytes, .bpchar, .uuid, .timetz, .interval, .inet, .bit: false
         }
     }
-
-    /// Whether `value` is a binary value of this kind, so that reading it stays inside its bytes.
-    @inline(__always)
-    func accepts(_ value: UnsafeRawBufferPointer) -> Bool {
-        if let fixedLength { return value.count == fixedLength }
-        return acceptsVarying(value)
-    }
-
-    private func acceptsVarying(_ value: UnsafeRawBufferPointer) -> Bool {
-        switch self {
-        case .numeric: BinaryNumeric(value) != nil
-        case .inet: BinaryInet(value) != nil
-        case .bit: BinaryBits(value) != nil
-        default: true
-        }
-    }
 }

@@ -26,9 +26,9 @@ enum KeyPrefix {
         case .float8: float(Double(bitPattern: value.integer(at: 0, as: UInt64.self)))
         case .numeric: BinaryNumeric(value)?.prefix ?? 0
         case .bpchar, .uuid, .macaddr, .macaddr8: leadingBytes(value)
-        case .timetz: signed(BinaryTimeTZ(value).greenwichMicroseconds)
-        case .interval: BinaryInterval(value).prefix
-        case .inet: BinaryInet(value)?.prefix ?? 0
+        case .timetz: timeWithZone(value)
+        case .interval: interval(value)
+        case .inet: UInt64(value[0])
         case .bit: leadingBytes(value.part(from: 4, length: value.count - 4))
         }
     }
@@ -41,6 +41,20 @@ enum KeyPrefix {
         if value.isNaN { return UInt64.max }
         let bits = (value == 0 ? 0 : value).bitPattern
         return bits >> 63 == 1 ? ~bits : bits | 1 << 63
+    }
+
+    /// The moment in Greenwich: Int64 microseconds of local time, Int32 seconds west (timetz_send in date.c).
+    private static func timeWithZone(_ value: UnsafeRawBufferPointer) -> UInt64 {
+        let zoneSeconds = Int64(value.integer(at: 8, as: Int32.self))
+        return signed(value.integer(at: 0, as: Int64.self) &+ zoneSeconds &* 1_000_000)
+    }
+
+    /// The leading 64 bits of the span, which is below 2^73 microseconds: Int64 microseconds, Int32 days, Int32 months of
+    /// 30 days (interval_cmp_value in timestamp.c).
+    private static func interval(_ value: UnsafeRawBufferPointer) -> UInt64 {
+        let days = Int128(value.integer(at: 8, as: Int32.self)) + Int128(value.integer(at: 12, as: Int32.self)) * 30
+        let microseconds = Int128(value.integer(at: 0, as: Int64.self)) + days * 86_400_000_000
+        return signed(Int64(truncatingIfNeeded: microseconds >> 10))
     }
 
     /// The first eight bytes, zeros after the end.
