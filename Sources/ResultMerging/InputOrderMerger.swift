@@ -79,10 +79,13 @@ public final class InputOrderMerger {
     /// Bytes held back.
     public var bufferedBytes: Int { held.bytes }
 
+    /// Some source was told to pause and not yet to go on.
+    public var hasPausedSources: Bool { held.pausedCount > 0 }
+
     /// Whether the source may send more; see `RowMerger.wantsRows`.
     public func wantsRows(from source: Int) -> Bool {
-        if isFinished[source] || source == currentSource && held.isEmpty(source) { return true }
-        return held.hasRoom(for: source, reserved: 0)
+        let isFree = isFinished[source] || source == currentSource && held.isEmpty(source)
+        return held.wantsRows(from: source, isFree: isFree, reserved: 0)
     }
 
     /// Whose row comes next, nil when all have ended. Skips the turns of sources that ended early.

@@ -35,18 +35,8 @@ public final class RowMerger {
         }
     }
 
-    let plan: MergePlan
-    let bounds: Bounds
-    private let pool: BlockPool.Reference
-    private var fields = RowFields()
-    private var types = ColumnTypes()
-    private var sink: RowSink
-    private let visibleFormats: [FormatCode]
-    private var ordered: OrderedMerge?
-    private var aggregate: AggregateMerger?
-    private var isSetUp = false
-    private var finishedSources: [Bool]
-    private var unfinishedCount: Int
+    /// Behind a pointer: reaching a class's fields would cost a check of exclusive access per row.
+    private let state: UnsafeMutablePointer<RowMergerState>
 
     /// - Parameters:
     ///   - sourceCount: how many shards answer.
@@ -57,20 +47,17 @@ public final class RowMerger {
         plan: MergePlan, sourceCount: Int, window: RowWindow = .everything, visibleFormats: [FormatCode] = [],
         bounds: Bounds, pool: BlockPool.Reference
     ) {
-        self.plan = plan
-        self.visibleFormats = visibleFormats
-        self.bounds = bounds
-        self.pool = pool
-        sink = RowSink(visibleColumnCount: plan.visibleColumnCount, window: window)
-        finishedSources = Array(repeating: false, count: sourceCount)
-        unfinishedCount = sourceCount
+        state = .allocate(capacity: 1)
+        state.initialize(
+            to: RowMergerState(
+                plan: plan, sourceCount: sourceCount, window: window, visibleFormats: visibleFormats, bounds: bounds,
+                pool: pool))
     }
 
     deinit {
-        ordered?.free()
-        aggregate?.free()
-        sink.free()
-        fields.free()
+        state.pointee.free()
+        state.deinitialize(count: 1)
+        state.deallocate()
     }
 
     // MARK: What arrives
@@ -80,11 +67,7 @@ public final class RowMerger {
     /// Not needed when the plan's sort keys carry their types and the description is known from elsewhere.
     /// Throws 0A000 for a sort key whose order is not known, 42804 when the shards' types differ.
     public func rowDescription(source: Int, frame: UnsafeRawBufferPointer) throws(MergeError) {
-        let message: RowDescriptionMessage
-        do { message = try RowDescriptionMessage(frame) } catch { throw .malformed(error) }
-        try expect(columnCount: message.fieldCount)
-        try types.learn(message.fields)
-        try setUp()
+        try state.pointee.rowDescription(frame)
     }
 
     /// Takes one row of a source and appends to `output` what can go to the client now.
@@ -95,125 +78,44 @@ public final class RowMerger {
     public func dataRow(
         source: Int, frame: UnsafeRawBufferPointer, into output: inout ByteQueue
     ) throws(MergeError) {
-        guard !sink.isDone else { return }
-        guard frame.count <= bounds.rowBytes else { throw .rowTooLarge(bytes: frame.count, limit: bounds.rowBytes) }
-        if !isSetUp { try setUpForRow(frame) }
-        if ordered != nil {
-            try ordered?.accept(frame, from: source, fields: &fields, sink: &sink, into: &output)
-        } else if aggregate != nil {
-            try fields.read(frame)
-            try aggregate?.accept(frame, fields: fields)
-        } else {
-            try fields.read(frame)
-            try sink.pass(
-                frame, visibleEnd: fields.end(ofFirst: sink.visibleColumnCount), fields: &fields, otherBytes: 0,
-                into: &output)
-        }
+        try state.pointee.dataRow(source, frame, &output)
     }
 
     /// A source has sent its last row (its CommandComplete has come).
     public func finished(source: Int, into output: inout ByteQueue) throws(MergeError) {
-        guard !finishedSources[source] else { return }
-        finishedSources[source] = true
-        unfinishedCount -= 1
-        if !isSetUp { try setUp() }
-        guard !sink.isDone else { return }
-        try ordered?.finish(source, fields: &fields, sink: &sink, into: &output)
-        guard unfinishedCount == 0 else { return }
-        try aggregate?.endInput()
-        try aggregate?.run(&sink, into: &output)
+        try state.pointee.finish(source, &output)
     }
 
     /// Goes on after the client has read from a full output.
-    public func resume(into output: inout ByteQueue) throws(MergeError) {
-        guard !sink.isDone else { return }
-        try ordered?.run(&fields, &sink, &output)
-        try aggregate?.run(&sink, into: &output)
-    }
+    public func resume(into output: inout ByteQueue) throws(MergeError) { try state.pointee.resume(&output) }
 
     // MARK: What the caller asks
 
     /// Rows appended to the output so far: the number in the client's "SELECT n".
-    public var rowsEmitted: Int64 { sink.rowsEmitted }
+    public var rowsEmitted: Int64 { state.pointee.sink.rowsEmitted }
 
     /// LIMIT is reached: the sources still running can be cancelled; what they send is dropped.
-    public var isDone: Bool { sink.isDone }
+    public var isDone: Bool { state.pointee.sink.isDone }
 
     /// Every source has ended and every row has been appended: CommandComplete is due.
-    public var isComplete: Bool { unfinishedCount == 0 && !hasRowsReady }
+    public var isComplete: Bool { state.pointee.unfinishedCount == 0 && !hasRowsReady }
 
     /// Rows wait only because the output was full: call `resume` when it is not.
-    public var hasRowsReady: Bool {
-        !sink.isDone && (ordered?.hasRowsReady ?? aggregate?.hasRowsReady ?? false)
-    }
+    public var hasRowsReady: Bool { state.pointee.hasRowsReady }
 
     /// Bytes held back.
-    public var bufferedBytes: Int { (ordered?.heldBytes ?? 0) + (aggregate?.heldBytes ?? 0) + sink.heldBytes }
+    public var bufferedBytes: Int { state.pointee.heldBytes }
 
     /// Rows pass byte for byte: the caller may stream DataRow frames of any size to the client itself, without showing
     /// them to the merger (`rowsEmitted` does not count those).
-    public var passesRowsUntouched: Bool {
-        plan.sortKeys.isEmpty && plan.distinctColumns.isEmpty && plan.aggregate == nil && sink.passesEverything
-            && (fields.columnCount ?? plan.visibleColumnCount) == plan.visibleColumnCount
-    }
+    public var passesRowsUntouched: Bool { state.pointee.passesRowsUntouched }
 
-    /// Whether the source may send more. False: pause it until this is true again (ask after each `dataRow`,
-    /// `finished` and `resume`, for every paused source).
+    /// Some source was told to pause and not yet to go on: only then is there somebody to ask `wantsRows` for.
+    public var hasPausedSources: Bool { state.pointee.hasPausedSources }
+
+    /// Whether the source may send more. False: pause it until this is true again (ask for every paused source after
+    /// each `dataRow`, `finished` and `resume` while `hasPausedSources`).
     ///
     /// A source whose next row the merge needs is never paused; others pause at an equal share of the byte limit.
-    public func wantsRows(from source: Int) -> Bool {
-        guard !sink.isDone, ordered != nil, !finishedSources[source] else { return true }
-        if ordered?.needs(source) ?? true { return true }
-        return ordered?.hasRoom(for: source, reserved: sink.heldBytes) ?? true
-    }
-
-    // MARK: Setting up
-
-    private func setUpForRow(_ frame: UnsafeRawBufferPointer) throws(MergeError) {
-        try fields.read(frame)
-        try expect(columnCount: fields.columnCount ?? 0)
-        try setUp()
-    }
-
-    private func expect(columnCount: Int) throws(MergeError) {
-        try fields.expect(columnCount: columnCount)
-        guard columnCount > plan.highestColumn else {
-            throw .unexpectedColumnCount(columnCount, expected: plan.highestColumn + 1)
-        }
-    }
-
-    /// Prepares the mode once the types are known. Throws 0A000 for a type whose order is not known.
-    private func setUp() throws(MergeError) {
-        guard !isSetUp else { return }
-        if let merge = plan.aggregate {
-            aggregate = try makeAggregateMerger(merge)
-        } else {
-            try setUpRows()
-        }
-        isSetUp = true
-    }
-
-    private func makeAggregateMerger(_ merge: AggregateMerge) throws(MergeError) -> AggregateMerger {
-        guard plan.distinctColumns.isEmpty, merge.outputs.count == plan.visibleColumnCount else {
-            throw .unsupportedAggregate
-        }
-        let table = try AggregateTable(
-            merge, sortKeys: plan.sortKeys, formats: visibleFormats, limit: bounds.totalBytes)
-        return try AggregateMerger(
-            table, sortKeys: plan.sortKeys, typeOIDs: types.typeOIDs, limit: bounds.totalBytes,
-            outputLimit: bounds.outputBytes)
-    }
-
-    private func setUpRows() throws(MergeError) {
-        if !plan.distinctColumns.isEmpty {
-            sink.distinct = try DistinctFilter(
-                columns: plan.distinctColumns, sortKeys: plan.sortKeys, typeOIDs: types.typeOIDs,
-                limit: bounds.totalBytes)
-        }
-        if !plan.sortKeys.isEmpty {
-            ordered = OrderedMerge(
-                order: try SortOrder(plan.sortKeys, typeOIDs: types.typeOIDs), sourceCount: finishedSources.count,
-                limit: bounds.totalBytes, outputLimit: bounds.outputBytes, pool: pool)
-        }
-    }
+    public func wantsRows(from source: Int) -> Bool { state.pointee.wantsRows(from: source) }
 }

@@ -39,6 +39,7 @@ import Testing
         }
         #expect(merge.merger.bufferedBytes <= 500)
         #expect(merge.merger.wantsRows(from: 0))
+        #expect(merge.merger.hasPausedSources)
         for number in 1...500 {
             try merge.row(0, .text("y"), .int8(Int64(number)))
             #expect(merge.merger.wantsRows(from: 0))
@@ -47,6 +48,7 @@ import Testing
         try merge.row(0, .text("y"), .int8(1000 + count - 3))
         #expect(merge.merger.bufferedBytes <= 250)
         #expect(merge.merger.wantsRows(from: 1))
+        #expect(!merge.merger.hasPausedSources)
     }
 
     @Test("A million rows with a lagging source stay within the limit as long as wantsRows is obeyed")

@@ -13,13 +13,11 @@ struct AggregateMerger {
     private var nextGroup = 0
     private var isReading = true
 
-    /// Throws 0A000 for what cannot be combined or ordered.
-    init(
-        _ table: AggregateTable, sortKeys: [SortKey], typeOIDs: [UInt32], limit: Int, outputLimit: Int
-    ) throws(MergeError) {
+    /// - Parameter order: `sortKeys` made ready.
+    init(_ table: AggregateTable, sortKeys: [SortKey], order: SortOrder, limit: Int, outputLimit: Int) {
         self.table = table
         self.sortKeys = sortKeys
-        order = try SortOrder(sortKeys, typeOIDs: typeOIDs)
+        self.order = order
         self.limit = limit
         self.outputLimit = outputLimit
     }

@@ -7,7 +7,7 @@ struct AggregateTable {
     let outputs: [AggregateOutput]
     private let groupColumns: [Int]
     private let limit: Int
-    private var groups = KeyTable()
+    private var groups: KeyTable
     /// `outputs.count` a group.
     var accumulators = GrowingArray<Accumulator>()
     var values = GrowingBytes()
@@ -20,6 +20,7 @@ struct AggregateTable {
         groupColumns = outputs.filter { $0.combination == .group && $0.visibleColumn != nil }.map(\.inputColumn)
             + merge.hiddenGroupColumns
         self.limit = limit
+        groups = KeyTable()
     }
 
     mutating func free() {

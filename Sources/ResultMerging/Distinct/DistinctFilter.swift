@@ -10,7 +10,7 @@ import WireProtocol
 struct DistinctFilter {
     private let columns: [Int]
     private let limit: Int
-    private var seen = KeyTable()
+    private var seen: KeyTable
     /// The leading sort keys that are distinct columns; nil: none.
     private let leading: SortOrder?
     private let images: UnsafeMutablePointer<KeyImage>
@@ -24,6 +24,7 @@ struct DistinctFilter {
         self.limit = limit
         let leadingKeys = Array(sortKeys.prefix { columns.contains($0.column) })
         leading = leadingKeys.isEmpty ? nil : try SortOrder(leadingKeys, typeOIDs: typeOIDs)
+        seen = KeyTable()
         images = .allocate(capacity: max(1, leadingKeys.count))
         lastImages = .allocate(capacity: max(1, leadingKeys.count))
     }

@@ -64,7 +64,13 @@ struct OrderedMerge {
         return !isBuilt || source == tree.winner
     }
 
-    mutating func hasRoom(for source: Int, reserved: Int) -> Bool { held.hasRoom(for: source, reserved: reserved) }
+    /// Sources are paused that may be able to go on.
+    var hasPausedSources: Bool { held.pausedCount > 0 }
+
+    /// See `HeldRows.wantsRows`.
+    mutating func wantsRows(from source: Int, isFree: Bool, reserved: Int) -> Bool {
+        held.wantsRows(from: source, isFree: isFree || needs(source), reserved: reserved)
+    }
 
     /// Takes the next row of a source and passes on what can go.
     @inline(__always)

@@ -18,6 +18,8 @@ struct HeldRows {
     let limit: Int
     /// Bytes now held.
     private(set) var bytes = 0
+    /// Sources that were told to pause and not yet to go on.
+    private(set) var pausedCount = 0
     private let sources: UnsafeMutablePointer<Source>
 
     init(sourceCount: Int, limit: Int, pool: BlockPool.Reference) {
@@ -75,13 +77,23 @@ struct HeldRows {
         sources[source].queue.free()
     }
 
-    /// Whether a source that is not needed may go on. It stops early enough for one more of its largest rows, and for
-    /// the rest of a burst when the caller asks only after each burst.
-    mutating func hasRoom(for source: Int, reserved: Int) -> Bool {
+    /// Whether a source may go on, and notes the answer. One that is not `free` stops early enough for one more of its
+    /// largest rows, and for the rest of a burst when the caller asks only after each burst.
+    /// - Parameters:
+    ///   - isFree: the source must not pause: its rows are needed, or are dropped.
+    ///   - reserved: bytes the merge holds elsewhere under the same limit.
+    mutating func wantsRows(from source: Int, isFree: Bool, reserved: Int) -> Bool {
+        let pauses = !isFree && isOverShare(source, reserved)
+        if pauses != sources[source].isPaused {
+            sources[source].isPaused = pauses
+            pausedCount += pauses ? 1 : -1
+        }
+        return !pauses
+    }
+
+    private func isOverShare(_ source: Int, _ reserved: Int) -> Bool {
         let share = max(0, limit - reserved) / sourceCount
-        let held = sources[source].queue.count
         let ceiling = sources[source].isPaused ? share / 2 : share - max(sources[source].largestRow, share / 4)
-        sources[source].isPaused = held > ceiling
-        return !sources[source].isPaused
+        return sources[source].queue.count > ceiling
     }
 }
