@@ -47,6 +47,8 @@ extension EventLoop {
         case .client(let shard): socket.pointee.tls = TLSFilter.makeClient(environment.tls, shard: shard, pool: pool)
         }
         guard socket.pointee.tls != nil else { return peerClosed(socket, "TLS is not configured", now) }
+        // The handshake is read even if the worker had paused the plaintext before it.
+        watch(socket, socket.pointee.interest | Self.watching)
         // A client speaks first.
         if case .client = kind { continueHandshake(socket, now) }
     }

@@ -1,11 +1,12 @@
-// LoopReport: what event loops tell the process: ready, ended.
+// LoopReport: what event loops tell the process: ready, ended, and what an operator asked for by SQL.
 import Synchronization
 
-/// Counts loops that are ready and loops that have ended, and rings a bell at each change.
+/// Counts loops that are ready and loops that have ended, passes requests on, and rings a bell at each change.
 final class LoopReport: Sendable {
     struct Counts {
         var ready = 0
         var ended = 0
+        var requests: [OperatorRequest] = []
     }
 
     let bell: Int32
@@ -17,11 +18,15 @@ final class LoopReport: Sendable {
 
     func becameReady() { change { $0.ready += 1 } }
     func ended() { change { $0.ended += 1 } }
+    func ask(_ request: OperatorRequest) { change { $0.requests.append(request) } }
 
-    /// The counts now; silences the bell.
+    /// The counts now, and the requests since the last reading; silences the bell.
     func read() -> Counts {
         System.silence(bell)
-        return counts.withLock { $0 }
+        return counts.withLock { counts in
+            defer { counts.requests = [] }
+            return counts
+        }
     }
 
     private func change(_ body: (inout Counts) -> Void) {

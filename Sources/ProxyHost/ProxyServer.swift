@@ -64,6 +64,7 @@ public final class ProxyServer {
                 whenReady()
             }
             if counts.ended == threads.count { break }
+            for request in counts.requests { answer(request) }
             waitForNews()
             while let request = signals.next() { answer(request) }
         }

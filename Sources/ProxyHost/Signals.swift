@@ -2,8 +2,8 @@
 import CLinux
 import Glibc
 
-/// What an operator asks of the process.
-enum OperatorRequest: Equatable {
+/// What an operator asks of the process, by a signal or in the admin database.
+enum OperatorRequest: Equatable, Sendable {
     /// SIGTERM or SIGINT: the first lets transactions finish, the second stops at once.
     case stop
     /// SIGHUP: read the configuration again.
