@@ -1,9 +1,6 @@
 // Effects: what the worker asks for beyond bytes.
 import Primitives
 import ProxyCore
-#if canImport(Glibc)
-import Glibc
-#endif
 
 extension EventLoop {
     /// Carries out all effects in order, and those that follow from them. When one of them leads back here, the outer
@@ -34,8 +31,8 @@ extension EventLoop {
             for mailbox in environment.allMailboxes where mailbox !== environment.mailbox {
                 mailbox.put(.worker(message))
             }
-        case .reloadConfiguration: _ = kill(getpid(), SIGHUP)
-        case .requestShutdown: _ = kill(getpid(), SIGTERM)
+        case .reloadConfiguration: environment.report.ask(.reload)
+        case .requestShutdown: environment.report.ask(.stop)
         case .finished: isFinished = true
         }
     }
