@@ -36,6 +36,7 @@ public final class Worker {
     /// The proxy's own statements that wait for an admin link, by shard.
     var adminQueue: [[AdminTask]]
     var keepers: [LockKeeper?]
+    var lastOpeningAttempt: [Instant]
     var catalogWaiters: [(Int32, UInt32)] = []
     /// Verifiers made from plain passwords.
     var verifiers: [UserSettings: ScramVerifier] = [:]
@@ -64,6 +65,7 @@ public final class Worker {
         cluster = Cluster(shardCount: settings.shards.count, name: settings.clusterName, rules: settings.rules)
         adminQueue = Array(repeating: [], count: settings.shards.count)
         keepers = Array(repeating: nil, count: settings.shards.count)
+        lastOpeningAttempt = Array(repeating: now + Span.seconds(-10), count: settings.shards.count)
         mockSecret = random.bytes(32)
         effects.reserveCapacity(1024)
     }
@@ -158,7 +160,9 @@ public final class Worker {
         self.now = now
         switch message {
         case .cancel(let process, let secret): cancelSession(CancelKey(processID: process, secretKey: secret))
-        case .catalogChanged: loadCatalog(forced: true)
+        case .catalogChanged:
+            forgetEnvironments()
+            loadCatalog()
         }
     }
 

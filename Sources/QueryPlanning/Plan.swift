@@ -290,6 +290,17 @@ public indirect enum Action: Sendable {
     case refuse(Refusal)
 }
 
+/// Names of temporary tables, views, sequences and indexes that a statement makes or drops.
+public struct TemporaryNames: Sendable, Equatable {
+    public var created: [String]
+    public var dropped: [String]
+
+    public init(created: [String] = [], dropped: [String] = []) {
+        self.created = created
+        self.dropped = dropped
+    }
+}
+
 /// What is to be done for one statement, and what follows from it.
 public final class StatementPlan: Sendable {
     public let action: Action
@@ -305,12 +316,13 @@ public final class StatementPlan: Sendable {
     public let commandName: String
     /// The number of the highest `$n` in the text.
     public let parameterCount: Int
+    public let temporaryNames: TemporaryNames
     /// Why this plan was chosen, for EXPLAIN and golden tests.
     public let reason: String
 
     public init(
         action: Action, effect: DataEffect, pins: PinReasons = [], changesCatalog: Bool = false, taintsLink: Bool = false,
-        isCopyIn: Bool = false, commandName: String, parameterCount: Int = 0, reason: String = ""
+        isCopyIn: Bool = false, commandName: String, parameterCount: Int = 0, temporaryNames: TemporaryNames = TemporaryNames(), reason: String = ""
     ) {
         self.action = action
         self.effect = effect
@@ -320,6 +332,7 @@ public final class StatementPlan: Sendable {
         self.isCopyIn = isCopyIn
         self.commandName = commandName
         self.parameterCount = parameterCount
+        self.temporaryNames = temporaryNames
         self.reason = reason
     }
 }

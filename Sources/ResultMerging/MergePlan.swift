@@ -74,12 +74,6 @@ public struct MergePlan: Sendable, Equatable {
     /// Combine partial aggregates; nil: rows are final.
     public var aggregate: AggregateMerge?
 
-    /// Columns behind the visible ones that the merge reads.
-    public var hiddenColumnCount: Int {
-        let columns = sortKeys.map(\.column) + distinctColumns + (aggregate?.inputColumns ?? [])
-        return max(0, (columns.max() ?? -1) + 1 - visibleColumnCount)
-    }
-
     public init(
         visibleColumnCount: Int, sortKeys: [SortKey] = [], distinctColumns: [Int] = [], aggregate: AggregateMerge? = nil
     ) {

@@ -10,6 +10,7 @@ final class StatementExecution: Execution {
     let call: StatementCall
     private var passLink: Int32 = -1
     private var hasChild = false
+    private var awaitsCatalog = false
     /// What to do once the statement itself is done.
     private var afterwards: (() -> Void)?
 
@@ -21,6 +22,10 @@ final class StatementExecution: Execution {
     private var record: UnsafeMutablePointer<Session> { worker.sessions.at(session) }
 
     override func resume() {
+        if awaitsCatalog {
+            guard !worker.cluster.isCatalogOld else { return worker.awaitCatalog(session) }
+            return finish(.success)
+        }
         guard !hasChild, passLink < 0 else { return }
         if record.pointee.status == TransactionStatus.failed.rawValue, !call.plan.endsTransaction {
             return fail(
@@ -60,14 +65,24 @@ final class StatementExecution: Execution {
     }
 
     override func childFinished(_ child: Execution, _ outcome: Outcome) {
-        if case .success = outcome { completed() }
+        if child is PrivateCatalogExecution { return finish(outcome) }
+        if case .success = outcome { return completed() }
         finish(outcome)
     }
 
-    /// What follows from a statement that succeeded.
+    /// What follows from a statement that succeeded. Its session's next statement must know what DDL has changed: within
+    /// a block it reads the catalog as the block sees it, else it waits for the one everybody reads.
     private func completed() {
-        if call.plan.changesCatalog { worker.noteCatalogChange(session) }
         afterwards?()
+        worker.noteTemporaryTables(session, call.plan.temporaryNames)
+        guard call.plan.changesCatalog else { return finish(.success) }
+        if record.pointee.detail?.transaction != nil {
+            record.pointee.detail?.transaction?.changesCatalog = true
+            return run(PrivateCatalogExecution(worker: worker, session: session, parent: self))
+        }
+        worker.noteCatalogChange()
+        awaitsCatalog = true
+        resume()
     }
 
     // MARK: Routes
@@ -180,16 +195,15 @@ final class StatementExecution: Execution {
         record.pointee.link = -1
         record.pointee.isCopyingIn = false
         let failed = record.pointee.sawError
-        if !failed {
-            notePins(link)
-            completed()
-        }
+        worker.lastPassedLink = link
+        if !failed { notePins(link) }
         if call.plan.taintsLink { worker.links.at(link).pointee.isTainted = true }
         let detail = record.pointee.detail
         let isKept = detail?.transaction?.participants.contains { $0.link == link } == true
             || detail?.pinnedLinks.contains { $0.link == link } == true
         if !isKept { worker.release(link) }
-        finish(failed ? .failure(DatabaseMessage(error: .internalError, alreadyTold)) : .success)
+        if failed { return finish(.failure(DatabaseMessage(error: .internalError, alreadyTold))) }
+        completed()
     }
 
     override func passedLost(_ link: Int32, _ message: DatabaseMessage) {

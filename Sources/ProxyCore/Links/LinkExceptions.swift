@@ -78,7 +78,13 @@ extension Worker {
             // Nothing was asked: the server says why it is about to close (shutdown, idle timeouts).
             return
         }
-        if expectation.isPassed { passToClient(frame, link) } else { link.pointee.injectedFailed = true }
+        if expectation.isPassed {
+            passToClient(frame, link)
+            statistics.errors &+= 1
+            if link.pointee.session >= 0 { sessions.at(link.pointee.session).pointee.sawError = true }
+        } else {
+            link.pointee.injectedFailed = true
+        }
         switch expectation {
         case .passQuery, .passQueryWithoutReady, .dropQuery: return
         default: skipToSync(link, firstIsPassed: expectation.isPassed, frame)

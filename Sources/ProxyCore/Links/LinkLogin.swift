@@ -183,7 +183,8 @@ extension Worker {
         link.pointee.login = nil
         link.pointee.status = TransactionStatus.idle.rawValue
         noteShardUp(link.pointee.shard)
-        makeIdle(index)
+        link.pointee.state = .leased
+        CleanTask(worker: self, link: index).holdInstanceLock()
         loginsWaiting(on: pool)
     }
 }

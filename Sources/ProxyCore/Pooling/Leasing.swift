@@ -3,6 +3,7 @@
 // A link is leased for a transaction (or for as long as the session is pinned to it). A session that finds none free
 // waits in the shard's queue with its frame unread; it is resumed holding a reserved link and handles the frame anew.
 // Idle links are a stack, so few of them stay warm.
+import DistributedCommit
 import Primitives
 import WireProtocol
 
@@ -29,6 +30,7 @@ extension Worker {
             links.at($0.link).pointee.shard == shard
         }) { return settle(index, pinned.link) }
         if let failure = session.pointee.detail?.takeWaitFailure() { return .failed(failure) }
+        guard cluster.shards[shard.int].isOpen else { return .failed(closed(shard)) }
         let pool = session.pointee.pool
         let shardPool = pools[Int(pool)].shards + shard.int
         if shardPool.pointee.firstIdle >= 0 {
@@ -155,6 +157,16 @@ extension Worker {
         }
     }
 
+    /// Why a shard takes no statements now.
+    private func closed(_ shard: ShardIndex) -> DatabaseMessage {
+        if cluster.shards[shard.int].isUp {
+            return DatabaseMessage(
+                error: .cannotConnectNow, "shard \(shard) is finishing transactions that were decided before it failed",
+                hint: "Try again in a moment.")
+        }
+        return unreachable(shard, cluster.shards[shard.int].lastFailure ?? "the connection was lost")
+    }
+
     func unreachable(_ shard: ShardIndex, _ reason: String) -> DatabaseMessage {
         let place = settings.shards[shard.int]
         return DatabaseMessage(
@@ -185,7 +197,10 @@ extension Worker {
         let task = CleanTask(worker: self, link: index)
         link.pointee.task = task
         if link.pointee.status != TransactionStatus.idle.rawValue { task.ask("ROLLBACK") }
-        if link.pointee.isTainted { task.ask("DISCARD ALL") }
+        if link.pointee.isTainted {
+            task.ask("DISCARD ALL")
+            task.holdInstanceLock()
+        }
     }
 
     /// The link is clean and nobody has it.
@@ -249,7 +264,8 @@ extension Worker {
     }
 }
 
-/// ROLLBACK and DISCARD ALL on a link nobody has.
+/// Makes a link fit for the next session: ROLLBACK and DISCARD ALL where something is open, and the advisory lock that
+/// shows this instance lives as long as the link can decide a transaction.
 final class CleanTask: LinkTask {
     private unowned let worker: Worker
     private let link: Int32
@@ -259,6 +275,12 @@ final class CleanTask: LinkTask {
     init(worker: Worker, link: Int32) {
         self.worker = worker
         self.link = link
+    }
+
+    func holdInstanceLock() {
+        guard let instance = try? InstanceIdentifier(worker.cluster.instance) else { return }
+        worker.links.at(link).pointee.task = self
+        ask(InternalSchema.instanceLock(instance))
     }
 
     func ask(_ text: String) {

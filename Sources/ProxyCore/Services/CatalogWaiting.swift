@@ -1,11 +1,57 @@
-// CatalogWaiting: after DDL the next plans need the new catalog; sessions that changed it wait until it is read.
+// CatalogWaiting: sessions whose next plan needs the catalog that is just being read, and catalogs that only one
+// transaction block sees.
 import Primitives
+import QueryPlanning
+import WireProtocol
 
 extension Worker {
-    /// Nothing waits for the catalog: a statement that cannot be resolved goes to a shard, which knows.
+    /// The catalog is there: who waited for it goes on.
     func resumeCatalogWaiters() {
         let waiting = catalogWaiters
         catalogWaiters = []
-        for (index, generation) in waiting where sessions.at(index).pointee.generation == generation { wake(index) }
+        for (index, generation) in waiting where sessions.at(index).pointee.generation == generation {
+            if sessions.at(index).pointee.activity == .waiting { wake(index) }
+        }
+    }
+}
+
+/// Reads the catalog on a link of the session's own block, with the block's DDL in it.
+final class PrivateCatalogExecution: Execution {
+    private var results: [[[String?]]] = []
+    private var wasSent = false
+
+    /// The questions without a transaction of their own: a savepoint undoes the settings they need.
+    private static let script =
+        (["SAVEPOINT pgbraid_catalog", "SET LOCAL search_path TO ''", "SET LOCAL bytea_output TO hex"]
+        + CatalogQuery.allCases.map(\.text) + ["ROLLBACK TO SAVEPOINT pgbraid_catalog", "RELEASE SAVEPOINT pgbraid_catalog"])
+        .joined(separator: ";\n")
+
+    override func resume() {
+        guard !wasSent, let transaction = worker.sessions.at(session).pointee.detail?.transaction,
+            let participant = transaction.participants.min(by: { $0.shard < $1.shard })
+        else { return }
+        wasSent = true
+        ask(addLeg(link: participant.link), Self.script)
+    }
+
+    override func frame(_ frame: UnsafeRawBufferPointer, type: UInt8, leg: Int) {
+        switch type {
+        case BackendMessageType.rowDescription: results.append([])
+        case BackendMessageType.dataRow:
+            if let row = try? DataRowMessage(frame), !results.isEmpty { results[results.count - 1].append(row.texts) }
+        default: collect(frame, type: type, leg: leg)
+        }
+    }
+
+    override func allReady() {
+        if let failure { return finish(.failure(failure)) }
+        guard let transaction = worker.sessions.at(session).pointee.detail?.transaction, let catalog = worker.catalog(from: results) else {
+            return finish(.failure(DatabaseMessage(error: .internalError, "the catalog cannot be read within the transaction")))
+        }
+        worker.cluster.lastPrivateEpoch += 1
+        transaction.catalog = catalog
+        transaction.catalogEpoch = worker.cluster.lastPrivateEpoch
+        worker.sessions.at(session).pointee.environment = worker.environmentNumber(of: session)
+        finish(.success)
     }
 }

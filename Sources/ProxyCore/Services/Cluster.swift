@@ -8,6 +8,8 @@ import ShardMap
 /// One shard as the worker sees it.
 struct ShardFacts {
     var isUp = false
+    /// Recovery has ended what a crash left on it: statements may go there.
+    var isOpen = false
     /// Its name in the cluster, as stored in its schema pgbraid.
     var identifier: String?
     /// Decided transactions must be finished on it before anybody uses it again.
@@ -27,6 +29,10 @@ final class Cluster {
     var catalogEpoch = 0
     var isCatalogLoading = false
     var isCatalogStale = false
+    /// What is known of tables may be outdated: nothing is planned until it is read again.
+    var isCatalogOld: Bool { isCatalogLoading || isCatalogStale }
+    /// Numbers of catalogs that only one block sees.
+    var lastPrivateEpoch = 1 << 40
     var map: ShardMap
     /// Distributed transactions of this worker that are not finished.
     var inFlight: Set<TransactionHash> = []

@@ -50,26 +50,56 @@ extension Worker {
         let pool = pools[Int(session.pointee.pool)]
         let role = detail.settings.value(of: "role") ?? detail.user
         let path = detail.settings.value(of: "search_path") ?? pool.searchPath ?? "\"$user\", public"
-        let schemas = cluster.catalog.facts.schemas
+        let catalog = detail.transaction?.catalog ?? cluster.catalog
+        let schemas = catalog.facts.schemas
         return environments.number(
-            catalog: cluster.catalog, epoch: cluster.catalogEpoch,
+            catalog: catalog, epoch: detail.transaction?.catalogEpoch ?? cluster.catalogEpoch,
             searchPath: SearchPath.resolve(path, user: role, schemas: schemas) ?? ["pg_catalog", "public"], user: role,
             temporaryTables: detail.temporaryTables, shardCount: shardCount)
     }
 
     func planningEnvironment(_ index: Int32) -> PlanningEnvironment {
         let session = sessions.at(index)
-        if let known = environments.at(session.pointee.environment) { return known }
+        if session.pointee.environment != 0, let known = environments.at(session.pointee.environment) { return known }
         session.pointee.environment = environmentNumber(of: index)
         return environments.at(session.pointee.environment)
             ?? PlanningEnvironment(
                 catalog: cluster.catalog, searchPath: ["pg_catalog", "public"], number: 0, temporaryTables: [], shardCount: shardCount)
     }
 
-    /// A statement changed tables or types: everyone's knowledge of them is read again before the next plan.
-    func noteCatalogChange(_ index: Int32) {
-        cluster.isCatalogStale = true
+    /// A statement changed tables or types: everyone's knowledge of them is read again before the next plan. Until then
+    /// no session has an environment, so that no plan made before is found.
+    func noteCatalogChange() {
+        forgetEnvironments()
         effects.append(.tellWorkers(.catalogChanged))
-        loadCatalog(forced: true)
+        loadCatalog()
+    }
+
+    func forgetEnvironments() {
+        for index in 0..<sessions.highWater { sessions.at(index).pointee.environment = 0 }
+    }
+
+    /// The session goes on once the catalog is read again.
+    func awaitCatalog(_ index: Int32) {
+        let session = sessions.at(index)
+        session.pointee.activity = .waiting
+        session.pointee.waitingShard = -1
+        catalogWaiters.append((index, session.pointee.generation))
+    }
+
+    /// Temp tables a statement created or dropped: they shadow everything else for this session.
+    func noteTemporaryTables(_ index: Int32, _ names: TemporaryNames) {
+        guard !names.isEmpty, let detail = sessions.at(index).pointee.detail else { return }
+        detail.temporaryTables = names.applied(to: detail.temporaryTables)
+        sessions.at(index).pointee.environment = environmentNumber(of: index)
+    }
+}
+
+extension TemporaryNames {
+    var isEmpty: Bool { created.isEmpty && dropped.isEmpty }
+
+    /// The names a session has after the statement.
+    func applied(to names: [String]) -> [String] {
+        names.filter { !dropped.contains($0) && !created.contains($0) } + created
     }
 }

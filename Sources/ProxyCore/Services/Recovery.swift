@@ -101,7 +101,6 @@ extension Worker {
 
     /// Begins a round unless one is under way.
     func runRecovery(_ occasion: RecoveryOccasion) {
-        guard number == 0 || !cluster.isReady else { return scheduleRecovery() }
         guard !cluster.isRecovering, let name = try? ClusterIdentifier(clusterIdentifier) else { return scheduleRecovery() }
         let identifiers = (0..<shardCount).compactMap { try? ShardIdentifier(cluster.shardIdentifier(ShardIndex($0))) }
         guard identifiers.count == shardCount else { return scheduleRecovery() }
@@ -133,20 +132,42 @@ extension Worker {
                     "committed": "\(summary.committed)", "rolled back": "\(summary.rolledBack)", "remaining": "\(summary.remaining)",
                 ])
         }
-        if case .beforeOpening(let shard) = occasion, summary.mayOpen { cluster.shards[shard.int].isFenced = false }
+        if case .beforeOpening(let shard) = occasion, summary.mayOpen { open(shard) }
         if !cluster.isReady, case .start = occasion {
             cluster.isReady = true
+            for shard in 0..<shardCount where cluster.shards[shard].isUp { open(ShardIndex(shard)) }
             logger.info("ready", metadata: ["shards": "\(cluster.shards.count { $0.isUp }) of \(shardCount)"])
         }
-        timers.add(.recovery, at: now + settings.recoveryInterval)
+        openWaitingShards()
+        if !cluster.isRecovering { scheduleRecovery() }
+    }
+
+    private func open(_ shard: ShardIndex) {
+        cluster.shards[shard.int].isFenced = false
+        guard cluster.shards[shard.int].isUp, !cluster.shards[shard.int].isOpen else { return }
+        cluster.shards[shard.int].isOpen = true
+        logger.info("shard is open", metadata: ["shard": "\(shard)"])
+    }
+
+    /// A shard that came back, or was fenced, is opened after a recovery round for it.
+    func openWaitingShards() {
+        guard cluster.isReady, !cluster.isRecovering,
+            let shard = cluster.shards.firstIndex(where: { $0.isUp && (!$0.isOpen || $0.isFenced) })
+        else { return }
+        if lastOpeningAttempt[shard] + Span.milliseconds(500) > now {
+            return timers.add(.recovery, at: now + Span.milliseconds(500))
+        }
+        lastOpeningAttempt[shard] = now
+        runRecovery(.beforeOpening(ShardIndex(shard)))
     }
 
     /// Keeps everyone from the shard until recovery has finished its decided transactions.
     func fence(_ shard: ShardIndex) {
         guard !cluster.shards[shard.int].isFenced else { return }
         cluster.shards[shard.int].isFenced = true
+        cluster.shards[shard.int].isOpen = false
         logger.warning("shard is fenced until its decided transactions are finished", metadata: ["shard": "\(shard)"])
-        runRecovery(.beforeOpening(shard))
+        openWaitingShards()
     }
 
     /// COMMIT PREPARED or ROLLBACK PREPARED as the admin user, under the owner's role where that is needed.

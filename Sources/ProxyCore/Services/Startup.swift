@@ -59,14 +59,15 @@ extension Worker {
     /// A session advisory lock on every shard says that this instance lives; its link is kept for that alone.
     private func holdInstanceLock(_ shard: ShardIndex) {
         guard let instance = try? InstanceIdentifier(cluster.instance) else { return }
-        let lock = "SELECT pg_catalog.pg_advisory_lock_shared(\(InstanceLock.classKey), \(instance.lockKey))"
+        let lock = InternalSchema.instanceLock(instance)
         let keeper = LockKeeper(worker: self, shard: shard)
         keepers[shard.int] = keeper
         keeper.hold(lock) { [unowned self] in
             cluster.shards[shard.int].isUp = true
+            cluster.shards[shard.int].lastFailure = nil
             logger.info("shard is up", metadata: ["shard": "\(shard)", "identifier": "\(cluster.shardIdentifier(shard))"])
             startupProgress()
-            if cluster.isReady { runRecovery(.beforeOpening(shard)) }
+            if cluster.isReady { openWaitingShards() }
         }
     }
 
@@ -75,11 +76,11 @@ extension Worker {
         guard !cluster.isReady else { return }
         let settled = cluster.shards.allSatisfy { $0.isUp || $0.lastFailure != nil }
         guard settled, cluster.shards.contains(where: { $0.isUp }) else { return }
-        loadCatalog(forced: false)
+        loadCatalog()
     }
 
     /// Reads tables, types and functions from the catalog shard.
-    func loadCatalog(forced: Bool) {
+    func loadCatalog() {
         if cluster.isCatalogLoading {
             cluster.isCatalogStale = true
             return
@@ -94,11 +95,23 @@ extension Worker {
                 return
             }
             takeCatalog(answer.results)
-            if cluster.isCatalogStale { loadCatalog(forced: true) }
+            if cluster.isCatalogStale { loadCatalog() }
         }
     }
 
     private func takeCatalog(_ results: [[[String?]]]) {
+        guard let catalog = catalog(from: results) else { return timers.add(.catalog, at: now + Span.seconds(10)) }
+        cluster.catalog = catalog
+        cluster.catalogEpoch += 1
+        for number in environments.forget(olderThan: cluster.catalogEpoch) { planner.forget(environment: number) }
+        for index in 0..<sessions.highWater where sessions.at(index).pointee.detail != nil {
+            if sessions.at(index).pointee.phase == .ready { sessions.at(index).pointee.environment = environmentNumber(of: index) }
+        }
+        catalogLoaded()
+    }
+
+    /// The catalog that the answers to `CatalogQuery` describe.
+    func catalog(from results: [[[String?]]]) -> Catalog? {
         var builder = CatalogBuilder()
         do throws(CatalogError) {
             for (query, rows) in zip(CatalogQuery.allCases, results) {
@@ -106,16 +119,9 @@ extension Worker {
             }
         } catch {
             logger.error("the catalog cannot be understood", metadata: ["reason": "\(error)"])
-            timers.add(.catalog, at: now + Span.seconds(10))
-            return
+            return nil
         }
-        cluster.catalog = builder.build(rules: settings.rules)
-        cluster.catalogEpoch += 1
-        for number in environments.forget(olderThan: cluster.catalogEpoch) { planner.forget(environment: number) }
-        for index in 0..<sessions.highWater where sessions.at(index).pointee.detail != nil {
-            if sessions.at(index).pointee.phase == .ready { sessions.at(index).pointee.environment = environmentNumber(of: index) }
-        }
-        catalogLoaded()
+        return builder.build(rules: settings.rules)
     }
 
     private func catalogLoaded() {
@@ -145,6 +151,7 @@ extension Worker {
     func lockKeeperLost(_ shard: ShardIndex) {
         guard cluster.shards[shard.int].isUp else { return }
         cluster.shards[shard.int].isUp = false
+        cluster.shards[shard.int].isOpen = false
         logger.warning("shard is down", metadata: ["shard": "\(shard)"])
         if !isShuttingDown { timers.add(.install(shard), at: now + settings.reconnectDelay) }
     }

@@ -57,8 +57,10 @@ extension Worker {
             guard sessions.at(session).pointee.generation == generation, cluster.inFlight.contains(hash) else { return }
             (sessions.at(session).pointee.detail?.execution as? CommitExecution)?.tell(.timerFired(timer))
         case .install(let shard): reinstall(shard)
-        case .catalog: loadCatalog(forced: true)
-        case .recovery: runRecovery(.periodic)
+        case .catalog: loadCatalog()
+        case .recovery:
+            openWaitingShards()
+            if !cluster.isRecovering { runRecovery(.periodic) }
         case .shutdownLimit: endShutdown()
         case .finishPrepared(let shard, let text, let completion): runFinish(shard, text, completion)
         }
@@ -157,7 +159,7 @@ extension Worker {
             if moved[links.at(index).pointee.shard.int] { links.at(index).pointee.isRetiring = true }
         }
         for pool in pools { refreshCredentials(of: pool) }
-        loadCatalog(forced: true)
+        loadCatalog()
         logger.info("configuration reloaded")
     }
 

@@ -164,6 +164,7 @@ extension Worker {
         if session.pointee.heldParse != 0 {
             guard case .consumed = flushHeldParse(index, session) else { return .blocked }
         }
+        if mustAwaitCatalog(index, session) { return .blocked }
         let types = (0..<message.parameterCount).map { message.parameterType($0) }
         let plan: StatementPlan
         do throws(DatabaseMessage) {
@@ -303,6 +304,7 @@ extension Worker {
         guard let detail = session.pointee.detail else { return .consumed }
         let number = message.statement.isEmpty ? detail.unnamedStatement : detail.statements.number(of: message.statement)
         guard let statement = statements.at(number) else { return raise(index, missing(message.statement)) }
+        if statement.planEnvironment != session.pointee.environment, mustAwaitCatalog(index, session) { return .blocked }
         let plan: StatementPlan
         do throws(DatabaseMessage) {
             plan = try currentPlan(of: statement, session: index)
@@ -496,7 +498,7 @@ extension Worker {
             session.pointee.hasBatchExecuted = true
             if portal.plan.taintsLink { links.at(portal.link).pointee.isTainted = true }
             if !portal.plan.pins.isEmpty { pin(index, link: portal.link, reasons: portal.plan.pins) }
-            if portal.plan.changesCatalog { noteCatalogChange(index) }
+            noteTemporaryTables(index, portal.plan.temporaryNames)
             return forward(index, session, frame, to: portal.link, .passExecute)
         }
         if message.maximumRows > 0, case .scatter = portal.plan.action {

@@ -51,7 +51,12 @@ extension Worker {
         let number = settingsTable.number(of: detail.settings)
         let before = session.pointee.settings
         session.pointee.settings = number
-        if number != before { session.pointee.environment = environmentNumber(of: index) }
+        if transaction.changesCatalog {
+            session.pointee.environment = 0
+            if committed { noteCatalogChange() }
+        } else if number != before {
+            session.pointee.environment = environmentNumber(of: index)
+        }
         detail.portals = [:]
         detail.cursors = detail.cursors.filter { cursor in detail.pinnedLinks.contains { $0.link == cursor.value } }
         session.pointee.status = TransactionStatus.idle.rawValue

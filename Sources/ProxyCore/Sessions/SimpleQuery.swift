@@ -49,6 +49,7 @@ extension Worker {
     private func plannedQuery(
         _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ text: UnsafeRawBufferPointer, _ frame: UnsafeRawBufferPointer
     ) -> FrameResult {
+        if mustAwaitCatalog(index, session) { return .blocked }
         let planned: [PlannedStatement]
         do throws(Refusal) {
             planned = try planner.plan(text: text, parameterTypes: [], environment: planningEnvironment(index))
@@ -65,6 +66,13 @@ extension Worker {
         let script = ScriptExecution(worker: self, session: index, text: Array(text), statements: planned)
         start(script, on: index)
         return .consumed
+    }
+
+    /// Tables may have changed: nothing is planned before they are read again.
+    func mustAwaitCatalog(_ index: Int32, _ session: UnsafeMutablePointer<Session>) -> Bool {
+        guard cluster.isCatalogOld, session.pointee.detail?.transaction?.catalog == nil else { return false }
+        awaitCatalog(index)
+        return true
     }
 
     private func answerEmptyQuery(_ index: Int32) -> FrameResult {

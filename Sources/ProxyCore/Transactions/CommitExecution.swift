@@ -96,6 +96,7 @@ final class CommitExecution: Execution {
         guard !isAnswered else { return }
         isAnswered = true
         didCommit = committed
+        if committed, coordinator == nil, writers.count == 1 { worker.statistics.onePhaseCommits &+= 1 }
         worker.endTransaction(session, committed: committed)
         if let failure, !committed { return finish(.failure(failure)) }
         finish(.success)

@@ -33,6 +33,11 @@ final class Transaction {
     var startedAt: Instant
     /// A shard's work is gone with its link: only ROLLBACK is left.
     var hasLostParticipant = false
+    /// DDL ran in it.
+    var changesCatalog = false
+    /// The catalog as the block sees it after its own DDL, and the number that tells it from all others.
+    var catalog: Catalog?
+    var catalogEpoch: Int?
 
     init(isExplicit: Bool, beginText: String, settingsBefore: SettingList, startedAt: Instant) {
         self.isExplicit = isExplicit

@@ -1,0 +1,144 @@
+// FinisherExecution: an aggregate query over many shards: each shard aggregates its part, then PostgreSQL itself, on one
+// of the links the statement holds, makes the final rows from the partial ones.
+//
+// The first link also describes the original statement, so that the client sees the names and types it would see on
+// one PostgreSQL. Partial rows are collected as array parameters, bounded by `mergeBytes`.
+import Primitives
+import QueryPlanning
+import ResultMerging
+import WireProtocol
+
+final class FinisherExecution: MultiShardExecution {
+    private let plan: ScatterPlan
+    private let finisher: Finisher
+    private let collector: PartialCollector
+    private var isFinishing = false
+    private var description: [UInt8] = []
+    private var isOriginalDescribed = false
+    private var tag = ""
+
+    init(
+        worker: Worker, session: Int32, parent: Execution?, call: StatementCall, plan: ScatterPlan, finisher: Finisher,
+        shards: [ShardIndex]
+    ) {
+        self.plan = plan
+        self.finisher = finisher
+        collector = PartialCollector(
+            columnCount: finisher.partialColumnCount, sourceCount: shards.count, bounds: .init(worker.settings.limits))
+        super.init(worker: worker, session: session, parent: parent, call: call, shards: shards)
+    }
+
+    override func send(_ leg: Int) {
+        let output = worker.output(ofLink: legs[leg].link)
+        if leg == 0 && call.wantsDescription {
+            let mark = output.pointee.output.beginFrame(FrontendMessageType.parse)
+            output.pointee.output.append(UInt8(0))
+            output.pointee.output.append(call.text)
+            output.pointee.output.append(UInt8(0))
+            output.pointee.output.append(count: call.parameterTypes.count)
+            for type in call.parameterTypes { output.pointee.output.append(integer: type) }
+            output.pointee.output.endFrame(mark)
+            output.pointee.output.writeDescribe(.statement, name: "")
+        }
+        output.pointee.output.writeCall(call, text: Array(plan.shardText.utf8), resultFormats: [])
+        expectReady(leg)
+    }
+
+    private var isClientGone: Bool { worker.sessions.at(session).pointee.phase == .leaving }
+
+    override func frame(_ frame: UnsafeRawBufferPointer, type: UInt8, leg: Int) {
+        switch type {
+        case BackendMessageType.rowDescription:
+            if leg == 0 && call.wantsDescription && !isOriginalDescribed {
+                isOriginalDescribed = true
+                description = Array(frame)
+            } else if !isFinishing, failure == nil {
+                describePartials(frame, leg)
+            }
+        case BackendMessageType.dataRow where failure == nil: row(frame, leg)
+        case BackendMessageType.commandComplete where isFinishing:
+            tag = (try? CommandCompleteMessage(frame))?.tag.text ?? ""
+        case BackendMessageType.errorResponse:
+            let isFirst = failure == nil
+            collect(frame, type: type, leg: leg)
+            if isFirst { cancelLegs() }
+        default: collect(frame, type: type, leg: leg)
+        }
+    }
+
+    private func describePartials(_ frame: UnsafeRawBufferPointer, _ leg: Int) {
+        do throws(MergeError) {
+            try collector.rowDescription(source: leg, frame: frame)
+        } catch {
+            noteFailure(error.asError)
+            cancelLegs()
+        }
+    }
+
+    private func row(_ frame: UnsafeRawBufferPointer, _ leg: Int) {
+        if isFinishing {
+            guard !isClientGone else { return }
+            let client = worker.output(ofSession: session)
+            client.pointee.output.append(frame)
+            if client.pointee.output.count > worker.settings.limits.outputHighWaterBytes {
+                client.pointee.wantsDrained = true
+                worker.streams.at(worker.links.at(legs[leg].link).pointee.stream.index).pointee.isReadPaused = true
+            }
+            return
+        }
+        do throws(MergeError) {
+            try collector.dataRow(source: leg, frame: frame)
+        } catch {
+            noteFailure(error.asError)
+            cancelLegs()
+        }
+    }
+
+    override func clientDrained() {
+        let stream = worker.links.at(legs[0].link).pointee.stream
+        if worker.streams.at(stream.index).pointee.isReadPaused { worker.resumeReading(stream) }
+    }
+
+    override func succeeded() {
+        if isFinishing {
+            if !isClientGone { worker.output(ofSession: session).pointee.output.writeCommandComplete(tag) }
+            worker.statistics.scatters &+= 1
+            return conclude(.success)
+        }
+        isFinishing = true
+        if !description.isEmpty, !isClientGone {
+            description.withUnsafeBytes { worker.output(ofSession: session).pointee.output.append($0) }
+        }
+        let output = worker.output(ofLink: legs[0].link)
+        writeFinisher(into: &output.pointee.output)
+        expectReady(0)
+    }
+
+    /// The finisher with the client's own parameters in front of the arrays.
+    private func writeFinisher(into output: inout ByteQueue) {
+        let ownCount = finisher.firstArrayParameter - 1
+        var types = call.parameterTypes.prefix(ownCount).map { $0 }
+        while types.count < ownCount { types.append(0) }
+        output.writeParse(name: "", text: finisher.text, parameterTypes: types)
+        let mark = output.beginFrame(FrontendMessageType.bind)
+        output.append(UInt8(0))
+        output.append(UInt8(0))
+        writeParameters(ownCount: ownCount, into: &output)
+        output.append(formats: call.resultFormats)
+        output.endFrame(mark)
+        output.writeExecute(portal: "")
+        output.writeSync()
+    }
+
+    private func writeParameters(ownCount: Int, into output: inout ByteQueue) {
+        let arrays = collector.arrays
+        (call.bind ?? []).withUnsafeBytes { bytes in
+            let message = call.bind == nil ? nil : try? BindMessage(bytes)
+            let formats = (0..<ownCount).map { message?.parameterFormat($0) ?? .text }
+            output.append(formats: formats + Array(repeating: FormatCode.text, count: arrays.count))
+            output.append(count: ownCount + arrays.count)
+            for index in 0..<ownCount { output.append(value: message?.parameter(index).value) }
+        }
+        for array in arrays { output.append(value: array) }
+    }
+}
