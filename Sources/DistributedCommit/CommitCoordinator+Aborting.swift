@@ -37,7 +37,8 @@ extension CommitCoordinator {
         _ index: Int, _ answer: FinishAnswer, _ actions: inout [CommitAction]
     ) {
         switch answer {
-        case .done, .doneWithoutReplication, .notFound: break
+        case .done, .doneWithoutReplication: lacksProofOfAbort = false
+        case .notFound: break
         case .failed(let sqlState):
             if retryFinish(index, countsAsFailure: sqlState != "55000", &actions) { return }
         case .unreachable:
@@ -66,11 +67,16 @@ extension CommitCoordinator {
         answerFailedIfReleased(&actions)
     }
 
+    /// Answers the client once all is released.
+    ///
+    /// An abort that was only looked up needs a witness: while we were asking, another proxy's recovery may have
+    /// found the commit row, committed every participant and deleted the row, and ours was then the first abort row
+    /// of a committed transaction. A participant that was still there to be rolled back proves that it was not so.
     mutating func answerFailedIfReleased(_ actions: inout [CommitAction]) {
         guard phase == .aborting, let failure, progress.allSatisfy({ $0.state == .settled }) else { return }
         phase = .finished
         // Our own transaction on D is over, so the row that fenced it has done its work.
         if failure == .fencedByRecovery { actions.append(.deleteDecision(.abort)) }
-        actions.append(.answerFailed(failure))
+        actions.append(lacksProofOfAbort ? .answerUnknown : .answerFailed(failure))
     }
 }

@@ -47,7 +47,9 @@ extension CommitCoordinator {
         guard phase == .resolving, let decider else { return }
         switch status {
         case .commit: commit(&actions)
-        case .abort: abort(.linkLost(decider), &actions)
+        case .abort:
+            lacksProofOfAbort = true
+            abort(.linkLost(decider), &actions)
         case .waiting, .unreachable: actions.append(.setTimer(.resolveInterval, after: timing.resolveInterval))
         }
     }

@@ -33,7 +33,7 @@ public struct CommitCoordinator: Sendable {
         case committing
         /// The readers' COMMITs are out. All ended -> finished.
         case committingReaders
-        /// Rolling back. All acknowledged, or limit -> finished.
+        /// Rolling back. All acknowledged, or limit -> finished (unknown, if only looked up and nobody confirms).
         case aborting
         /// The client has its answer; later events are ignored.
         case finished
@@ -52,6 +52,8 @@ public struct CommitCoordinator: Sendable {
     /// The decision row may still be needed by recovery.
     var keepsDecision = false
     var isInWindow = false
+    /// The look-up said abort, and no participant has confirmed it yet (see `answerFailedIfReleased`).
+    var lacksProofOfAbort = false
 
     /// - Precondition: at least two participants wrote; otherwise see `CommitProtocol.choose`.
     public init(participants: [CommitParticipant], timing: CommitTiming = CommitTiming()) {

@@ -49,10 +49,10 @@ public struct RecoverySummary: Sendable, Equatable {
     public var rolledBack = 0
     /// Gids of ours that are left, young ones of living coordinators not counted.
     public var remaining = 0
-    /// Shards that could not be listed.
-    public var unlisted = ShardSet()
-    /// For `RecoveryScope.reopening`: nothing decided or decidable is left that a client of this shard could
-    /// see half of. Always false for a routine round.
+    /// Shards that did not answer when they were asked for their lists or for a decision.
+    public var unreached = ShardSet()
+    /// For `RecoveryScope.reopening`: nothing was left that a client of this shard could see half of, provided the
+    /// unreached shards are closed too: hand it to `ShardFences.open`. Always false for a routine round.
     public var mayOpen = false
 
     public init() {}

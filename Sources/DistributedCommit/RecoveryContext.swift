@@ -12,6 +12,7 @@ public enum RecoveryScope: Sendable, Equatable {
 /// The inputs of a round that do not change.
 public struct RecoveryContext: Sendable {
     public var cluster: ClusterIdentifier
+    public var instance: InstanceIdentifier
     /// The shards by their index.
     public var shards: [ShardIdentifier]
     public var database: String
@@ -27,11 +28,12 @@ public struct RecoveryContext: Sendable {
     public var maximumTransactions: Int
 
     public init(
-        cluster: ClusterIdentifier, shards: [ShardIdentifier], database: String, scope: RecoveryScope,
-        ownInFlight: Set<TransactionHash> = [], inDoubtTimeout: Span = .seconds(60),
+        cluster: ClusterIdentifier, instance: InstanceIdentifier, shards: [ShardIdentifier], database: String,
+        scope: RecoveryScope, ownInFlight: Set<TransactionHash> = [], inDoubtTimeout: Span = .seconds(60),
         decisionRetention: Span = .seconds(600), maximumTransactions: Int = 1000
     ) {
         self.cluster = cluster
+        self.instance = instance
         self.shards = shards
         self.database = database
         self.scope = scope

@@ -13,7 +13,9 @@ extension RecoveryRound {
         case .abort: finish(index, .abort, &actions)
         // A decider that is committing now will show its work before the rest is committed: do not open yet.
         case .waiting: leaveAll(index, .deciderCommitting, &actions)
-        case .unreachable: leaveAll(index, .deciderUnreachable, &actions)
+        case .unreachable:
+            summary.unreached.insert(decider)
+            leaveAll(index, .deciderUnreachable, &actions)
         }
         finishIfDone(&actions)
     }

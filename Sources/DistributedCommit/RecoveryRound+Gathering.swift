@@ -11,6 +11,8 @@ extension RecoveryRound {
         var decider: ShardIndex
     }
 
+    /// Collects the transactions this round acts on. As soon as one participant is due all are: the row decides for
+    /// all of them, and a half finished transaction helps nobody.
     mutating func gatherTransactions(_ actions: inout [RecoveryAction]) {
         var found: [Found] = []
         for index in prepared.indices {
@@ -22,10 +24,15 @@ extension RecoveryRound {
             ($0.decider, $0.gid.hash, $0.shard, $0.transaction.gid)
                 < ($1.decider, $1.gid.hash, $1.shard, $1.transaction.gid)
         }
-        for one in found { add(one, &actions) }
+        var rest = found[...]
+        while let first = rest.first {
+            let group = rest.prefix { $0.decider == first.decider && $0.gid.hash == first.gid.hash }
+            rest = rest.dropFirst(group.count)
+            if group.contains(where: { isDue($0) }) { add(group, &actions) }
+        }
     }
 
-    /// The transaction, if this round is to act on it.
+    /// The transaction, if it is one this round could act on.
     private mutating func examine(
         _ transaction: PreparedTransaction, on shard: ShardIndex, _ actions: inout [RecoveryAction]
     ) -> Found? {
@@ -39,13 +46,7 @@ extension RecoveryRound {
             return nil
         }
         guard let decider = context.shards.firstIndex(of: gid.decider) else { return nil }
-        let one = Found(shard: shard, transaction: transaction, gid: gid, decider: ShardIndex(decider))
-        guard isDue(one) else { return nil }
-        if prepared[decider] == nil {
-            leave(shard, transaction.gid, .deciderUnreachable, &actions)
-            return nil
-        }
-        return one
+        return Found(shard: shard, transaction: transaction, gid: gid, decider: ShardIndex(decider))
     }
 
     /// What forbids touching a transaction of this cluster at all.
@@ -65,21 +66,22 @@ extension RecoveryRound {
         return !listing.presentInstances.contains(one.gid.instance.lockKey)
     }
 
-    private mutating func add(_ one: Found, _ actions: inout [RecoveryAction]) {
-        let participant = RecoveredTransaction.Participant(
-            shard: one.shard, gid: one.transaction.gid, owner: one.transaction.owner)
-        if let last = transactions.indices.last, transactions[last].decider == one.decider,
-            transactions[last].hash == one.gid.hash
-        {
-            transactions[last].participants.append(participant)
-        } else if transactions.count < context.maximumTransactions {
+    private mutating func add(_ group: ArraySlice<Found>, _ actions: inout [RecoveryAction]) {
+        guard let first = group.first else { return }
+        if prepared[first.decider.int] == nil {
+            for one in group { leave(one.shard, one.transaction.gid, .deciderUnreachable, &actions) }
+        } else if transactions.count == context.maximumTransactions {
+            blockOpening(decider: first.decider, participants: group.map(\.shard))
+            for one in group { leave(one.shard, one.transaction.gid, .postponed, &actions) }
+        } else {
+            let participants = group.map {
+                RecoveredTransaction.Participant(
+                    shard: $0.shard, gid: $0.transaction.gid, owner: $0.transaction.owner)
+            }
             transactions.append(
                 RecoveredTransaction(
-                    decider: one.decider, hash: one.gid.hash, instance: one.gid.instance,
-                    participants: [participant]))
-        } else {
-            blockOpening(decider: one.decider, participants: [one.shard])
-            leave(one.shard, one.transaction.gid, .postponed, &actions)
+                    decider: first.decider, hash: first.gid.hash, instance: first.gid.instance,
+                    participants: participants))
         }
     }
 
@@ -94,11 +96,19 @@ extension RecoveryRound {
                 let isDeletable =
                     switch record.outcome {
                     case .commit:
-                        isComplete && record.age > context.decisionRetention && !stillPrepared.contains(record.hash)
+                        isComplete && !stillPrepared.contains(record.hash) && !isStillAskedFor(record)
                     case .abort: !listing.presentInstances.contains(record.instance.lockKey)
                     }
                 if isDeletable { actions.append(.deleteDecision(ShardIndex(index), record.hash, record.outcome)) }
             }
         }
+    }
+
+    /// A coordinator that lost its decider's answer may still look for this row. (Should it find it gone all the
+    /// same, it answers "unknown".)
+    private func isStillAskedFor(_ record: DecisionRecord) -> Bool {
+        if record.age <= context.decisionRetention { return true }
+        if record.instance == context.instance { return context.ownInFlight.contains(record.hash) }
+        return decisions.contains { $0?.presentInstances.contains(record.instance.lockKey) == true }
     }
 }

@@ -8,7 +8,8 @@
 //     idle ──> listingDecisions ──> listingPrepared ──> deciding ──> finished
 //
 // The order of the two listings is what makes deleting rows safe: a commit row was there *before* no shard had a
-// prepared transaction of that name any more, so every participant has committed. An abort row goes when no link of
+// prepared transaction of that name any more, so every participant has committed. (It also stays while its
+// coordinator may be looking for it.) An abort row goes when no link of
 // its coordinator's instance is left on the decider's shard, because until then a link may still carry `decide`.
 // Each participant is prepared only after the link to its decider stands, so no such link can come later.
 import Primitives
@@ -110,7 +111,7 @@ public struct RecoveryRound: Sendable {
 
     private mutating func decide(_ actions: inout [RecoveryAction]) {
         phase = .deciding
-        for index in prepared.indices where prepared[index] == nil { summary.unlisted.insert(ShardIndex(index)) }
+        for index in prepared.indices where prepared[index] == nil { summary.unreached.insert(ShardIndex(index)) }
         deleteDecisions(&actions)
         gatherTransactions(&actions)
         outstanding = transactions.count
@@ -125,7 +126,7 @@ public struct RecoveryRound: Sendable {
         guard phase == .deciding, outstanding == 0 else { return }
         phase = .finished
         if case .reopening(let shard) = context.scope {
-            summary.mayOpen = !isOpeningBlocked && !summary.unlisted.contains(shard)
+            summary.mayOpen = !isOpeningBlocked && !summary.unreached.contains(shard)
         }
         actions.append(.finished(summary))
     }

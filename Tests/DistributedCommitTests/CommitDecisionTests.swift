@@ -31,6 +31,16 @@ import Testing
                 == [.resynchronizeSettings(1), .answerFailed(.linkLost(0))])
     }
 
+    @Test func anAbortThatIsOnlyLookedUpNeedsAWitness() {
+        // Another proxy may have committed everything and deleted the row before we looked.
+        var commit = CommitTranscript([.wrote(nil), .wrote(nil)])
+        commit.decide()
+        _ = commit.on(.linkLost(0), .decisionResolved(.abort))
+        #expect(
+            commit.on(.finishAnswered(1, .notFound(sameHistory: true)))
+                == [.resynchronizeSettings(1), .answerUnknown])
+    }
+
     @Test func aRivalsAbortRowFencesTheDecision() {
         var commit = CommitTranscript([.wrote(nil), .wrote(nil)])
         commit.decide()
