@@ -17,20 +17,26 @@ public struct RecoveryContext: Sendable {
     public var shards: [ShardIdentifier]
     public var database: String
     public var scope: RecoveryScope
-    /// Transactions this process is at work on (all its workers); they are left alone.
+    /// Transactions this process is at work on (all its workers): until their coordinator is finished they are left
+    /// alone, and a shard that has to do with one of them is not opened.
     public var ownInFlight: Set<TransactionHash>
     /// How old a prepared transaction of a living coordinator must be before it is decided over its head.
     public var inDoubtTimeout: Span
     /// How long commit rows are kept after all participants have committed: a failover of a participant to a standby
     /// that lags within this time still finds them.
     public var decisionRetention: Span
+    /// Open a shard although it holds a transaction whose decider cannot be reached. Its locks stay, and a third shard
+    /// may already show its part: only for those who have given up atomic reads. Otherwise the shard stays closed
+    /// until the decider is back or the operator has resolved the transaction.
+    public var opensInDoubt: Bool
     /// How many distributed transactions one round takes on.
     public var maximumTransactions: Int
 
     public init(
         cluster: ClusterIdentifier, instance: InstanceIdentifier, shards: [ShardIdentifier], database: String,
         scope: RecoveryScope, ownInFlight: Set<TransactionHash> = [], inDoubtTimeout: Span = .seconds(60),
-        decisionRetention: Span = .seconds(600), maximumTransactions: Int = 1000
+        decisionRetention: Span = .seconds(600), opensInDoubt: Bool = false,
+        maximumTransactions: Int = 1000
     ) {
         self.cluster = cluster
         self.instance = instance
@@ -40,6 +46,7 @@ public struct RecoveryContext: Sendable {
         self.ownInFlight = ownInFlight
         self.inDoubtTimeout = inDoubtTimeout
         self.decisionRetention = decisionRetention
+        self.opensInDoubt = opensInDoubt
         self.maximumTransactions = maximumTransactions
     }
 }

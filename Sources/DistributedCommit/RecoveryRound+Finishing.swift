@@ -74,7 +74,7 @@ extension RecoveryRound {
 
     private mutating func leaveAll(_ index: Int, _ reason: InDoubtReason, _ actions: inout [RecoveryAction]) {
         let transaction = transactions[index]
-        if reason != .deciderUnreachable {
+        if reason != .deciderUnreachable || !context.opensInDoubt {
             blockOpening(decider: transaction.decider, participants: transaction.participants.map(\.shard))
         }
         for participant in transaction.participants { leave(participant.shard, participant.gid, reason, &actions) }

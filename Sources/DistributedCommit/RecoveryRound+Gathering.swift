@@ -40,13 +40,17 @@ extension RecoveryRound {
             actions.append(.show(shard, gid: transaction.gid, .foreign))
             return nil
         }
-        if context.ownInFlight.contains(gid.hash) { return nil }
+        let decider = context.shards.firstIndex(of: gid.decider).map { ShardIndex($0) }
+        if context.ownInFlight.contains(gid.hash) {
+            blockOpening(decider: decider ?? shard, participants: [shard])
+            return nil
+        }
         if let reason = obstacle(transaction, gid, on: shard) {
             leave(shard, transaction.gid, reason, &actions)
             return nil
         }
-        guard let decider = context.shards.firstIndex(of: gid.decider) else { return nil }
-        return Found(shard: shard, transaction: transaction, gid: gid, decider: ShardIndex(decider))
+        guard let decider else { return nil }
+        return Found(shard: shard, transaction: transaction, gid: gid, decider: decider)
     }
 
     /// What forbids touching a transaction of this cluster at all.
@@ -69,6 +73,7 @@ extension RecoveryRound {
     private mutating func add(_ group: ArraySlice<Found>, _ actions: inout [RecoveryAction]) {
         guard let first = group.first else { return }
         if prepared[first.decider.int] == nil {
+            if !context.opensInDoubt { blockOpening(decider: first.decider, participants: group.map(\.shard)) }
             for one in group { leave(one.shard, one.transaction.gid, .deciderUnreachable, &actions) }
         } else if transactions.count == context.maximumTransactions {
             blockOpening(decider: first.decider, participants: group.map(\.shard))

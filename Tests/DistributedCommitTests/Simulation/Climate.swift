@@ -18,18 +18,22 @@ struct Climate {
     let timer: Int
     /// One in so many prepared transactions looks old enough to be decided.
     let age: Int
-    private let slownesses: [Int]
-    private let faults: [Fault]
+    private var slownesses: [Int]
+    private var faults: [Fault]
 
-    init(_ random: SeededRandomSource) {
+    /// - Parameter flaw: one that shows only when a standby lags through two crashes gets such a world.
+    init(_ random: SeededRandomSource, flaw: SimulatedFlaw?) {
         func draw<Value>(_ values: [Value]) -> Value { values[Int(random.next() % UInt64(values.count))] }
-        isSynchronous = draw([false, true])
+        let mustLag = flaw == .believesUnreplicatedRows
+        isSynchronous = draw([false, true]) || mustLag
         fault = draw([8, 14, 25])
         round = draw([6, 12, 30])
         timer = draw([25, 100])
         age = draw([1, 3])
         slownesses = Part.allCases.map { _ in draw([0, 0, 0, 3, 6]) }
+        if mustLag { slownesses[Part.replication.rawValue] = 5 }
         faults = Fault.allCases.flatMap { Array(repeating: $0, count: draw([0, 1, 1, 5])) }
+        if mustLag { faults = [.crashShard, .comeBack, .comeBack] }
     }
 
     /// Two to the power of this is how many times less often it moves.

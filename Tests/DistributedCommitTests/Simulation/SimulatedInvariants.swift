@@ -7,12 +7,12 @@ extension SimulatedWorld {
     /// After every step: some P committed => D committed; D committed => every P is prepared or committed; an error
     /// was answered => nothing is committed.
     func checkInvariants() {
-        let states = shards.map(\.durable)
-        for (index, transaction) in transactions.enumerated() {
-            let isDecided = states[transaction.shards[transaction.decider]].committed.contains(index)
+        for index in transactions.indices {
+            let transaction = transactions[index]
+            let isDecided = shards[transaction.shards[transaction.decider]].durable.committed.contains(index)
             if case .failed? = transaction.answer, isDecided { violate("T\(index) was answered with an error but commits") }
             for writer in transaction.writers where writer != transaction.decider {
-                let state = states[transaction.shards[writer]]
+                let state = shards[transaction.shards[writer]].durable
                 let isCommitted = state.committed.contains(index)
                 if isCommitted && !isDecided { violate("T\(index) is committed on \(writer) and not decided") }
                 if isDecided && !isCommitted && state.prepared[transaction.gids[writer]] == nil {

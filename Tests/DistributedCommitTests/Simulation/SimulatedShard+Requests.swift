@@ -127,7 +127,7 @@ extension SimulatedWorld {
     private func write(
         _ session: SimulatedSession, _ entry: LogEntry, replies: (replicated: Reply, interrupted: Reply)? = nil
     ) {
-        shards[session.shard].log.append(entry)
+        shards[session.shard].write(entry)
         guard let replies else { return shards[session.shard].visible.apply(entry) }
         session.waitingFor = shards[session.shard].log.count - 1
         session.waitingReplies = replies

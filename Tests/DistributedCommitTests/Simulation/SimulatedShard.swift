@@ -117,7 +117,9 @@ enum Recipient {
 struct SimulatedShard {
     let identifier: ShardIdentifier
     let isSynchronous: Bool
-    var log: [LogEntry] = []
+    private(set) var log: [LogEntry] = []
+    /// What a restart would find: the log, folded.
+    private(set) var durable = ShardState()
     var replicatedCount = 0
     var visible = ShardState()
     var isUp = true
@@ -126,16 +128,16 @@ struct SimulatedShard {
     var lockedHashes: Set<TransactionHash> = []
     var busyGids: Set<String> = []
 
-    /// What a restart would find.
-    var durable: ShardState {
-        var state = ShardState()
-        for entry in log { state.apply(entry) }
-        return state
+    mutating func write(_ entry: LogEntry) {
+        log.append(entry)
+        durable.apply(entry)
     }
 
     mutating func restart(losing lostEntries: Int) {
         if lostEntries > 0 { timeline += 1 }
         log.removeLast(lostEntries)
+        durable = ShardState()
+        for entry in log { durable.apply(entry) }
         replicatedCount = min(replicatedCount, log.count)
         visible = durable
         lockedHashes = []

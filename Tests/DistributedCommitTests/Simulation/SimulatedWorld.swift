@@ -31,7 +31,7 @@ final class SimulatedWorld {
     init(seed: UInt64, flaw: SimulatedFlaw? = nil, isTracing: Bool = false) throws {
         let random = SeededRandomSource(seed: seed)
         self.random = random
-        climate = Climate(random)
+        climate = Climate(random, flaw: flaw)
         self.flaw = flaw
         self.isTracing = isTracing
         cluster = try ClusterIdentifier("c")
