@@ -27,7 +27,9 @@ final class ModifyExecution: MultiShardExecution {
 
     override func send(_ leg: Int) {
         let text = texts.count == 1 ? texts[0] : texts[leg]
-        worker.output(ofLink: legs[leg].link).pointee.output.writeCall(call, text: text, resultFormats: call.resultFormats)
+        let kept = texts.count > 1 && call.bind != nil ? parametersMentioned(in: text) : nil
+        worker.output(ofLink: legs[leg].link).pointee.output.writeCall(
+            call, text: text, resultFormats: call.resultFormats, keptParameters: kept)
         expectReady(leg)
     }
 

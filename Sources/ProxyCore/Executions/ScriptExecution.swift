@@ -28,8 +28,14 @@ final class ScriptExecution: Execution {
         let statement = statements[position]
         openImplicit(for: statement.plan)
         isStatementRunning = true
-        let call = StatementCall(plan: statement.plan, text: Array(text[statement.range]))
+        let call = StatementCall(plan: statement.plan, text: alone(statement.range))
         worker.start(StatementExecution(worker: worker, session: session, parent: self, call: call), on: session)
+    }
+
+    /// One statement's text with blanks for what stood before it, so that places in it, the plan's and those of errors,
+    /// are the same as in the whole.
+    private func alone(_ range: Range<Int>) -> [UInt8] {
+        Array(repeating: UInt8(ascii: " "), count: range.lowerBound) + text[range]
     }
 
     /// Several statements are one transaction, unless they are about transactions themselves.

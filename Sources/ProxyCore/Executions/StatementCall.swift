@@ -28,18 +28,24 @@ extension ByteQueue {
     /// Parse, Bind, Describe, Flush, Execute and Sync of a statement on unnamed objects.
     ///
     /// Flush behind Describe: PostgreSQL takes the snapshot at Bind and answers it at once, however long Execute runs.
-    mutating func writeCall(_ call: StatementCall, text: [UInt8], resultFormats: [FormatCode]) {
+    /// - Parameter keptParameters: which parameters the text still has; the others are sent as NULL of type text, since
+    ///   PostgreSQL wants a type for each. Nil: all.
+    mutating func writeCall(
+        _ call: StatementCall, text: [UInt8], resultFormats: [FormatCode], keptParameters: Set<Int>? = nil
+    ) {
         let empty = UnsafeRawBufferPointer(start: nil, count: 0)
         let mark = beginFrame(FrontendMessageType.parse)
         append(UInt8(0))
         append(text)
         append(UInt8(0))
-        append(count: call.parameterTypes.count)
-        for type in call.parameterTypes { append(integer: type) }
+        writeTypes(call, keptParameters)
         endFrame(mark)
         if let bind = call.bind {
             bind.withUnsafeBytes { bytes in
-                if let message = try? BindMessage(bytes) {
+                guard let message = try? BindMessage(bytes) else { return }
+                if let keptParameters {
+                    writeBind(message, keeping: keptParameters, resultFormats: resultFormats)
+                } else {
                     writeBind(message, portal: empty, statement: empty, resultFormats: resultFormats)
                 }
             }
@@ -51,6 +57,55 @@ extension ByteQueue {
         writeExecute(portal: empty)
         writeSync()
     }
+}
+
+extension ByteQueue {
+    private mutating func writeTypes(_ call: StatementCall, _ keptParameters: Set<Int>?) {
+        guard let keptParameters else {
+            append(count: call.parameterTypes.count)
+            for type in call.parameterTypes { append(integer: type) }
+            return
+        }
+        let count = max(call.parameterTypes.count, call.plan.parameterCount)
+        append(count: count)
+        for number in 1...max(1, count) where number <= count {
+            let declared = number <= call.parameterTypes.count ? call.parameterTypes[number - 1] : 0
+            append(integer: keptParameters.contains(number) ? declared : 25)
+        }
+    }
+
+    private mutating func writeBind(_ message: BindMessage, keeping kept: Set<Int>, resultFormats: [FormatCode]) {
+        let mark = beginFrame(FrontendMessageType.bind)
+        append(UInt8(0))
+        append(UInt8(0))
+        append(formats: (0..<message.parameterCount).map { kept.contains($0 + 1) ? message.parameterFormat($0) : .text })
+        append(count: message.parameterCount)
+        for index in 0..<message.parameterCount {
+            append(value: kept.contains(index + 1) ? message.parameter(index).value : nil)
+        }
+        append(formats: resultFormats)
+        endFrame(mark)
+    }
+}
+
+/// The numbers of the parameters a text mentions; `$n` inside quotes counts too, which does no harm.
+func parametersMentioned(in text: [UInt8]) -> Set<Int> {
+    var numbers: Set<Int> = []
+    var index = 0
+    while index < text.count {
+        guard text[index] == UInt8(ascii: "$") else {
+            index += 1
+            continue
+        }
+        index += 1
+        var number = 0
+        while index < text.count, text[index] >= UInt8(ascii: "0"), text[index] <= UInt8(ascii: "9"), number < 100_000 {
+            number = number * 10 + Int(text[index] - UInt8(ascii: "0"))
+            index += 1
+        }
+        if number > 0 { numbers.insert(number) }
+    }
+    return numbers
 }
 
 /// Base of executions that run one statement on several shards.

@@ -323,9 +323,16 @@ final class StatementExecution: Execution {
     }
 
     /// NOTIFY goes out once: on a shard that writes anyway, else on the lowest, where LISTEN listens.
-    private func notify() { pass(to: ShardIndex(0)) }
+    private func notify() { passNotification() }
 
-    private func listen() { pass(to: ShardIndex(0)) }
+    private func listen() { passNotification() }
+
+    private func passNotification() {
+        pass(to: ShardIndex(0))
+        guard let transaction = record.pointee.detail?.transaction, let place = transaction.participant(on: ShardIndex(0)) else { return }
+        transaction.participants[place].obstacle = .notifications
+        transaction.participants[place].effect = .writes
+    }
 }
 
 extension StatementPlan {

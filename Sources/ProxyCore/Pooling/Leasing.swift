@@ -23,7 +23,10 @@ extension Worker {
             let link = session.pointee.link
             session.pointee.isLinkReserved = false
             session.pointee.link = -1
-            if links.at(link).pointee.shard == shard { return .link(link) }
+            if links.at(link).pointee.shard == shard {
+                if settings.poolMode == .session { pin(index, link: link, reasons: []) }
+                return .link(link)
+            }
             release(link)
         }
         if !session.pointee.isPlain, let pinned = session.pointee.detail?.pinnedLinks.first(where: {
@@ -36,6 +39,7 @@ extension Worker {
         if shardPool.pointee.firstIdle >= 0 {
             let link = takeIdle(shardPool, settings: session.pointee.settings)
             claim(link, for: index)
+            if settings.poolMode == .session { pin(index, link: link, reasons: []) }
             return settle(index, link)
         }
         return wait(index, shard: shard, shardPool)

@@ -242,6 +242,7 @@ extension Worker {
         session.pointee.activity = .idle
         session.pointee.lastActive = now
         session.pointee.environment = environmentNumber(of: index)
+        session.pointee.isPlain = settings.poolMode == .transaction
         resumeReading(session.pointee.stream)
     }
 

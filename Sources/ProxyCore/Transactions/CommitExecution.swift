@@ -107,7 +107,8 @@ final class CommitExecution: Execution {
     private func beginTwoPhase() {
         step = .twoPhase
         let participants: [CommitParticipant] = legs.indices.map { index in
-            writers.contains(index) ? .wrote(worker.preparationObstacle(session, link: legs[index].link)) : .read
+            writers.contains(index)
+                ? .wrote(transaction?.participants[index].obstacle ?? worker.preparationObstacle(session, link: legs[index].link)) : .read
         }
         let coordinator = CommitCoordinator(participants: participants, timing: worker.commitTiming)
         self.coordinator = coordinator

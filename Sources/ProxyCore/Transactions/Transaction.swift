@@ -2,6 +2,7 @@
 //
 // BEGIN costs nothing until a statement needs a shard: the shard joins then, with the client's own BEGIN, the settings
 // changed in the block and the open savepoints sent ahead of the statement in the same write.
+import DistributedCommit
 import Primitives
 import QueryPlanning
 
@@ -10,6 +11,8 @@ struct Participant {
     var link: Int32
     var shard: ShardIndex
     var effect: DataEffect
+    /// What forbids PREPARE TRANSACTION on it.
+    var obstacle: PreparationObstacle?
 }
 
 /// What a late shard must be told to be where the others are.
