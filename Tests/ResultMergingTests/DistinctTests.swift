@@ -50,6 +50,15 @@ import Testing
         #expect(try merge.lines() == (0..<2000).map { "\($0)" })
     }
 
+    @Test("Many rows are told apart even when their hashes collide")
+    func many() throws {
+        let merge = MergeHarness(MergePlan(visibleColumnCount: 0, distinctColumns: [0]), sources: 1, totalBytes: 1 << 26)
+        for number in Int64(0)..<300_000 { try merge.row(0, .int8(number)) }
+        #expect(merge.merger.rowsEmitted == 300_000)
+        for number in Int64(0)..<1_000 { try merge.row(0, .int8(number)) }
+        #expect(merge.merger.rowsEmitted == 300_000)
+    }
+
     @Test("Remembered rows count against the limit")
     func limit() throws {
         let merge = MergeHarness(

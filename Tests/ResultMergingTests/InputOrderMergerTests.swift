@@ -75,6 +75,19 @@ private final class InputOrderHarness {
         #expect(merge.merger.isComplete)
     }
 
+    @Test("Turns of a shard that ended early are skipped one by one, and the others keep theirs")
+    func skippedTurns() throws {
+        let merge = InputOrderHarness([[0, 3], [1, 4], [2, 5]])
+        try merge.row(2, "c1")
+        try merge.row(2, "c2")
+        try merge.row(0, "a1")
+        merge.end(0)
+        try merge.row(1, "b1")
+        #expect(try merge.lines() == ["a1", "b1", "c1"])
+        try merge.row(1, "b2")
+        #expect(try merge.lines() == ["b2", "c2"])
+    }
+
     @Test("Shards that return nothing end quietly")
     func nothing() throws {
         let merge = InputOrderHarness([[0], [1], []])
