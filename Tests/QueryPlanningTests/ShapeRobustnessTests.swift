@@ -21,7 +21,7 @@ import Glibc
         let start = page + 16384 - bytes.count
         bytes.withUnsafeBytes { if let base = $0.baseAddress { start.copyMemory(from: base, byteCount: $0.count) } }
         let text = UnsafeRawBufferPointer(start: start, count: bytes.count)
-        _ = StatementGuard.isShallow(text, depthLimit: 10)
+        _ = StatementGuard.estimate(text, upTo: 10)
         return scanner.scan(text)
     }
 
