@@ -90,6 +90,9 @@ public final class Planner {
     /// The placement method a hot plan refers to by number.
     func method(_ number: UInt16) -> PlacementMethod { maker.methods[Int(number)] }
 
+    /// The hot plan of a statement without literals taken out.
+    func makeHotPlan(of plan: StatementPlan) -> HotPlan? { maker.hotPlan(of: plan, literalStarts: []) }
+
     /// Forgets all plans of an environment that is gone.
     public func forget(environment: UInt32) {
         shapes.remove(environment: environment)

@@ -57,6 +57,18 @@ import Testing
         #expect(try bench.target(text, types: [20, 0], values: []) == nil)
     }
 
+    @Test func aPreparedStatementKeepsItsHotPlan() throws {
+        let plan = try bench.plan("SELECT a FROM t WHERE k = $1 AND b = 5", types: [20])[0].plan
+        let hot = try #require(bench.planner.hotPlan(of: plan))
+        try bench.plan("SELECT something ELSE")
+        let target = try withParameters([.int8(99)], types: [20]) { parameters in
+            bench.planner.target(of: hot, text: UnsafeRawBufferPointer(start: nil, count: 0), parameters: parameters, map: bench.map)
+        }
+        #expect(target == bench.shard(99))
+        let literal = try bench.plan("SELECT a FROM t WHERE k = 5")[0].plan
+        #expect(bench.planner.hotPlan(of: literal) == nil)
+    }
+
     @Test func severalKeysMustAgree() throws {
         try bench.plan("SELECT a FROM t, u WHERE k = 1 AND k = 2")
         #expect(try bench.target("SELECT a FROM t, u WHERE k = 5 AND k = 5") == bench.shard(5))

@@ -20,9 +20,14 @@ extension Planner {
         return shapes.find(scanner.bytes, count: length)
     }
 
-    /// Where the statement looked up last goes.
+    /// The hot plan of a prepared statement whose keys are parameters, to be kept beside its plan and used for each Bind.
+    /// - Returns: nil if the plan does more than pass through to one shard, or takes a key from anything but a parameter.
+    public func hotPlan(of plan: StatementPlan) -> HotPlan? { makeHotPlan(of: plan) }
+
+    /// Where a statement goes.
     /// - Parameters:
-    ///   - plan: what `lookUp` has just returned for `text`; nothing else was asked of this planner since.
+    ///   - plan: what `lookUp` has just returned for `text`, nothing else having been asked of this planner since; or the hot
+    ///     plan of a prepared statement.
     ///   - parameters: the values of this execution; `.none` in the simple protocol.
     public func target(
         of plan: HotPlan, text: UnsafeRawBufferPointer, parameters: BoundParameters = .none, map: ShardMap
