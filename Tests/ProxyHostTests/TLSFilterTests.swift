@@ -8,35 +8,6 @@ import Testing
 
 @testable import ProxyHost
 
-/// A certificate authority and a server certificate for localhost and 127.0.0.1.
-private struct Certificates {
-    let directory: String
-    var authority: String { "\(directory)/ca.crt" }
-    var certificate: String { "\(directory)/server.crt" }
-    var key: String { "\(directory)/server.key" }
-
-    init() throws {
-        directory = try TestDirectory.make()
-        let subject = ["-subj", "/CN=localhost", "-days", "2"]
-        let names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-        try openssl(
-            [
-                "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key,
-                "-out", certificate,
-            ] + subject + names)
-        try openssl(
-            [
-                "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout",
-                "\(directory)/ca.key", "-out", authority,
-            ]
-                + subject)
-    }
-
-    func remove() { for name in FileSystem.entries(directory) { unlink("\(directory)/\(name)") } }
-
-    private func openssl(_ arguments: [String]) throws { try TestProcess.run("openssl", arguments) }
-}
-
 /// A client's and a server's filter with the wire between them.
 private final class Conversation {
     let pool = BlockPool()
