@@ -33,6 +33,7 @@ enum GoldenCatalog {
             key: 1, primary: [1, 0]),
         table(20004, "items", [("code", 25), ("price", 1700), ("weight", 701)], key: 0, type: .text),
         table(20005, "devices", [("device", 2950), ("user_id", 20), ("seen", 1114)], key: 0, type: .uuid),
+        table(20008, "moods", [("user_id", 20), ("mood", 20100), ("address", 869), ("span", 1186), ("payload", 3802), ("tags", 1009)], key: 0),
         table(20006, "countries", [("code", 25), ("name", 25), ("population", 20)]),
         table(20007, "regions", [("id", 23), ("country", 25)]),
         table(20010, "pgbench_accounts", [("aid", 23), ("bid", 23), ("abalance", 23), ("filler", 1042)], key: 0, type: .int4),
@@ -51,7 +52,17 @@ enum GoldenCatalog {
         Relation(
             oid: 20021, schema: "public", name: "broken", kind: "m", columns: [column("x", 1, 23)],
             placement: .unusable("materialized views are filled on each shard separately")),
-    ])
+    ], facts: facts)
+
+    /// A database with a linguistic collation and an enum.
+    static var facts: CatalogFacts {
+        var facts = CatalogFacts()
+        facts.database.collate = "en_US.UTF-8"
+        facts.types[20100] = CatalogType(
+            oid: 20100, schema: "public", name: "mood", kind: "e", category: "E", baseTypeOID: 0, typeModifier: -1, elementTypeOID: 0,
+            arrayTypeOID: 20101, collationOID: 0, isConstrained: false, hasBinarySend: true, enumLabels: ["sad", "happy"])
+        return facts
+    }
 
     static func environment(temporaryTables: [String] = [], shardCount: Int = 4) -> PlanningEnvironment {
         PlanningEnvironment(

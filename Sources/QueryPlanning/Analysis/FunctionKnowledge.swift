@@ -24,8 +24,10 @@ extension AnalysisContext {
     func facts(of call: Message<PgQuery__FuncCall>, argumentTypes: [UInt32]? = nil) -> FunctionFacts? {
         let names = NodeList(call.pointee.funcname, call.pointee.n_funcname).strings
         guard let name = names.last else { return nil }
+        // WITHIN GROUP: the ordered arguments are the function's last.
+        let ordered = call.pointee.agg_within_group != 0 ? call.pointee.n_agg_order : 0
         return FunctionCatalog.lookup(
-            schema: names.count > 1 ? names[names.count - 2] : nil, name: name, argumentCount: Int(call.pointee.n_args),
+            schema: names.count > 1 ? names[names.count - 2] : nil, name: name, argumentCount: call.pointee.n_args + ordered,
             argumentTypes: argumentTypes, catalog: environment.catalog, searchPath: environment.searchPath)
     }
 

@@ -36,7 +36,7 @@ extension PlacementAnalysis {
     }
 
     /// Rule 9.
-    private func windowed(_ level: BoundLevel, _ state: RelationState) -> RelationState {
+    func windowed(_ level: BoundLevel, _ state: RelationState) -> RelationState {
         guard level.hasWindows, let partition = state.partition else { return state }
         let isExact = level.windowPartitions.allSatisfy { items in
             items.contains { binder.variable($0).map(partition.keys.contains) ?? false }
@@ -44,7 +44,7 @@ extension PlacementAnalysis {
         return isExact ? state : keptWhenBound(partition, level, "a window over rows on many shards")
     }
 
-    private func distinct(_ level: BoundLevel, _ state: RelationState, _ query: BoundQuery) -> RelationState {
+    func distinct(_ level: BoundLevel, _ state: RelationState, _ query: BoundQuery) -> RelationState {
         guard level.isDistinct, let partition = state.partition else { return state }
         let isExact = level.distinctOn.isEmpty
             ? query.columns.contains { $0.source.map(partition.keys.contains) ?? false }

@@ -70,7 +70,9 @@ extension Binder {
             switch set.pointee.kind {
             case PG_QUERY__GROUPING_SET_KIND__GROUPING_SET_SETS: return .sets(items)
             case PG_QUERY__GROUPING_SET_KIND__GROUPING_SET_SIMPLE: return .list(items)
-            default: return .optional(items)
+            case PG_QUERY__GROUPING_SET_KIND__GROUPING_SET_ROLLUP: return .rollup(items)
+            case PG_QUERY__GROUPING_SET_KIND__GROUPING_SET_CUBE: return .cube(items)
+            default: return .empty
             }
         }
         if let row = node.rowExpr, row.pointee.row_format == PG_QUERY__COERCION_FORM__COERCE_IMPLICIT_CAST {
@@ -154,11 +156,17 @@ extension Binder {
     // MARK: Windows
 
     func bindWindows(_ select: PgQuery__SelectStmt, _ binding: LevelBinding, _ scope: Scope) {
+        for window in NodeList(select.window_clause, select.n_window_clause).nodes.compactMap(\.windowDef) {
+            bindWindowDefinition(window, binding, scope)
+        }
+    }
+
+    /// Notes what each window function call is partitioned by, wherever it stands.
+    func notePartitions(_ select: PgQuery__SelectStmt, _ level: BoundLevel) {
         let named = NodeList(select.window_clause, select.n_window_clause).nodes.compactMap(\.windowDef)
-        for window in named { bindWindowDefinition(window, binding, scope) }
-        for call in binding.level.calls {
+        for call in level.calls {
             guard let window = call.node.pointee.over else { continue }
-            binding.level.windowPartitions.append(partition(of: window, named, depth: 0))
+            level.windowPartitions.append(partition(of: window, named, depth: 0))
         }
     }
 

@@ -107,6 +107,7 @@ final class Binder {
         bindGrouping(select, binding, scope)
         bindWindows(select, binding, scope)
         bindOrdering(select, binding, scope)
+        notePartitions(select, level)
         bindLocking(NodeList(select.locking_clause, select.n_locking_clause), level)
         query.columns = level.targets.map { column(of: $0) }
         return query

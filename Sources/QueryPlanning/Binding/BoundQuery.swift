@@ -165,8 +165,11 @@ indirect enum GroupingItem {
     case list([GroupingItem])
     /// GROUPING SETS: one of them at a time.
     case sets([GroupingItem])
-    /// ROLLUP, CUBE and (): sets that may be empty.
-    case optional([GroupingItem])
+    /// ROLLUP and CUBE: sets that may be empty.
+    case rollup([GroupingItem])
+    case cube([GroupingItem])
+    /// ()
+    case empty
 
     /// Whether every grouping set has an expression of which `isWanted` is true.
     func everySetContains(_ isWanted: (ResolvedItem) -> Bool) -> Bool {
@@ -174,7 +177,7 @@ indirect enum GroupingItem {
         case .expression(let item): isWanted(item)
         case .list(let items): items.contains { $0.everySetContains(isWanted) }
         case .sets(let items): !items.isEmpty && items.allSatisfy { $0.everySetContains(isWanted) }
-        case .optional: false
+        case .rollup, .cube, .empty: false
         }
     }
 
@@ -182,7 +185,8 @@ indirect enum GroupingItem {
     var expressions: [ResolvedItem] {
         switch self {
         case .expression(let item): [item]
-        case .list(let items), .sets(let items), .optional(let items): items.flatMap(\.expressions)
+        case .list(let items), .sets(let items), .rollup(let items), .cube(let items): items.flatMap(\.expressions)
+        case .empty: []
         }
     }
 }

@@ -12,7 +12,10 @@ extension Binder {
         }
         if let parameter = node.paramRef {
             let index = Int(parameter.pointee.number) - 1
-            guard context.parameterTypes.indices.contains(index), context.parameterTypes[index] != 0 else { return nil }
+            // An open parameter takes its type from its surroundings, as an untyped literal does.
+            guard context.parameterTypes.indices.contains(index), context.parameterTypes[index] != 0 else {
+                return SQLType(TypeOID.unknown)
+            }
             return SQLType(context.parameterTypes[index])
         }
         if let cast = node.typeCast { return castType(cast) }

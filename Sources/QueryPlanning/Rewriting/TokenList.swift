@@ -1,0 +1,88 @@
+// TokenList: the tokens of a statement's text with their byte ranges, by PostgreSQL's own scanner. Rewriting cuts the
+// client's text between tokens and never prints what it can keep.
+import CPGQuery
+
+/// One token of the text; comments are left out.
+struct Token {
+    /// Byte range in the whole text.
+    let range: Range<Int>
+    let kind: PgQuery__Token
+}
+
+/// The tokens of one statement.
+struct TokenList {
+    let tokens: [Token]
+
+    /// - Returns: nil when the scanner fails, which it cannot for a text that was parsed.
+    init?(_ context: AnalysisContext) {
+        let scanned = pg_query_scan(context.statementText)
+        defer { pg_query_free_scan_result(scanned) }
+        guard scanned.error == nil, let data = scanned.pbuf.data,
+            let result = data.withMemoryRebound(
+                to: UInt8.self, capacity: scanned.pbuf.len, { pg_query__scan_result__unpack(nil, scanned.pbuf.len, $0) })
+        else { return nil }
+        defer { pg_query__scan_result__free_unpacked(result, nil) }
+        let base = context.range.lowerBound
+        tokens = (0..<result.pointee.n_tokens).compactMap { index in
+            guard let token = result.pointee.tokens[index]?.pointee, token.token != PG_QUERY__TOKEN__SQL_COMMENT,
+                token.token != PG_QUERY__TOKEN__C_COMMENT
+            else { return nil }
+            return Token(range: base + Int(token.start)..<base + Int(token.end), kind: token.token)
+        }
+    }
+
+    subscript(index: Int) -> Token { tokens[index] }
+    var count: Int { tokens.count }
+
+    func kind(_ index: Int) -> PgQuery__Token? { tokens.indices.contains(index) ? tokens[index].kind : nil }
+
+    /// The bytes from the first to the last token of a range of tokens.
+    func bytes(_ range: Range<Int>) -> Range<Int> {
+        range.isEmpty ? 0..<0 : tokens[range.lowerBound].range.lowerBound..<tokens[range.upperBound - 1].range.upperBound
+    }
+
+    /// The index of the token that starts at a byte.
+    func index(startingAt offset: Int) -> Int? {
+        var low = 0
+        var high = tokens.count
+        while low < high {
+            let middle = (low + high) / 2
+            if tokens[middle].range.lowerBound < offset { low = middle + 1 } else { high = middle }
+        }
+        return low < tokens.count && tokens[low].range.lowerBound == offset ? low : nil
+    }
+
+    static func opens(_ kind: PgQuery__Token) -> Bool { kind == PG_QUERY__TOKEN__ASCII_40 || kind == PG_QUERY__TOKEN__ASCII_91 }
+    static func closes(_ kind: PgQuery__Token) -> Bool { kind == PG_QUERY__TOKEN__ASCII_41 || kind == PG_QUERY__TOKEN__ASCII_93 }
+
+    /// The index of the parenthesis or bracket that closes the one at `index`.
+    func closing(_ index: Int) -> Int? {
+        guard tokens.indices.contains(index), Self.opens(tokens[index].kind) else { return nil }
+        var depth = 0
+        for position in index..<tokens.count {
+            if Self.opens(tokens[position].kind) { depth += 1 }
+            if Self.closes(tokens[position].kind) {
+                depth -= 1
+                if depth == 0 { return position }
+            }
+        }
+        return nil
+    }
+
+    /// Splits a range of tokens at its top-level commas.
+    func items(_ range: Range<Int>) -> [Range<Int>] {
+        guard !range.isEmpty else { return [] }
+        var items: [Range<Int>] = []
+        var depth = 0
+        var start = range.lowerBound
+        for index in range {
+            let kind = tokens[index].kind
+            if Self.opens(kind) { depth += 1 } else if Self.closes(kind) { depth -= 1 }
+            if depth == 0, kind == PG_QUERY__TOKEN__ASCII_44 {
+                items.append(start..<index)
+                start = index + 1
+            }
+        }
+        return items + [start..<range.upperBound]
+    }
+}
