@@ -24,13 +24,13 @@ extension MergeError {
     public static func rowTooLarge(bytes: Int, limit: Int) -> MergeError {
         MergeError(
             .configurationLimitExceeded, "row of \(bytes) bytes is too large to be merged",
-            hint: "The limit merge_row_limit is \(limit) bytes.")
+            hint: "The limit is \(limit) bytes: merge_row in section [limits] of proxy.conf.")
     }
 
     static func tooManyBytes(limit: Int) -> MergeError {
         MergeError(
             .configurationLimitExceeded, "merging the rows of several shards needs more memory than allowed",
-            hint: "The limit merge_limit is \(limit) bytes.")
+            hint: "The limit is \(limit) bytes: merge in section [limits] of proxy.conf.")
     }
 
     static func malformed(_ violation: ProtocolViolation) -> MergeError {

@@ -14,7 +14,7 @@ import Testing
         }
         #expect(error?.sqlState == "53400")
         #expect(error?.message == "row of 123 bytes is too large to be merged")
-        #expect(error?.hint == "The limit merge_row_limit is 100 bytes.")
+        #expect(error?.hint == "The limit is 100 bytes: merge_row in section [limits] of proxy.conf.")
     }
 
     @Test("Holding more than the limit is 53400 and names the limit")
@@ -24,7 +24,7 @@ import Testing
             for number in 1...100 { try merge.row(0, .text("x"), .int8(Int64(number))) }
         }
         #expect(error?.sqlState == "53400")
-        #expect(error?.hint == "The limit merge_limit is 1000 bytes.")
+        #expect(error?.hint == "The limit is 1000 bytes: merge in section [limits] of proxy.conf.")
         #expect(merge.merger.bufferedBytes <= 1000)
     }
 

@@ -13,7 +13,9 @@ struct AggregateOutput {
     /// For min and max.
     let kind: KeyKind?
 
-    private init(_ combination: PartialCombination, input: Int, visible: Int?, typeOID: UInt32, isBinary: Bool) throws(MergeError) {
+    private init(
+        _ combination: PartialCombination, input: Int, visible: Int?, typeOID: UInt32, isBinary: Bool
+    ) throws(MergeError) {
         self.combination = combination
         inputColumn = input
         visibleColumn = visible

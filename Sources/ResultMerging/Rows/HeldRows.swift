@@ -4,6 +4,7 @@
 // pauses when its queue has reached an equal share of the budget, so that the sum stays below it however unevenly the
 // shards answer. A paused source resumes at half its share: one pause for many rows.
 import Primitives
+import WireProtocol
 
 /// Rows held back from several sources. Owns memory: call `free` exactly once.
 struct HeldRows {
@@ -53,10 +54,14 @@ struct HeldRows {
         return UnsafeRawBufferPointer(start: base, count: length)
     }
 
-    /// Keeps a row for later.
+    /// Keeps a row for later. Throws 53400 above the limit, 08P01 for a frame whose length word is not its own length:
+    /// the word is how the row's end is found again.
     /// - Parameter reserved: bytes the merge holds elsewhere under the same limit.
     @inline(__always)
     mutating func append(_ frame: UnsafeRawBufferPointer, to source: Int, reserved: Int) throws(MergeError) {
+        guard frame.count >= FrameHeader.bytes, frame.integer(at: 1, as: Int32.self) == frame.count - 1 else {
+            throw .malformedRow
+        }
         guard bytes + frame.count + reserved <= limit else { throw .tooManyBytes(limit: limit) }
         bytes += frame.count
         sources[source].queue.append(frame)
