@@ -37,6 +37,7 @@ public final class Worker {
     var adminQueue: [[AdminTask]]
     var keepers: [LockKeeper?]
     var lastOpeningAttempt: [Instant]
+    var nextRecoveryAt = Instant.origin
     var catalogWaiters: [(Int32, UInt32)] = []
     /// Verifiers made from plain passwords.
     var verifiers: [UserSettings: ScramVerifier] = [:]
@@ -146,6 +147,7 @@ public final class Worker {
             linkSecured(record.pointee.owner, facts)
         } else {
             sessions.at(record.pointee.owner).pointee.detail?.tls = facts
+            sessions.at(record.pointee.owner).pointee.detail?.awaitsTLS = false
         }
     }
 

@@ -57,7 +57,7 @@ extension Worker {
             if type == BackendMessageType.readyForQuery {
                 link.pointee.status = frame[FrameHeader.bytes]
                 link.pointee.expectations.removeFirst()
-                cursor.sawReady = true
+                cursor.hasPopped = true
             }
             link.pointee.task?.received(frame, type: type, from: index)
             return true
@@ -87,7 +87,9 @@ extension Worker {
         }
         switch expectation {
         case .passQuery, .passQueryWithoutReady, .dropQuery: return
-        default: skipToSync(link, firstIsPassed: expectation.isPassed, frame)
+        default:
+            skipToSync(link, firstIsPassed: expectation.isPassed, frame)
+            cursor.hasPopped = true
         }
     }
 

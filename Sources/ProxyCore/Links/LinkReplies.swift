@@ -25,7 +25,7 @@ extension Worker {
         }
         guard link.pointee.generation == generation else { return bytes.count }
         flush(&cursor, to: link)
-        if cursor.sawReady && link.pointee.expectations.isEmpty { linkQuiet(index) }
+        if cursor.hasPopped && link.pointee.expectations.isEmpty { linkQuiet(index) }
         return cursor.position
     }
 
@@ -34,7 +34,8 @@ extension Worker {
         let bytes: UnsafeRawBufferPointer
         var position = 0
         var rangeStart = -1
-        var sawReady = false
+        /// An answer was completed.
+        var hasPopped = false
     }
 
     /// Copies the range due to the client.
@@ -173,6 +174,7 @@ extension Worker {
     /// Takes the head entry and writes the answers the proxy owes next.
     @inline(__always)
     private func popExpectation(_ link: UnsafeMutablePointer<Link>, _ cursor: inout ReplyCursor) {
+        cursor.hasPopped = true
         link.pointee.expectations.removeFirst()
         while let next = link.pointee.expectations.first, next == .synthesizeParse || next == .synthesizeClose {
             flush(&cursor, to: link)
@@ -208,7 +210,6 @@ extension Worker {
         default:
             return breakLink(index, reason: "the shard is ready before it answered")
         }
-        cursor.sawReady = true
         popExpectation(link, &cursor)
     }
 }

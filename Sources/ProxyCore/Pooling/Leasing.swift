@@ -33,7 +33,7 @@ extension Worker {
             links.at($0.link).pointee.shard == shard
         }) { return settle(index, pinned.link) }
         if let failure = session.pointee.detail?.takeWaitFailure() { return .failed(failure) }
-        guard cluster.shards[shard.int].isOpen else { return .failed(closed(shard)) }
+        guard !cluster.fences.isClosed(shard) else { return .failed(closed(shard)) }
         let pool = session.pointee.pool
         let shardPool = pools[Int(pool)].shards + shard.int
         if shardPool.pointee.firstIdle >= 0 {

@@ -17,16 +17,18 @@ struct AdminAnswer {
 
 final class AdminTask: LinkTask {
     let shard: ShardIndex
-    let text: String
+    /// Simple Queries sent in one write, each answered with its own ReadyForQuery.
+    let texts: [String]
+    private var outstanding = 0
     private let completion: (AdminAnswer) -> Void
     private unowned let worker: Worker
     private var answer = AdminAnswer()
     private var isDone = false
 
-    init(worker: Worker, shard: ShardIndex, text: String, completion: @escaping (AdminAnswer) -> Void) {
+    init(worker: Worker, shard: ShardIndex, texts: [String], completion: @escaping (AdminAnswer) -> Void) {
         self.worker = worker
         self.shard = shard
-        self.text = text
+        self.texts = texts
         self.completion = completion
     }
 
@@ -35,8 +37,11 @@ final class AdminTask: LinkTask {
         record.pointee.state = .leased
         record.pointee.session = -1
         record.pointee.task = self
-        worker.output(ofLink: link).pointee.output.writeQuery(text)
-        record.pointee.expectations.append(.task)
+        for text in texts {
+            worker.output(ofLink: link).pointee.output.writeQuery(text)
+            record.pointee.expectations.append(.task)
+        }
+        outstanding = texts.count
         worker.streams.markDirty(record.pointee.stream.index)
     }
 
@@ -51,6 +56,8 @@ final class AdminTask: LinkTask {
         case BackendMessageType.noticeResponse:
             if let message = try? DatabaseMessage(frame: frame) { answer.warnings.append(message) }
         case BackendMessageType.readyForQuery:
+            outstanding -= 1
+            guard outstanding == 0 else { return }
             worker.links.at(link).pointee.task = nil
             worker.release(link)
             finish()
@@ -81,7 +88,12 @@ extension Worker {
 
     /// Runs a statement of the proxy's own on a shard; the completion is called exactly once.
     func runAdmin(_ shard: ShardIndex, _ text: String, completion: @escaping (AdminAnswer) -> Void) {
-        let task = AdminTask(worker: self, shard: shard, text: text, completion: completion)
+        runAdmin(shard, [text], completion: completion)
+    }
+
+    /// Runs several statements, one after the other, on one link.
+    func runAdmin(_ shard: ShardIndex, _ texts: [String], completion: @escaping (AdminAnswer) -> Void) {
+        let task = AdminTask(worker: self, shard: shard, texts: texts, completion: completion)
         let pool = adminPool
         let shardPool = pool.shards + shard.int
         if shardPool.pointee.firstIdle >= 0 {

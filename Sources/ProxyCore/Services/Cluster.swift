@@ -8,12 +8,8 @@ import ShardMap
 /// One shard as the worker sees it.
 struct ShardFacts {
     var isUp = false
-    /// Recovery has ended what a crash left on it: statements may go there.
-    var isOpen = false
     /// Its name in the cluster, as stored in its schema pgbraid.
     var identifier: String?
-    /// Decided transactions must be finished on it before anybody uses it again.
-    var isFenced = false
     var lastFailure: String?
     var maximumPreparedTransactions = 0
     /// Its schema is installed and its identity known.
@@ -25,6 +21,8 @@ final class Cluster {
     var shards: [ShardFacts]
     var name: String
     var isReady = false
+    /// Which shards clients are kept from until recovery has ended what a crash left there.
+    var fences: ShardFences
     var catalog = Catalog(relations: [])
     var catalogEpoch = 0
     var isCatalogLoading = false
@@ -50,6 +48,7 @@ final class Cluster {
         shards = Array(repeating: ShardFacts(), count: shardCount)
         self.name = name
         map = Self.map(shardCount: shardCount, rules: rules)
+        fences = ShardFences(shardCount: shardCount)
         decisionsToForget = Array(repeating: [], count: shardCount)
     }
 

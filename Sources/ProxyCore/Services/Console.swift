@@ -126,7 +126,7 @@ extension Worker {
             columns: ["shard", "identifier", "host", "port", "database", "state", "max_prepared_transactions", "statements", "last_failure"])
         for (index, shard) in settings.shards.enumerated() {
             let facts = cluster.shards[index]
-            let state = facts.isFenced ? "fenced" : facts.isUp ? "up" : "down"
+            let state = !facts.isUp ? "down" : cluster.fences.isClosed(ShardIndex(index)) ? "fenced" : "up"
             table.rows.append([
                 "\(index)", facts.identifier, shard.host, "\(shard.port)", shard.database, state,
                 "\(facts.maximumPreparedTransactions)", "\(statistics.statementsByShard[index])", facts.isUp ? nil : facts.lastFailure,

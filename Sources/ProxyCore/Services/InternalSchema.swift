@@ -21,13 +21,15 @@ enum InternalSchema {
             hash uuid PRIMARY KEY, outcome text NOT NULL CHECK (outcome IN ('commit', 'abort')),
             instance text NOT NULL, decided_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp());
         CREATE OR REPLACE FUNCTION pgbraid.decide(token bytea, instance text) RETURNS void
-            LANGUAGE plpgsql SECURITY DEFINER AS $$
+            LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
         BEGIN
+            IF pg_catalog.length(token) <> 16 THEN RAISE 'a token has 16 bytes'; END IF;
             INSERT INTO pgbraid.decision (hash, outcome, instance)
             VALUES (pg_catalog.encode(pg_catalog.substr(pg_catalog.sha256(token), 1, 16), 'hex')::pg_catalog.uuid, 'commit', instance);
             PERFORM pg_catalog.set_config('synchronous_commit', 'on', true);
         END $$;
         GRANT USAGE ON SCHEMA pgbraid TO PUBLIC;
+        GRANT EXECUTE ON FUNCTION pgbraid.decide(bytea, text) TO PUBLIC;
         COMMIT
         """
 
@@ -73,7 +75,8 @@ enum InternalSchema {
         """
         BEGIN; SET LOCAL lock_timeout TO '200ms'; SET LOCAL synchronous_commit TO on;
         INSERT INTO pgbraid.decision (hash, outcome, instance) VALUES ('\(hash)', 'abort', \(quoteLiteral(instance))) ON CONFLICT DO NOTHING;
-        SELECT outcome FROM pgbraid.decision WHERE hash = '\(hash)'; COMMIT
+        SELECT outcome FROM pgbraid.decision WHERE hash = '\(hash)';
+        SELECT pg_catalog.pg_logical_emit_message(true, 'pgbraid', ''); COMMIT
         """
     }
 

@@ -6,8 +6,6 @@ import Primitives
 import WireProtocol
 
 enum RecoveryOccasion {
-    /// Before clients are let in.
-    case start
     case periodic
     /// A shard came back.
     case beforeOpening(ShardIndex)
@@ -20,8 +18,12 @@ final class RecoveryDriver {
     private let occasion: RecoveryOccasion
     private var seen: [(shard: ShardIndex, gid: String, owner: String, ageSeconds: Double, state: String)] = []
 
-    init(worker: Worker, occasion: RecoveryOccasion, context: RecoveryContext) {
+    /// The moment of the fences when the round was made.
+    private let begun: UInt64
+
+    init(worker: Worker, occasion: RecoveryOccasion, context: RecoveryContext, begun: UInt64) {
         self.worker = worker
+        self.begun = begun
         self.occasion = occasion
         round = RecoveryRound(context: context)
     }
@@ -46,7 +48,7 @@ final class RecoveryDriver {
             worker.runAdmin(shard, InternalSchema.delete(hash, decision)) { _ in }
         case .show(let shard, let gid, let reason):
             if let place = seen.firstIndex(where: { $0.shard == shard && $0.gid == gid }) { seen[place].state = "\(reason)" }
-        case .finished(let summary): worker.recoveryFinished(occasion, summary, seen)
+        case .finished(let summary): worker.recoveryFinished(occasion, summary, begun: begun, seen)
         }
     }
 
@@ -86,7 +88,7 @@ final class RecoveryDriver {
 
     private func finish(_ shard: ShardIndex, _ gid: String, _ owner: String, _ verb: String) {
         worker.logger.notice("recovery ends a prepared transaction", metadata: ["shard": "\(shard)", "gid": "\(gid)", "as": "\(verb)"])
-        worker.finishPrepared(shard: shard, gid: gid, verb: verb, after: .zero) { [self] answer in
+        worker.finishPrepared(shard: shard, gid: gid, verb: verb, owner: owner, after: .zero) { [self] answer in
             tell(.finishAnswered(shard, gid: gid, answer))
         }
     }
@@ -101,23 +103,23 @@ extension Worker {
 
     /// Begins a round unless one is under way.
     func runRecovery(_ occasion: RecoveryOccasion) {
-        guard !cluster.isRecovering, let name = try? ClusterIdentifier(clusterIdentifier) else { return scheduleRecovery() }
+        guard !cluster.isRecovering, let name = try? ClusterIdentifier(clusterIdentifier),
+            let instance = try? InstanceIdentifier(cluster.instance)
+        else { return }
         let identifiers = (0..<shardCount).compactMap { try? ShardIdentifier(cluster.shardIdentifier(ShardIndex($0))) }
-        guard identifiers.count == shardCount else { return scheduleRecovery() }
+        guard identifiers.count == shardCount else { return }
         let scope: RecoveryScope
         if case .beforeOpening(let shard) = occasion { scope = .reopening(shard) } else { scope = .routine }
         cluster.isRecovering = true
         let context = RecoveryContext(
-            cluster: name, shards: identifiers, database: settings.shards[0].database, scope: scope, ownInFlight: cluster.inFlight,
-            inDoubtTimeout: settings.inDoubtTimeout)
-        recovery = RecoveryDriver(worker: self, occasion: occasion, context: context)
+            cluster: name, instance: instance, shards: identifiers, database: settings.shards[0].database, scope: scope,
+            ownInFlight: cluster.inFlight, inDoubtTimeout: settings.inDoubtTimeout, opensInDoubt: false)
+        recovery = RecoveryDriver(worker: self, occasion: occasion, context: context, begun: cluster.fences.roundBegins())
         recovery?.tell(.start)
     }
 
-    private func scheduleRecovery() { timers.add(.recovery, at: now + settings.recoveryInterval) }
-
     func recoveryFinished(
-        _ occasion: RecoveryOccasion, _ summary: RecoverySummary,
+        _ occasion: RecoveryOccasion, _ summary: RecoverySummary, begun: UInt64,
         _ seen: [(shard: ShardIndex, gid: String, owner: String, ageSeconds: Double, state: String)]
     ) {
         cluster.isRecovering = false
@@ -132,58 +134,72 @@ extension Worker {
                     "committed": "\(summary.committed)", "rolled back": "\(summary.rolledBack)", "remaining": "\(summary.remaining)",
                 ])
         }
-        if case .beforeOpening(let shard) = occasion, summary.mayOpen { open(shard) }
-        if !cluster.isReady, case .start = occasion {
-            cluster.isReady = true
-            for shard in 0..<shardCount where cluster.shards[shard].isUp { open(ShardIndex(shard)) }
-            logger.info("ready", metadata: ["shards": "\(cluster.shards.count { $0.isUp }) of \(shardCount)"])
+        if case .beforeOpening(let shard) = occasion, cluster.shards[shard.int].isUp,
+            cluster.fences.open(shard, after: summary, begun: begun)
+        {
+            logger.info("shard is open", metadata: ["shard": "\(shard)"])
         }
-        openWaitingShards()
-        if !cluster.isRecovering { scheduleRecovery() }
+        openClosedShards()
     }
 
-    private func open(_ shard: ShardIndex) {
-        cluster.shards[shard.int].isFenced = false
-        guard cluster.shards[shard.int].isUp, !cluster.shards[shard.int].isOpen else { return }
-        cluster.shards[shard.int].isOpen = true
-        logger.info("shard is open", metadata: ["shard": "\(shard)"])
+    /// A shard that came back, or could not be told a decision, is opened after a recovery round for it; at the start
+    /// each is, before clients are let in.
+    func openClosedShards() {
+        guard !cluster.isRecovering else { return }
+        let closed = cluster.shards.indices.filter { cluster.shards[$0].isUp && cluster.fences.isClosed(ShardIndex($0)) }
+        if let shard = closed.first(where: { lastOpeningAttempt[$0] + Self.openingInterval <= now }) {
+            lastOpeningAttempt[shard] = now
+            return runRecovery(.beforeOpening(ShardIndex(shard)))
+        }
+        if !cluster.isReady { becomeReady() }
+        scheduleRecovery(closed.isEmpty ? settings.recoveryInterval : Self.openingInterval)
     }
 
-    /// A shard that came back, or was fenced, is opened after a recovery round for it.
-    func openWaitingShards() {
-        guard cluster.isReady, !cluster.isRecovering,
-            let shard = cluster.shards.firstIndex(where: { $0.isUp && (!$0.isOpen || $0.isFenced) })
-        else { return }
-        if lastOpeningAttempt[shard] + Span.milliseconds(500) > now {
-            return timers.add(.recovery, at: now + Span.milliseconds(500))
-        }
-        lastOpeningAttempt[shard] = now
-        runRecovery(.beforeOpening(ShardIndex(shard)))
+    /// How long after a round that could not open a shard the next is tried.
+    static var openingInterval: Span { .milliseconds(500) }
+
+    private func becomeReady() {
+        cluster.isReady = true
+        logger.info("ready", metadata: ["shards": "\(cluster.shards.count { $0.isUp }) of \(shardCount)"])
+    }
+
+    private func scheduleRecovery(_ delay: Span) {
+        guard nextRecoveryAt <= now || nextRecoveryAt > now + delay else { return }
+        nextRecoveryAt = now + delay
+        timers.add(.recovery, at: nextRecoveryAt)
+    }
+
+    /// The timer of the next round is due.
+    func recoveryIsDue() {
+        guard nextRecoveryAt <= now, !cluster.isRecovering else { return }
+        let hasClosed = cluster.shards.indices.contains { cluster.shards[$0].isUp && cluster.fences.isClosed(ShardIndex($0)) }
+        if hasClosed { openClosedShards() } else { runRecovery(.periodic) }
     }
 
     /// Keeps everyone from the shard until recovery has finished its decided transactions.
     func fence(_ shard: ShardIndex) {
-        guard !cluster.shards[shard.int].isFenced else { return }
-        cluster.shards[shard.int].isFenced = true
-        cluster.shards[shard.int].isOpen = false
-        logger.warning("shard is fenced until its decided transactions are finished", metadata: ["shard": "\(shard)"])
-        openWaitingShards()
+        cluster.fences.close(shard)
+        logger.warning("shard is closed until its decided transactions are finished", metadata: ["shard": "\(shard)"])
+        openClosedShards()
     }
 
     /// COMMIT PREPARED or ROLLBACK PREPARED as the admin user, under the owner's role where that is needed.
     func finishPrepared(
-        shard: ShardIndex, gid: String, verb: String, after delay: Span, completion: @escaping (FinishAnswer) -> Void
+        shard: ShardIndex, gid: String, verb: String, owner: String, after delay: Span, completion: @escaping (FinishAnswer) -> Void
     ) {
         let text = "\(verb) PREPARED \(quoteLiteral(gid))"
         if delay > .zero {
-            timers.add(.finishPrepared(shard: shard, text: text, completion: completion), at: now + delay)
+            timers.add(.finishPrepared(shard: shard, text: text, owner: owner, completion: completion), at: now + delay)
         } else {
-            runFinish(shard, text, completion)
+            runFinish(shard, text, owner: owner, completion)
         }
     }
 
-    func runFinish(_ shard: ShardIndex, _ text: String, _ completion: @escaping (FinishAnswer) -> Void) {
-        runAdmin(shard, text) { answer in
+    /// - Parameter owner: only it, or a superuser, may end the prepared transaction.
+    func runFinish(_ shard: ShardIndex, _ text: String, owner: String, _ completion: @escaping (FinishAnswer) -> Void) {
+        let isOwn = owner == settings.adminUser.name
+        let texts = isOwn ? [text] : ["SET ROLE \(quoteIdentifier(owner))", text, "RESET ROLE"]
+        runAdmin(shard, texts) { answer in
             if answer.isLost { return completion(.unreachable) }
             switch answer.error?.sqlState.rawValue {
             case nil: completion(answer.warnings.isEmpty ? .done : .doneWithoutReplication)
@@ -203,7 +219,7 @@ extension Worker {
                 runAdmin(shard, "ROLLBACK") { _ in }
                 return completion(.waiting)
             }
-            guard answer.warnings.isEmpty, let outcome = answer.results.last?.first?[0] else { return completion(.waiting) }
+            guard answer.warnings.isEmpty, answer.tags.last == "COMMIT", let outcome = answer.results.first?.first?[0] else { return completion(.waiting) }
             completion(outcome == "commit" ? .commit : .abort)
         }
     }

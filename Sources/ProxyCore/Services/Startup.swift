@@ -67,7 +67,7 @@ extension Worker {
             cluster.shards[shard.int].lastFailure = nil
             logger.info("shard is up", metadata: ["shard": "\(shard)", "identifier": "\(cluster.shardIdentifier(shard))"])
             startupProgress()
-            if cluster.isReady { openWaitingShards() }
+            if cluster.isReady { openClosedShards() }
         }
     }
 
@@ -126,8 +126,7 @@ extension Worker {
 
     private func catalogLoaded() {
         resumeCatalogWaiters()
-        guard !cluster.isReady else { return }
-        runRecovery(.start)
+        if !cluster.isReady { openClosedShards() }
     }
 
     func hexadecimal(_ byte: UInt8) -> String {
@@ -151,7 +150,7 @@ extension Worker {
     func lockKeeperLost(_ shard: ShardIndex) {
         guard cluster.shards[shard.int].isUp else { return }
         cluster.shards[shard.int].isUp = false
-        cluster.shards[shard.int].isOpen = false
+        cluster.fences.close(shard)
         logger.warning("shard is down", metadata: ["shard": "\(shard)"])
         if !isShuttingDown { timers.add(.install(shard), at: now + settings.reconnectDelay) }
     }

@@ -22,7 +22,7 @@ enum Timer {
     case catalog
     case recovery
     case shutdownLimit
-    case finishPrepared(shard: ShardIndex, text: String, completion: (FinishAnswer) -> Void)
+    case finishPrepared(shard: ShardIndex, text: String, owner: String, completion: (FinishAnswer) -> Void)
 }
 
 extension Worker {
@@ -58,11 +58,9 @@ extension Worker {
             (sessions.at(session).pointee.detail?.execution as? CommitExecution)?.tell(.timerFired(timer))
         case .install(let shard): reinstall(shard)
         case .catalog: loadCatalog()
-        case .recovery:
-            openWaitingShards()
-            if !cluster.isRecovering { runRecovery(.periodic) }
+        case .recovery: recoveryIsDue()
         case .shutdownLimit: endShutdown()
-        case .finishPrepared(let shard, let text, let completion): runFinish(shard, text, completion)
+        case .finishPrepared(let shard, let text, let owner, let completion): runFinish(shard, text, owner: owner, completion)
         }
     }
 

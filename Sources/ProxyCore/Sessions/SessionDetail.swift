@@ -7,6 +7,8 @@ import WireProtocol
 final class SessionDetail {
     var facts: AcceptFacts
     var tls: TLSFacts?
+    /// SSLRequest was answered with S and the handshake is not over.
+    var awaitsTLS = false
     var user = ""
     var database = ""
     var applicationName = ""

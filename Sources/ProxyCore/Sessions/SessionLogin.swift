@@ -47,6 +47,8 @@ extension Worker {
             }
             if count == 0 { return position }
             position += count
+            // Bytes behind an accepted SSLRequest came before the handshake: the host refuses them (CVE-2021-23214).
+            if session.pointee.generation == generation, session.pointee.detail?.awaitsTLS == true { return position }
         }
         return session.pointee.generation == generation ? position : bytes.count
     }
@@ -78,6 +80,7 @@ extension Worker {
             let offered = detail.facts.offersTLS && detail.tls == nil
             streams.at(stream.index).pointee.output.append(UInt8(ascii: offered ? "S" : "N"))
             streams.markDirty(stream.index)
+            detail.awaitsTLS = offered
             if offered { effects.append(.startServerTLS(stream)) }
         case .gssEncryptionRequest:
             streams.at(stream.index).pointee.output.append(UInt8(ascii: "N"))

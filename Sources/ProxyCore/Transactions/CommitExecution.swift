@@ -14,6 +14,8 @@ final class CommitExecution: Execution {
 
     private var step = Step.idle
     private var questions: [Question?] = []
+    /// The first error of each leg, for the client.
+    private var failures: [DatabaseMessage?] = []
     private var coordinator: CommitCoordinator?
     private var identity: TransactionIdentity?
     private var writers: [Int] = []
@@ -27,6 +29,7 @@ final class CommitExecution: Execution {
         guard let transaction, step == .idle else { return }
         for participant in transaction.participants { _ = addLeg(link: participant.link) }
         questions = Array(repeating: nil, count: legs.count)
+        failures = Array(repeating: nil, count: legs.count)
         let hasFailed = legs.contains { worker.links.at($0.link).pointee.status == TransactionStatus.failed.rawValue }
         if hasFailed || transaction.hasLostParticipant { return rollBack() }
         let unknown = transaction.participants.indices.filter { transaction.participants[$0].effect == .unknown }
@@ -167,6 +170,7 @@ final class CommitExecution: Execution {
 
     private func put(_ question: Question, _ leg: Int, _ text: String) {
         questions[leg] = question
+        if let error = legs[leg].error, failures[leg] == nil { failures[leg] = error }
         withLeg(leg) {
             $0.tag = ""
             $0.error = nil
@@ -225,11 +229,9 @@ final class CommitExecution: Execution {
     }
 
     private func finishByAdmin(_ leg: Int, _ verb: String, after delay: Span) {
-        guard let identity else { return }
-        worker.finishPrepared(shard: legs[leg].shard, gid: gid(leg), verb: verb, after: delay) { [weak self] answer in
+        worker.finishPrepared(shard: legs[leg].shard, gid: gid(leg), verb: verb, owner: worker.pools[Int(worker.sessions.at(session).pointee.pool)].user, after: delay) { [weak self] answer in
             self?.tell(.finishAnswered(leg, answer))
         }
-        _ = identity
     }
 
     private func resolveDecision() {
@@ -267,7 +269,7 @@ final class CommitExecution: Execution {
 
     private func answerFailed(_ reason: CommitFailure) {
         switch reason {
-        case .participantFailed(let leg, _): failure = legs[leg].error ?? failure
+        case .participantFailed(let leg, _): failure = failures[leg] ?? legs[leg].error ?? failure
         case .refused(let refusal):
             failure = DatabaseMessage(
                 error: .featureNotSupported,
