@@ -1,0 +1,144 @@
+// CopyStatement: COPY of tables and queries, from STDIN and to STDOUT.
+import CPGQuery
+import ShardMap
+
+extension StatementClassifier {
+    static let copyEntry = StatementFamily.Entry(kind: PG_QUERY__NODE__NODE_COPY_STMT, family: .copy, command: "COPY")
+
+    func copy(_ node: Node) throws(Refusal) -> StatementPlan {
+        guard let statement = node.copyStmt?.pointee else { throw Refusal("XX000", "not a COPY statement") }
+        if statement.is_program != 0 || nonEmptyText(statement.filename) != nil {
+            throw Refusal(
+                "0A000", "COPY with a file or program of the server is not supported: each shard has its own files",
+                hint: "Use COPY ... FROM STDIN or TO STDOUT, or psql's \\copy.")
+        }
+        if let query = Node(statement.query) { return try copyQuery(query, statement) }
+        guard let table = statement.relation else { throw Refusal("XX000", "COPY names no table") }
+        let reference = TableReference(table)
+        if reference.isTemporary(in: context) {
+            return StatementPlan(
+                action: .passThrough(.home), effect: statement.is_from != 0 ? .writes : .reads, pins: .temporaryTable,
+                isCopyIn: statement.is_from != 0, commandName: "COPY", reason: "temporary: home link")
+        }
+        guard let relation = reference.relation(in: context) else {
+            throw Refusal(
+                "42P01", "relation \"\(reference.displayName)\" does not exist", position: context.position(reference.location))
+        }
+        return statement.is_from != 0
+            ? try copyFrom(statement, reference, relation) : try copyTo(statement, reference, relation)
+    }
+
+    private func copyTo(
+        _ statement: PgQuery__CopyStmt, _ reference: TableReference, _ relation: Relation
+    ) throws(Refusal) -> StatementPlan {
+        let action: Action
+        switch relation.placement {
+        case .sharded:
+            action = .copyOut(.all, text: context.statementText, options: try CopyOptionReader(statement, context).options)
+        case .reference: action = .passThrough(.any)
+        case .system: action = .passThrough(.catalog)
+        case .unusable where relation.kind != "r" && relation.kind != "p": action = .passThrough(.any)
+        case .unusable(let reason): throw unusable(relation, reason, reference)
+        }
+        return StatementPlan(action: action, effect: .reads, commandName: "COPY", reason: "table")
+    }
+
+    /// COPY (query) TO STDOUT: on one shard, or on each when its rows need no merging. COPY (INSERT ... RETURNING ...) too.
+    private func copyQuery(_ query: Node, _ statement: PgQuery__CopyStmt) throws(Refusal) -> StatementPlan {
+        let inner = try plan(query)
+        let action: Action
+        switch inner.action {
+        case .passThrough(let route): action = .passThrough(route)
+        case .scatter(let route, let plan) where plan.isConcatenation:
+            action = .copyOut(route, text: context.statementText, options: try CopyOptionReader(statement, context).options)
+        default:
+            throw Refusal(
+                "0A000", "COPY of a query whose rows must be merged from several shards is not supported",
+                hint: "Bind the query to one sharding key, or run it as a SELECT.")
+        }
+        return StatementPlan(
+            action: action, effect: inner.effect, pins: inner.pins, taintsLink: inner.taintsLink, commandName: "COPY",
+            reason: inner.reason)
+    }
+
+    private func copyFrom(
+        _ statement: PgQuery__CopyStmt, _ reference: TableReference, _ relation: Relation
+    ) throws(Refusal) -> StatementPlan {
+        let columns = try copiedColumns(statement, relation)
+        let options = try CopyOptionReader(statement, context)
+        var key: (placement: KeyPlacement, column: Int)?
+        switch relation.placement {
+        case .sharded(let index, let placement):
+            guard let position = columns.firstIndex(of: index) else {
+                throw missingKey(ShardedKey(column: index, placement: placement, relation: relation))
+            }
+            try options.checkKey(relation.columns[index])
+            key = (placement, position)
+        case .reference: break
+        case .system:
+            throw Refusal("42501", "permission denied for table \(relation.name)", position: context.position(reference.location))
+        case .unusable(let reason): throw unusable(relation, reason, reference)
+        }
+        try checkCopyDefaults(relation, columns, isReference: key == nil)
+        let plan = CopyInPlan(
+            shardText: try copyText(statement, relation, columns), options: options.options, key: key,
+            columns: columns.map { relation.columns[$0].name }, tableName: relation.name)
+        return StatementPlan(
+            action: .copyIn(.all, plan), effect: .writes, isCopyIn: true, commandName: "COPY",
+            reason: key == nil ? "reference table: every row to all shards" : "rows by key")
+    }
+
+    /// The columns a row of the data has: those listed, else all but generated ones.
+    private func copiedColumns(_ statement: PgQuery__CopyStmt, _ relation: Relation) throws(Refusal) -> [Int] {
+        let names = NodeList(statement.attlist, statement.n_attlist).strings
+        if names.isEmpty { return relation.columns.indices.filter { relation.columns[$0].generation != "s" } }
+        var columns: [Int] = []
+        for name in names {
+            guard let index = relation.columns.firstIndex(where: { $0.name == name }) else {
+                throw Refusal("42703", "column \"\(name)\" of relation \"\(relation.name)\" does not exist")
+            }
+            columns.append(index)
+        }
+        return columns
+    }
+
+    /// Columns that are left out get their defaults on each shard by itself.
+    private func checkCopyDefaults(_ relation: Relation, _ columns: [Int], isReference: Bool) throws(Refusal) {
+        var inspection = ExpressionInspection(context)
+        for index in relation.columns.indices where !columns.contains(index) {
+            try inspection.addDefault(of: relation.columns[index])
+        }
+        let isSafe = isReference
+            ? inspection.isSteady && !relation.hasRowTriggers && !relation.hasStatementTriggers
+            : inspection.effects.isDisjoint(with: [.transactionTime, .unknown, .catalogRead])
+        guard !isSafe else { return }
+        throw Refusal(
+            "0A000", "COPY into \"\(relation.name)\" would leave columns to defaults or triggers that differ from shard to shard",
+            hint: "Name all columns in COPY and give their values in the data.")
+    }
+
+    /// The statement with its column list written out: the shards' columns may have another order.
+    private func copyText(_ statement: PgQuery__CopyStmt, _ relation: Relation, _ columns: [Int]) throws(Refusal) -> String {
+        let tokens = try StatementTokens(context)
+        guard statement.n_attlist == 0, let location = statement.relation?.pointee.location,
+            var index = tokens.tokens.firstIndex(where: { $0.range.lowerBound == Int(location) }),
+            let first = tokens.tokens.first, let last = tokens.tokens.last
+        else { return context.statementText }
+        while index + 2 < tokens.tokens.count, tokens.tokens[index + 1].kind == PG_QUERY__TOKEN__ASCII_46 { index += 2 }
+        let end = tokens.tokens[index].range.upperBound
+        let list = columns.map { SQLText.quoted(relation.columns[$0].name) }.joined(separator: ", ")
+        return tokens.text(first.range.lowerBound..<end) + " (" + list + ")" + tokens.text(end..<last.range.upperBound)
+    }
+
+    private func unusable(_ relation: Relation, _ reason: String, _ reference: TableReference) -> Refusal {
+        Refusal("0A000", "table \"\(relation.name)\" cannot be used: \(reason)", position: context.position(reference.location))
+    }
+}
+
+extension ScatterPlan {
+    /// The shards' rows, one after the other, are the answer.
+    var isConcatenation: Bool {
+        merge.sortKeys.isEmpty && merge.distinctColumns.isEmpty && merge.aggregate == nil && limit == nil && offset == nil
+            && finisher == nil
+    }
+}

@@ -1,0 +1,113 @@
+// ExpressionInspection: what evaluating an expression depends on and does, by looking at everything in it.
+import CPGQuery
+
+struct ExpressionInspection {
+    private(set) var effects: Set<FunctionEffect> = []
+    private(set) var volatility = Volatility.immutable
+    private(set) var hasSubquery = false
+    private(set) var hasParameter = false
+    private(set) var hasColumn = false
+    private(set) var hasAggregate = false
+    private(set) var returnsSet = false
+    /// DEFAULT stands in it.
+    private(set) var hasDefaultKeyword = false
+    private let context: AnalysisContext
+
+    init(_ node: Node, _ context: AnalysisContext) {
+        self.context = context
+        add(node)
+    }
+
+    /// Inspects nothing yet.
+    init(_ context: AnalysisContext) { self.context = context }
+
+    /// The same value wherever and whenever it is evaluated within the settings of one session.
+    var isSteady: Bool { effects.allSatisfy { $0 == .none } && volatility < .volatile && !hasSubquery }
+
+    /// The first effect that only the one server session has that evaluates it.
+    var sessionEffect: FunctionEffect? {
+        [.setting, .sequenceRead, .sessionAdvisoryLock, .advisoryUnlock, .administrative, .largeObject, .executesText]
+            .first { effects.contains($0) }
+    }
+
+    mutating func add(_ node: Node) {
+        TreeWalk.nodes(under: node) { child in
+            note(child)
+            return Self.isSequenceCall(child) ? .skip : .descend
+        }
+    }
+
+    mutating func noteEffect(_ effect: FunctionEffect) { effects.insert(effect) }
+
+    func typeFacts(_ oid: UInt32) -> CatalogType? { context.environment.catalog.facts.types[oid] }
+
+    private mutating func note(_ node: Node) {
+        if let call = node.funcCall { note(call.pointee) }
+        if let value = node.sqlvalueFunction { note(value.pointee.op) }
+        if let cast = node.typeCast { note(cast.pointee) }
+        if node.subLink != nil { hasSubquery = true }
+        if node.paramRef != nil { hasParameter = true }
+        if node.columnRef != nil { hasColumn = true }
+        if node.setToDefault != nil { hasDefaultKeyword = true }
+        if let expression = node.operatorExpression { noteOperator(expression.pointee) }
+    }
+
+    private mutating func note(_ call: PgQuery__FuncCall) {
+        let names = NodeList(call.funcname, call.n_funcname).strings
+        guard let name = names.last else { return }
+        let facts = FunctionCatalog.lookup(
+            schema: names.count > 1 ? names[names.count - 2] : nil, name: name, argumentCount: Int(call.n_args),
+            catalog: context.environment.catalog, searchPath: context.environment.searchPath)
+        guard let facts else {
+            effects.insert(.unknown)
+            return
+        }
+        effects.insert(facts.effect)
+        volatility = max(volatility, facts.volatility)
+        hasAggregate = hasAggregate || facts.kind == .aggregate || facts.kind == .window || call.over != nil
+        returnsSet = returnsSet || facts.returnsSet
+    }
+
+    /// nextval('name'::regclass) and its kin with a literal: the name is looked up on the shard that draws.
+    private static func isSequenceCall(_ node: Node) -> Bool {
+        guard let call = node.funcCall?.pointee, let name = NodeList(call.funcname, call.n_funcname).strings.last,
+            ["nextval", "currval", "setval"].contains(name), let argument = NodeList(call.args, call.n_args).first ?? nil
+        else { return false }
+        return argument.literal != nil || argument.typeCast.flatMap { Node($0.pointee.arg)?.literal } != nil
+    }
+
+    /// CURRENT_DATE to LOCALTIMESTAMP(n); the others name users and schemas.
+    private mutating func note(_ value: PgQuery__SQLValueFunctionOp) {
+        let isTime = (PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_DATE.rawValue
+            ... PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_LOCALTIMESTAMP_N.rawValue).contains(value.rawValue)
+        volatility = max(volatility, .stable)
+        if isTime { effects.insert(.transactionTime) }
+    }
+
+    /// 'now'::timestamp is the time; 'name'::regclass is a shard's own OID.
+    private mutating func note(_ cast: PgQuery__TypeCast) {
+        let type = cast.type_name.flatMap { NodeList($0.pointee.names, $0.pointee.n_names).strings.last } ?? ""
+        if DateWords.types.contains(type), case .string(let word)? = Node(cast.arg)?.literal?.value, DateWords.isIn(word) {
+            effects.insert(.transactionTime)
+        }
+        if type.hasPrefix("reg") { effects.insert(.catalogRead) }
+    }
+
+    private mutating func noteOperator(_ expression: PgQuery__AExpr) {
+        let names = NodeList(expression.name, expression.n_name).strings
+        guard let name = names.last, let own = context.environment.catalog.facts.operators[name] else { return }
+        if own.contains(where: { $0.volatility > .immutable }) { effects.insert(.unknown) }
+    }
+}
+
+/// Words that the input functions of dates and times read as the time of the statement.
+enum DateWords {
+    static let types: Set<String> = ["date", "time", "timetz", "timestamp", "timestamptz"]
+    /// OIDs of the same types.
+    static let typeOIDs: Set<UInt32> = [1082, 1083, 1266, 1114, 1184]
+
+    static func isIn(_ text: String) -> Bool {
+        let words = text.lowercased().split { !$0.isLetter }
+        return words.contains { ["now", "today", "tomorrow", "yesterday"].contains($0) }
+    }
+}

@@ -1,0 +1,68 @@
+// InsertReference: INSERT into a reference table. Every shard runs it, and every shard must store the same rows.
+import CPGQuery
+
+extension StatementClassifier {
+    func insertReference(_ node: Node, _ target: InsertTarget) throws(Refusal) -> StatementPlan {
+        var rows: [NodeList] = []
+        if let source = target.source {
+            if source.isPlainValues { rows = try valueRows(source, target) } else { try checkReferenceSource(source, node, target) }
+        }
+        let inspection = try inspectInsert(node, target, rows: rows)
+        try checkSteady(inspection, node, target)
+        return StatementPlan(
+            action: .modify(.all, text: nil, tag: .first), effect: .writes, commandName: "INSERT",
+            parameterCount: ParameterCount.highest(in: node), reason: "reference table: the same rows on all shards")
+    }
+
+    /// A query over reference tables whose rows do not depend on their order.
+    private func checkReferenceSource(
+        _ source: Message<PgQuery__SelectStmt>, _ node: Node, _ target: InsertTarget
+    ) throws(Refusal) {
+        guard let query = Node(target.statement.select_stmt), case .passThrough(.any) = try planQuery(query).action else {
+            throw Refusal(
+                "0A000", "INSERT ... SELECT into reference table \"\(target.relation.name)\" may read reference tables only",
+                hint: "Read the rows first, then insert them.", position: context.position(target.reference.location))
+        }
+        var isOrdered = false
+        TreeWalk.nodes(under: query) { child in
+            if let select = child.selectStmt?.pointee {
+                isOrdered = isOrdered || select.limit_count != nil || select.limit_offset != nil || select.n_locking_clause > 0
+                    || NodeList(select.distinct_clause, select.n_distinct_clause).contains { $0 != nil }
+            }
+            return isOrdered ? .stop : .descend
+        }
+        if isOrdered || ExpressionInspection(query, context).hasAggregate {
+            throw differing(target, "the result of the query may depend on the order in which a shard reads rows")
+        }
+    }
+
+    private func checkSteady(_ inspection: ExpressionInspection, _ node: Node, _ target: InsertTarget) throws(Refusal) {
+        if target.relation.hasRowTriggers || target.relation.hasStatementTriggers {
+            throw differing(target, "its triggers may do different things on each shard")
+        }
+        if let effect = inspection.effects.first(where: { $0 != .none }) { throw differing(target, Self.reason(effect)) }
+        if inspection.volatility == .volatile { throw differing(target, "a function gives another value at each call") }
+        guard inspection.hasSubquery else { return }
+        for table in otherTables(node, target) where table.relation(in: context)?.placement != .reference {
+            throw differing(target, "\"\(table.displayName)\" is not the same on every shard")
+        }
+    }
+
+    private static func reason(_ effect: FunctionEffect) -> String {
+        switch effect {
+        case .transactionTime: "the time of the transaction is another on each shard"
+        case .sequenceWrite, .sequenceRead: "each shard draws its own numbers from a sequence"
+        case .freshValue: "a function gives another value at each call"
+        case .unknown: "a function is not known to give the same value everywhere"
+        default: "a function gives what only one server knows"
+        }
+    }
+
+    private func differing(_ target: InsertTarget, _ reason: String) -> Refusal {
+        Refusal(
+            "0A000", "INSERT into reference table \"\(target.relation.name)\" may store different rows on each shard",
+            detail: reason.prefix(1).uppercased() + reason.dropFirst() + ".",
+            hint: "Give every value as a literal or a parameter, also for columns with such a default.",
+            position: context.position(target.reference.location))
+    }
+}

@@ -1,0 +1,122 @@
+// InsertStatement: INSERT, by where the rows of its table are.
+//
+//   sharded table     to the shard of the row's key; several rows to the shards of theirs (`InsertRows`)
+//   reference table   on all shards, when every value is the same everywhere (`InsertReference`)
+//   temporary table   on the home link
+import CPGQuery
+import ShardMap
+
+/// An INSERT with its table resolved.
+struct InsertTarget {
+    var statement: PgQuery__InsertStmt
+    var reference: TableReference
+    var relation: Relation
+    /// Positions in `relation.columns` of the values, in their order.
+    var columns: [Int]
+    /// Whether the statement names its columns.
+    var hasColumnList: Bool
+
+    /// The SELECT or VALUES that yields the rows; nil for DEFAULT VALUES.
+    var source: Message<PgQuery__SelectStmt>? { Node(statement.select_stmt)?.selectStmt }
+
+    var hasReturning: Bool { statement.n_returning_list > 0 }
+}
+
+extension StatementClassifier {
+    static let insertEntry = StatementFamily.Entry(kind: PG_QUERY__NODE__NODE_INSERT_STMT, family: .insert, command: "INSERT")
+
+    func insert(_ node: Node) throws(Refusal) -> StatementPlan {
+        guard let statement = node.insertStmt?.pointee, let table = statement.relation else {
+            throw Refusal("XX000", "not an INSERT statement")
+        }
+        let reference = TableReference(table)
+        if reference.isTemporary(in: context) { return try insertTemporary(node, statement) }
+        let target = try insertTarget(statement, reference)
+        switch target.relation.placement {
+        case .sharded(let index, let placement):
+            try refuseWith(target)
+            return try insertSharded(node, target, ShardedKey(column: index, placement: placement, relation: target.relation))
+        case .reference:
+            try refuseWith(target)
+            return try insertReference(node, target)
+        case .system:
+            throw Refusal(
+                "42501", "permission denied for table \(target.relation.name)",
+                hint: "System catalogs cannot be written through the proxy.", position: context.position(reference.location))
+        case .unusable(let reason):
+            throw Refusal(
+                "0A000", "table \"\(target.relation.name)\" cannot be written: \(reason)", position: context.position(reference.location))
+        }
+    }
+
+    private func insertTarget(
+        _ statement: PgQuery__InsertStmt, _ reference: TableReference
+    ) throws(Refusal) -> InsertTarget {
+        guard let relation = reference.relation(in: context) else {
+            throw Refusal(
+                "42P01", "relation \"\(reference.displayName)\" does not exist", position: context.position(reference.location))
+        }
+        if relation.kind == "v", relation.placement != .system {
+            throw Refusal(
+                "0A000", "INSERT into view \"\(relation.name)\" is not supported", hint: "Insert into the table of the view.",
+                position: context.position(reference.location))
+        }
+        let list = NodeList(statement.cols, statement.n_cols).nodes.compactMap(\.resTarget)
+        var columns = list.isEmpty ? Array(relation.columns.indices) : []
+        for item in list {
+            let name = text(item.pointee.name)
+            guard let index = relation.columns.firstIndex(where: { $0.name == name }) else {
+                throw Refusal(
+                    "42703", "column \"\(name)\" of relation \"\(relation.name)\" does not exist",
+                    position: context.position(Int(item.pointee.location)))
+            }
+            if columns.contains(index) {
+                // Two parts of one composite column are PostgreSQL's to sort out, unless it is the key.
+                guard item.pointee.n_indirection > 0 else {
+                    throw Refusal(
+                        "42701", "column \"\(name)\" specified more than once", position: context.position(Int(item.pointee.location)))
+                }
+            }
+            columns.append(index)
+        }
+        return InsertTarget(
+            statement: statement, reference: reference, relation: relation, columns: columns, hasColumnList: !list.isEmpty)
+    }
+
+    /// WITH in front of INSERT: its queries would have to agree with the rows' shards.
+    private func refuseWith(_ target: InsertTarget) throws(Refusal) {
+        guard let with = target.statement.with_clause else { return }
+        throw Refusal(
+            "0A000", "WITH in front of INSERT into \"\(target.relation.name)\" is not supported",
+            hint: "Put the query into the INSERT, or run it first and insert its rows.",
+            position: context.position(Int(with.pointee.location)))
+    }
+
+    /// The rows of a temporary table come from values, temporary tables or reference tables.
+    private func insertTemporary(_ node: Node, _ statement: PgQuery__InsertStmt) throws(Refusal) -> StatementPlan {
+        let tables = TableReference.all(in: node)
+        for table in tables {
+            guard let relation = table.relation(in: context), relation.placement != .reference else { continue }
+            throw Refusal(
+                "0A000", "rows of \"\(relation.name)\" cannot be copied into a temporary table by one statement",
+                hint: "Read them first, then insert them.", position: context.position(table.location))
+        }
+        var inspection = ExpressionInspection(context)
+        inspection.add(node)
+        return StatementPlan(
+            action: .passThrough(.home), effect: .writes, pins: .temporaryTable, taintsLink: inspection.effects.contains(.unknown),
+            commandName: "INSERT", parameterCount: ParameterCount.highest(in: node), reason: "temporary: home link")
+    }
+}
+
+/// The highest `$n` below a node.
+enum ParameterCount {
+    static func highest(in node: Node) -> Int {
+        var highest = 0
+        TreeWalk.nodes(under: node) { child in
+            if let parameter = child.paramRef { highest = max(highest, Int(parameter.pointee.number)) }
+            return .descend
+        }
+        return highest
+    }
+}

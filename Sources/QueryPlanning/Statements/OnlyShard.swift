@@ -1,0 +1,51 @@
+// OnlyShard: a cluster of one shard is one PostgreSQL. What concerns rows and schema passes through; sessions are still
+// shared, so that everything about transactions, settings and names stays the proxy's.
+import CPGQuery
+
+extension StatementClassifier {
+    /// The plan on a cluster of one shard; nil where it is the same as on many.
+    func planForOnlyShard(_ node: Node, _ entry: StatementFamily.Entry) throws(Refusal) -> StatementPlan? {
+        let tables = TableReference.all(in: node)
+        let isTemporary = tables.contains { $0.isTemporary(in: context) }
+        switch entry.family {
+        case .insert:
+            var inspection = ExpressionInspection(context)
+            inspection.add(node)
+            return onOnlyShard(node, entry, isTemporary: isTemporary, taints: inspection.effects.contains(.unknown))
+        case .copy: return try copyOnOnlyShard(node, entry, isTemporary: isTemporary)
+        case .explain: return onOnlyShard(node, entry, isTemporary: isTemporary, taints: true)
+        case .createTableAs:
+            guard let target = node.createTableAsStmt?.pointee.into?.pointee.rel else { return nil }
+            if text(target.pointee.relpersistence) == "t" || target.pointee.schemaname.map({ text($0) }) == "pg_temp" {
+                return makeOnHomeLink([TableReference(target).name], entry)
+            }
+            return onOnlyShard(node, entry, isTemporary: isTemporary, changesCatalog: true)
+        case .alterTable, .createIndex:
+            return isTemporary ? nil : onOnlyShard(node, entry, isTemporary: false, changesCatalog: true)
+        case .refused where Self.isOpaqueCode(node):
+            return onOnlyShard(node, entry, isTemporary: isTemporary, changesCatalog: true, taints: true)
+        default: return nil
+        }
+    }
+
+    private static func isOpaqueCode(_ node: Node) -> Bool { node.doStmt != nil || node.callStmt != nil }
+
+    private func onOnlyShard(
+        _ node: Node, _ entry: StatementFamily.Entry, isTemporary: Bool, changesCatalog: Bool = false, taints: Bool = false
+    ) -> StatementPlan {
+        StatementPlan(
+            action: .passThrough(isTemporary ? .home : .any), effect: taints && !changesCatalog && node.explainStmt != nil ? .unknown : .writes,
+            pins: isTemporary ? .temporaryTable : [], changesCatalog: changesCatalog, taintsLink: taints, commandName: entry.command,
+            parameterCount: ParameterCount.highest(in: node), reason: "the only shard")
+    }
+
+    private func copyOnOnlyShard(
+        _ node: Node, _ entry: StatementFamily.Entry, isTemporary: Bool
+    ) throws(Refusal) -> StatementPlan? {
+        guard let statement = node.copyStmt?.pointee, nonEmptyText(statement.filename) == nil, statement.is_program == 0 else { return nil }
+        return StatementPlan(
+            action: .passThrough(isTemporary ? .home : .any), effect: statement.is_from != 0 || statement.query != nil ? .writes : .reads,
+            pins: isTemporary ? .temporaryTable : [], isCopyIn: statement.is_from != 0, commandName: entry.command,
+            reason: "the only shard")
+    }
+}

@@ -1,0 +1,162 @@
+import ShardMap
+import Testing
+
+@testable import QueryPlanning
+
+@Suite("INSERT")
+struct StatementInsertTests {
+    let world: StatementWorld
+
+    init() throws { world = try StatementWorld() }
+
+    @Test("a row goes to the shard of its key, read where it stands", arguments: [
+        ("INSERT INTO items VALUES (5, 1)", "pass key! @26, writes"),
+        ("INSERT INTO items (item_id, user_id) VALUES (1, $2)", "pass key! $2, writes"),
+        ("INSERT INTO items (item_id, user_id) VALUES (1, $2::int)", "pass key! $2, writes"),
+        ("INSERT INTO items (item_id, user_id) VALUES (1, -7) RETURNING *", "pass key! @48, writes"),
+        ("INSERT INTO items (item_id, user_id) VALUES (1, '42')", "pass key! @48, writes"),
+        ("INSERT INTO items (item_id, user_id) VALUES (1, E'\\x34')", "pass key! 4, writes"),
+        ("INSERT INTO items (item_id, user_id) VALUES (1, 3.00)", "pass key! 3, writes"),
+        ("INSERT INTO items (item_id, user_id) VALUES (1, '9'::bigint)", "pass key! 9, writes"),
+        ("INSERT INTO items (item_id, user_id) VALUES (1, 2 + 3 * 4)", "pass key! 14, writes"),
+        ("INSERT INTO items (item_id, user_id) VALUES (1, -(5))", "pass key! @48, writes"),
+        ("INSERT INTO names (user_id) VALUES ('it''s')", "pass key! it's, writes"),
+        ("INSERT INTO names (user_id) VALUES (17)", "pass key! 17, writes"),
+        ("INSERT INTO names (value) VALUES ('x')", "pass key! none, writes"),
+        ("INSERT INTO names DEFAULT VALUES", "pass key! none, writes"),
+        ("INSERT INTO names (user_id) VALUES (DEFAULT)", "pass key! none, writes"),
+        ("INSERT INTO codes (user_id) VALUES ('abcd  ')", "pass key! abcd, writes"),
+        (
+            "INSERT INTO tokens VALUES ('A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11')", "pass key! @27, writes"
+        ),
+        ("INSERT INTO items VALUES (5, nextval('s'), touch(1))", "pass key! @26, writes, taints"),
+        ("INSERT INTO items VALUES (5, 1, (SELECT max(name) FROM countries), now())", "pass key! @26, writes"),
+        ("INSERT INTO items VALUES (5, 1) ON CONFLICT (user_id, item_id) DO UPDATE SET name = excluded.name", "pass key! @26, writes"),
+        ("INSERT INTO items VALUES (1, 1), (2, 2)", "pass key! @26 @34, writes"),
+    ])
+    func keys(text: String, plan: String) {
+        #expect(world.plan(text) == plan)
+    }
+
+    @Test("rows of several shards are split by their text")
+    func split() {
+        #expect(
+            world.plan("INSERT INTO items (user_id, item_id) VALUES (1, f'(') -- x\n, ($2, 2) RETURNING item_id", acrossShards: true)
+                .hasPrefix("REFUSED"))
+        #expect(
+            world.plan(
+                "INSERT INTO items (user_id, name, made) VALUES (1, '),(', NULL) /* ) */ , ($2, 'b', NULL) RETURNING item_id",
+                acrossShards: true)
+                == "rows [INSERT INTO items (user_id, name, made) VALUES |(1, '),(', NULL)|($2, 'b', NULL)| RETURNING item_id] 1 $2, writes")
+        #expect(
+            world.plan("INSERT INTO orders VALUES (1, 2), (1, 3) ON CONFLICT DO NOTHING", acrossShards: true)
+                == "rows [INSERT INTO orders VALUES |(1, 2)|(1, 3)| ON CONFLICT DO NOTHING] 2 3, writes")
+    }
+
+    @Test("what is not certain is refused", arguments: [
+        ("INSERT INTO items (item_id) VALUES (1)", "23502 null value in column \"user_id\" of relation \"items\" violates not-null constraint"),
+        ("INSERT INTO items VALUES (NULL, 1)", "23502 null value in column \"user_id\" of relation \"items\" violates not-null constraint"),
+        ("INSERT INTO orders VALUES (1, NULL)", "0A000 null value in the sharding key \"user_id\" of table \"orders\""),
+        ("INSERT INTO people (name) VALUES ('x')", "0A000 the sharding key \"user_id\" of table \"people\" must be given"),
+        ("INSERT INTO items VALUES (1.5, 1)", "0A000 the value of sharding key \"user_id\" cannot be read"),
+        ("INSERT INTO items VALUES (true, 1)", "0A000 the value of sharding key \"user_id\" cannot be read"),
+        ("INSERT INTO items VALUES ('x', 1)", "22P02 invalid input syntax for type bigint: \"x\""),
+        (
+            "INSERT INTO items VALUES (abs(-5), 1)",
+            "0A000 the sharding key \"user_id\" of table \"items\" must be a literal or a parameter"
+        ),
+        ("INSERT INTO codes (user_id) VALUES ('abcde')", "22001 value too long for type character varying(4)"),
+        (
+            "INSERT INTO codes (user_id) VALUES ($1)",
+            "0A000 the sharding key \"user_id\" of table \"codes\" must be a literal or a parameter"
+        ),
+        ("INSERT INTO items VALUES (1, 2), (3)", "42601 VALUES lists must all be the same length"),
+        ("INSERT INTO items (user_id) VALUES (1, 2)", "42601 INSERT has more expressions than target columns"),
+        ("INSERT INTO items (user_id, item_id) VALUES (1)", "42601 INSERT has more target columns than expressions"),
+        ("INSERT INTO items (user_id, nothing) VALUES (1, 2)", "42703 column \"nothing\" of relation \"items\" does not exist"),
+        ("INSERT INTO items (user_id, user_id) VALUES (1, 2)", "42701 column \"user_id\" specified more than once"),
+        ("INSERT INTO nowhere VALUES (1)", "42P01 relation \"nowhere\" does not exist"),
+        ("INSERT INTO events VALUES (1)", "0A000 INSERT into view \"events\" is not supported"),
+        ("INSERT INTO pg_class VALUES (1)", "42501 permission denied for table pg_class"),
+        (
+            "INSERT INTO floats VALUES (1)",
+            "0A000 table \"floats\" cannot be written: its sharding key \"user_id\" has type float8; possible are smallint, integer, bigint, text, varchar and uuid"
+        ),
+        (
+            "INSERT INTO items VALUES (1, currval('s'))",
+            "0A000 currval and lastval are not supported in an INSERT: another server may have drawn the value"
+        ),
+        ("INSERT INTO items VALUES (1, set_config('a.b', 'c', false)::int)", "0A000 a function in the INSERT into \"items\" acts on one server only"),
+        ("INSERT INTO items VALUES (1, (SELECT count(*) FROM orders))", "0A000 subqueries in an INSERT may read reference tables only"),
+        (
+            "INSERT INTO items VALUES (1, 2) ON CONFLICT (user_id, item_id) DO UPDATE SET user_id = 6",
+            "0A000 ON CONFLICT DO UPDATE cannot change the sharding key \"user_id\""
+        ),
+    ])
+    func refused(text: String, error: String) { #expect(world.plan(text) == "REFUSED " + error) }
+
+    @Test("rows for several shards must not hold what differs between them", arguments: [
+        ("INSERT INTO items VALUES (1, 1, 'a', now()), (2, 2, 'b', now())", "the time of the transaction differs between the shards of this INSERT into \"items\""),
+        ("INSERT INTO items (user_id, item_id) VALUES (1, 1), (2, 2)", "the time of the transaction differs between the shards of this INSERT into \"items\""),
+        ("INSERT INTO orders VALUES (1, 1, touch(1)), (2, 2, 'b')", "an INSERT for several shards calls a function that is not known to be safe"),
+    ])
+    func differingRows(text: String, error: String) { #expect(world.plan(text, acrossShards: true) == "REFUSED 0A000 " + error) }
+
+    @Test("a reference table is written on all shards when every value is certain", arguments: [
+        ("INSERT INTO countries VALUES ('de', $1), ('fr', upper('f'))", "modify all first, writes"),
+        ("INSERT INTO settings (id, name, changed) VALUES (1, 'a', '2024-01-01')", "modify all first, writes"),
+        ("INSERT INTO countries SELECT name, code FROM countries", "modify all first, writes"),
+        ("INSERT INTO countries VALUES ('de') ON CONFLICT (code) DO UPDATE SET name = excluded.name RETURNING *", "modify all first, writes"),
+    ])
+    func reference(text: String, plan: String) { #expect(world.plan(text) == plan) }
+
+    @Test("a reference table's rows must not differ between the shards", arguments: [
+        "INSERT INTO settings (name) VALUES ('a')", "INSERT INTO settings (id, name) VALUES (1, 'a')",
+        "INSERT INTO settings (id, name, changed) VALUES (DEFAULT, 'a', NULL)",
+        "INSERT INTO settings (id, name, changed) VALUES (1, 'a', 'now')",
+        "INSERT INTO settings (id, name, changed) VALUES (1, random()::text, NULL)",
+        "INSERT INTO settings (id, name, changed) VALUES (1, 'a', CURRENT_TIMESTAMP)",
+        "INSERT INTO settings (id, name, changed) VALUES (touch(1), 'a', NULL)", "INSERT INTO watched VALUES (1)",
+        "INSERT INTO countries SELECT name FROM countries LIMIT 1", "INSERT INTO countries SELECT string_agg(name, '') FROM countries",
+    ])
+    func differingReference(text: String) {
+        #expect(world.plan(text).hasSuffix("may store different rows on each shard"))
+    }
+
+    @Test("INSERT ... SELECT stays where its rows are", arguments: [
+        ("INSERT INTO orders (user_id, amount) SELECT user_id, 1 FROM items", "modify all sum, writes"),
+        ("INSERT INTO items SELECT * FROM items", "modify all sum, writes"),
+        ("INSERT INTO orders (user_id) SELECT i.user_id FROM items i WHERE i.user_id = $1", "pass key $1, writes"),
+        ("INSERT INTO orders (user_id, country) SELECT 5, code FROM countries", "pass key! 5, writes"),
+        ("INSERT INTO orders (user_id, amount) SELECT $1, item_id FROM items WHERE user_id = $1", "pass key! $1, writes"),
+        ("INSERT INTO orders (user_id, amount) SELECT 7, item_id FROM items WHERE user_id = 7", "pass key! 7, writes"),
+    ])
+    func insertSelect(text: String, plan: String) { #expect(world.plan(text) == plan) }
+
+    @Test("INSERT ... SELECT that would move rows is refused", arguments: [
+        "INSERT INTO orders (user_id) SELECT item_id FROM items", "INSERT INTO orders (user_id, amount) SELECT 7, item_id FROM items WHERE user_id = 8",
+        "INSERT INTO orders (user_id, amount) SELECT user_id, count(*) FROM items GROUP BY user_id",
+        "INSERT INTO pgbench_accounts SELECT g, 1, 0, '' FROM generate_series(1, 5) g",
+        "INSERT INTO orders (user_id) SELECT user_id FROM items UNION SELECT user_id FROM orders",
+    ])
+    func movingSelect(text: String) { #expect(world.plan(text).hasSuffix("would move rows between shards")) }
+
+    @Test("a temporary table takes values and reference rows")
+    func temporary() {
+        #expect(world.plan("INSERT INTO scratch VALUES (1)") == "pass home, writes, pins temporary")
+        #expect(world.plan("INSERT INTO scratch SELECT * FROM countries") == "pass home, writes, pins temporary")
+        #expect(
+            world.plan("INSERT INTO scratch SELECT * FROM items")
+                == "REFUSED 0A000 rows of \"items\" cannot be copied into a temporary table by one statement")
+    }
+
+    @Test("one shard alone is one PostgreSQL: everything passes through")
+    func onlyShard() throws {
+        let world = try StatementWorld(shardCount: 1)
+        #expect(world.plan("INSERT INTO settings (name) VALUES ('a')") == "pass any, writes")
+        #expect(world.plan("INSERT INTO items SELECT g, g FROM generate_series(1, 5) g") == "pass any, writes")
+        #expect(world.plan("COPY floats FROM STDIN") == "pass any, writes, copy in")
+        #expect(world.plan("ALTER TABLE items ADD UNIQUE (item_id)") == "pass any, writes, catalog")
+        #expect(world.plan("DO $$ begin end $$") == "pass any, writes, catalog, taints")
+    }
+}

@@ -1,0 +1,116 @@
+// StatementSupport: plans of statements as one line of text each.
+import ShardMap
+
+@testable import QueryPlanning
+
+/// A world of tables to classify statements in: orders and items sharded by user_id, accounts and its kin as pgbench's
+/// rules say, countries and settings as reference tables, and a temporary table.
+struct StatementWorld {
+    let environment: PlanningEnvironment
+
+    init(shardCount: Int = 4) throws {
+        var builder = CatalogFixture.shop()
+        try builder.table(20, "items", columns: [
+            "user_id bigint not null", "item_id bigint not null", "name text", "made timestamptz default=now()",
+        ])
+        try builder.table(21, "settings", primaryKey: "1", columns: [
+            "id integer not null default=nextval('public.settings_id_seq'::regclass)", "name text", "changed timestamptz default=now()",
+            "rank integer default=7",
+        ])
+        try builder.table(22, "people", columns: ["user_id bigint not null default=nextval('public.people_seq'::regclass)", "name text"])
+        try builder.table(23, "codes", columns: ["user_id varchar length=4", "value text"])
+        try builder.table(24, "tokens", columns: ["user_id uuid", "value text"])
+        try builder.table(25, "names", columns: ["user_id text not null default='none'::text", "value text"])
+        try builder.table(26, "floats", columns: ["user_id double precision"])
+        try builder.table(27, "watched", triggers: true, columns: ["id integer"])
+        try builder.table(30, "pgbench_accounts", columns: ["aid integer not null", "bid integer", "abalance integer", "filler char"])
+        try builder.table(31, "pgbench_branches", columns: ["bid integer not null", "bbalance integer", "filler char"])
+        try builder.table(32, "pgbench_history", columns: [
+            "tid integer", "bid integer", "aid integer", "delta integer", "mtime timestamp", "filler char",
+        ])
+        try builder.table(40, "visits", kind: "p", columns: ["user_id bigint", "day date"])
+        try builder.table(41, "events", kind: "v", columns: ["user_id bigint"])
+        try builder.table(50, "pg_class", schema: "pg_catalog", columns: ["oid oid"])
+        try builder.function("public", "touch", volatility: "v", arguments: "20")
+        let rules = try ShardingRules(tables: [
+            ("pgbench_accounts", "aid"), ("pgbench_branches", "bid"), ("pgbench_tellers", "tid"), ("pgbench_history", "bid"),
+        ].map { TableRule(name: TableName(schema: nil, table: $0.0), kind: .sharded(keyColumn: $0.1)) })
+        environment = PlanningEnvironment(
+            catalog: builder.build(rules: rules), searchPath: ["pg_catalog", "public"], number: 1, temporaryTables: ["scratch"],
+            shardCount: shardCount)
+    }
+
+    /// The plan of a text's only statement, or its refusal, as one line.
+    func plan(_ text: String, acrossShards: Bool = false) -> String {
+        do throws(Refusal) {
+            return try describe(planned(text, acrossShards: acrossShards))
+        } catch {
+            return "REFUSED \(error.sqlState) \(error.message)"
+        }
+    }
+
+    func planned(_ text: String, acrossShards: Bool = false) throws(Refusal) -> StatementPlan {
+        let tree = try ParseTree(text)
+        guard let statement = tree.statements.first else { throw Refusal("XX000", "no statement") }
+        let context = AnalysisContext(environment: environment, text: text, range: statement.range, acrossShards: acrossShards)
+        return try StatementClassifier.classify(statement.node, context)
+    }
+
+    private func describe(_ plan: StatementPlan) -> String {
+        var words = [describe(plan.action)]
+        if plan.effect != .reads { words.append(plan.effect == .writes ? "writes" : "may write") }
+        if plan.pins.contains(.temporaryTable) { words.append("pins temporary") }
+        if plan.pins.contains(.listen) { words.append("pins listen") }
+        if plan.pins.contains(.holdCursor) { words.append("pins cursor") }
+        if plan.changesCatalog { words.append("catalog") }
+        if plan.taintsLink { words.append("taints") }
+        if plan.isCopyIn { words.append("copy in") }
+        if !plan.temporaryNames.created.isEmpty { words.append("makes \(plan.temporaryNames.created.joined(separator: " "))") }
+        if !plan.temporaryNames.dropped.isEmpty { words.append("drops \(plan.temporaryNames.dropped.joined(separator: " "))") }
+        return words.joined(separator: ", ")
+    }
+
+    private func describe(_ action: Action) -> String {
+        switch action {
+        case .passThrough(let route): "pass \(describe(route))"
+        case .scatter: "scatter"
+        case .modify(let route, let text, let tag): "modify \(describe(route)) \(tag)\(text.map { " [\($0)]" } ?? "")"
+        case .insertRows(let plan):
+            "rows [\(plan.textBefore)|\(plan.rows.joined(separator: "|"))|\(plan.textAfter)] \(plan.keys.map(describe).joined(separator: " "))"
+        case .copyIn(_, let plan):
+            "copy in [\(plan.shardText)] \(plan.options.format) key \(plan.key.map { "\($0.column)" } ?? "none") of \(plan.columns.joined(separator: " "))"
+        case .copyOut(let route, _, let options): "copy out \(describe(route)) \(options.format)\(options.hasHeader ? " header" : "")"
+        case .shardByShard: "shard by shard"
+        case .transaction(let command): "\(command)"
+        case .setting(let command): "\(command)"
+        case .prepared(let command): "\(command)"
+        case .cursor(.declare(let name, let route, let isHeld)): "declare \(name) \(describe(route))\(isHeld ? " held" : "")"
+        case .cursor(let command): "\(command)"
+        case .notify: "notify"
+        case .listen: "listen"
+        case .empty: "empty"
+        case .refuse(let refusal): "REFUSED \(refusal.sqlState) \(refusal.message)"
+        }
+    }
+
+    private func describe(_ route: Route) -> String {
+        switch route {
+        case .any: "any"
+        case .catalog: "catalog"
+        case .all: "all"
+        case .home: "home"
+        case .keys(let conditions):
+            conditions.map { "key" + ($0.isStored ? "! " : " ") + $0.operands.map(describe).joined(separator: " ") }.joined(separator: " and ")
+        case .keyGroups: "groups"
+        }
+    }
+
+    private func describe(_ operand: KeyOperand) -> String {
+        switch operand {
+        case .constant(let value): "\(value)"
+        case .literal(let offset): "@\(offset)"
+        case .parameter(let number): "$\(number)"
+        case .null: "null"
+        }
+    }
+}
