@@ -1,10 +1,11 @@
 # make run    a cluster of four PostgreSQL servers on this machine, pgbraid in front of it, and sample data
 # make test   build everything and run all tests
 # make build  the optimised executable, .build/release/pgbraid
+# make bench  compare with PgBouncer and PostgreSQL; writes docs/performance.md
 #
 # Works as root and as an ordinary user. What is missing is installed by apt (with sudo when not root).
 
-.PHONY: run test build lint packages test-packages clean
+.PHONY: run test build bench lint packages test-packages clean
 
 # Where `make run` keeps its servers, and where the proxy listens.
 DATA ?= /tmp/pgbraid-dev
@@ -24,6 +25,10 @@ build: packages
 test: test-packages
 	swift build --build-tests
 	swift test --disable-xctest --skip-build
+
+bench: build
+	@bash scripts/install-packages.sh bench
+	bench/run $(BENCH)
 
 lint:
 	swift format lint --recursive --parallel Sources Tests Package.swift

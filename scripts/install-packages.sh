@@ -1,5 +1,6 @@
 #!/bin/bash
-# Installs the Debian packages that are missing: `run` for building and running, `test` for the tests too.
+# Installs the Debian packages that are missing: `run` for building and running, `test` for the tests too, `bench` for
+# comparing with PgBouncer.
 #
 # When PostgreSQL itself is missing, Debian would create and start a cluster "main" on port 5432 while installing it.
 # Nobody asked for that one, so it is prevented for the time of the installation. Existing clusters are not touched.
@@ -10,6 +11,7 @@ test_packages="openssl python3-psycopg python3-asyncpg libpostgresql-jdbc-java"
 
 packages="$run_packages"
 if [ "${1:-run}" = test ]; then packages="$packages $test_packages"; fi
+if [ "${1:-run}" = bench ]; then packages="$packages pgbouncer gcc openssl python3"; fi
 
 is_installed() {
     [ "$(dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null | cut -c1-2)" = ii ]

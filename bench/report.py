@@ -1,0 +1,154 @@
+"""What was measured, as text: lines for the terminal, docs/performance.md, and which figures miss their limit."""
+
+import os
+import platform
+
+import measure
+import plot
+
+CPU_RATIO_LIMIT = 1.05
+USER_MICROSECONDS_LIMIT = 1.0
+IDLE_KILOBYTES_LIMIT = 4.0
+
+
+def summary(kind, mode, clients, runs):
+    """Medians over the rounds of one comparison."""
+    rows = {}
+    for name, list_of_runs in runs.items():
+        rows[name] = {
+            "rate": measure.median(list_of_runs, "rate"),
+            "average": measure.median(list_of_runs, "average_latency"),
+            "p99": measure.median(list_of_runs, "p99_latency"),
+            "cpu": measure.median(list_of_runs, "cpu"),
+            "user": measure.per_transaction(list_of_runs, "user"),
+            "system": measure.per_transaction(list_of_runs, "system"),
+        }
+    result = {
+        "kind": kind, "mode": mode, "clients": clients, "rounds": len(runs["pgbraid"]), "rows": rows,
+        "rate_of_postgresql": measure.median_ratio(runs["pgbraid"], runs["PostgreSQL"], "rate"),
+    }
+    if "PgBouncer" in runs:
+        result["cpu_ratio"] = measure.median_ratio(runs["pgbraid"], runs["PgBouncer"], "cpu")
+        result["rate_ratio"] = measure.median_ratio(runs["pgbraid"], runs["PgBouncer"], "rate")
+    return result
+
+
+def lines_of(table):
+    """One comparison as a Markdown table."""
+    lines = ["| | transactions/s | latency, ms | p99, ms | CPU, µs/transaction | user | system |",
+             "|---|---:|---:|---:|---:|---:|---:|"]
+    for name, row in table["rows"].items():
+        cost = f"{row['cpu']:.2f} | {row['user']:.2f} | {row['system']:.2f}" if row["cpu"] else "| |"
+        lines.append(f"| {name} | {row['rate']:,.0f} | {row['average']:.3f} | {row['p99']:.3f} | {cost} |")
+    if "cpu_ratio" in table:
+        lines += ["", f"pgbraid / PgBouncer, median of {table['rounds']} rounds: CPU {table['cpu_ratio']:.3f}, "
+                      f"throughput {table['rate_ratio']:.3f}."]
+    else:
+        lines += ["", f"pgbraid / PostgreSQL, median of {table['rounds']} rounds: throughput "
+                      f"{table['rate_of_postgresql']:.3f}."]
+    return "\n".join(lines)
+
+
+def acceptance(results):
+    """Every figure that has a limit: name, figure, limit, kept or not."""
+    rows = []
+    for table in results.get("select", []):
+        what = f"{table['mode']}, {table['clients']} clients, {table['kind']}"
+        rows.append((f"CPU per transaction, pgbraid / PgBouncer: {what}", f"{table['cpu_ratio']:.3f}",
+                     f"at most {CPU_RATIO_LIMIT}", table["cpu_ratio"] <= CPU_RATIO_LIMIT))
+        user = table["rows"]["pgbraid"]["user"]
+        rows.append((f"User CPU per transaction: {what}", f"{user:.2f} µs", f"at most {USER_MICROSECONDS_LIMIT} µs",
+                     user <= USER_MICROSECONDS_LIMIT))
+    if "memory" in results:
+        figure = results["memory"]["pgbraid"]
+        rows.append(("Memory of an idle client without TLS", f"{figure:.2f} kB", f"at most {IDLE_KILOBYTES_LIMIT} kB",
+                     figure <= IDLE_KILOBYTES_LIMIT))
+    for entry in results.get("allocations", []):
+        few, many = entry["calls"]
+        if entry["inject"]:
+            rows.append((f"The same with one allocation injected per recv, {entry['protocol']}", f"{many - few:,}",
+                         "above 0: the count sees it", many > few))
+        else:
+            rows.append((f"Allocator calls of 2 N less those of N warm queries, {entry['protocol']}", f"{many - few:,}",
+                         "0", many == few))
+    return rows
+
+
+def is_acceptable(results):
+    return all(row[3] for row in acceptance(results))
+
+
+def write(results, directory):
+    with open(os.path.join(directory, "performance.md"), "w") as file:
+        file.write(document(results))
+    with open(os.path.join(directory, "performance.svg"), "w") as file:
+        file.write(plot.drawing(results))
+
+
+def document(results):
+    return "\n\n".join(part for part in (
+        INTRODUCTION.format(machine=machine(), **results), acceptance_text(results), select_text(results),
+        distributed_text(results), memory_text(results)) if part) + "\n"
+
+
+INTRODUCTION = """# Performance
+
+Written by `make bench` (`bench/run`); do not edit. {machine}. Everything runs on this one machine, so what counts are
+ratios between targets measured in the same rounds: in every round each target runs for {seconds} s, in turn, and the
+figures are medians over the rounds. CPU is the proxy's own, from the scheduler's nanoseconds; its parts user and system
+are sums of 10 ms ticks over all rounds. pgbench runs with one thread at scale {scale}.
+
+![CPU per transaction](performance.svg)"""
+
+
+def machine():
+    model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "")
+    return f"{os.cpu_count()} processors ({model}), Linux {platform.release()}"
+
+
+def acceptance_text(results):
+    rows = acceptance(results)
+    if not rows:
+        return ""
+    lines = ["## Figures with a limit", "", "| figure | measured | limit | kept |", "|---|---:|---|---|"]
+    lines += [f"| {name} | {figure} | {limit} | {'yes' if kept else '**no**'} |" for name, figure, limit, kept in rows]
+    return "\n".join(lines)
+
+
+def select_text(results):
+    if "select" not in results:
+        return ""
+    parts = ["## Point queries\n\n`SELECT abalance FROM pgbench_accounts WHERE aid = ...` over four servers that all hold "
+             "the whole table, so that both proxies cause the same work behind them: PgBouncer deals its connections to "
+             "the servers in turn, pgbraid finds the server by the key in the query. For prepared statements PgBouncer "
+             "pools by session."]
+    for table in results["select"]:
+        parts.append(f"### {table['mode']}, {table['clients']} clients, {SOCKETS[table['kind']]}\n\n{lines_of(table)}")
+    return "\n\n".join(parts)
+
+
+SOCKETS = {"unix": "unix sockets to proxy and shards", "tcp": "TCP to proxy and shards"}
+DISTRIBUTED = {
+    "transfer": "BEGIN, an UPDATE on one shard, an UPDATE on another, COMMIT (by two-phase commit); one PostgreSQL does "
+                "the same on one server",
+    "aggregate": "`SELECT count(*), sum(abalance) FROM pgbench_accounts` over four shards with a quarter of the rows "
+                 "each; one PostgreSQL has them all",
+}
+
+
+def distributed_text(results):
+    if "distributed" not in results:
+        return ""
+    parts = ["## Several shards at once"]
+    for table in results["distributed"]:
+        parts.append(f"### {table['mode']}, {table['clients']} clients\n\n{DISTRIBUTED[table['mode']]}.\n\n{lines_of(table)}")
+    return "\n\n".join(parts)
+
+
+def memory_text(results):
+    if "memory" not in results:
+        return ""
+    lines = [f"## Idle clients\n\nGrowth of resident memory with {results['idle_clients']:,} clients (a fifth of them "
+             "with TLS) that asked one query each.", "", "| | kB per client | MB per 1,000 clients |", "|---|---:|---:|"]
+    lines += [f"| {name} | {value:.2f} | {value * 1000 / 1024:.2f} |" for name, value in results["memory"].items()]
+    return "\n".join(lines)
