@@ -61,7 +61,7 @@ public final class Worker {
         self.now = now
         sessions = Slab(capacity: settings.limits.sessions)
         links = Slab(capacity: 65_536)
-        planner = Planner(limits: settings.limits, analyser: BringUpAnalyser())
+        planner = Planner(limits: settings.limits)
         statements = StatementTable(keepCount: settings.limits.cachedPlans)
         cluster = Cluster(shardCount: settings.shards.count, name: settings.clusterName, rules: settings.rules)
         adminQueue = Array(repeating: [], count: settings.shards.count)

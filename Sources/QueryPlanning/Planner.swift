@@ -69,6 +69,8 @@ public final class Planner {
     private var maker = HotPlanMaker()
     private var analyses: UInt64 = 0
 
+    public convenience init(limits: Limits) { self.init(limits: limits, analyser: Analyser()) }
+
     package init(limits: Limits = Limits(), analyser: any StatementAnalyser) {
         self.limits = limits
         self.analyser = analyser

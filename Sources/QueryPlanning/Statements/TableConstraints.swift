@@ -114,15 +114,11 @@ extension StatementClassifier {
     }
 }
 
-/// Pieces of SQL text.
-enum SQLText {
+extension SQLText {
     /// An identifier for a hint, quoted unless it is plainly none of the grammar's words.
     static func identifier(_ name: String) -> String {
         let isPlain = name.utf8.allSatisfy { (0x61...0x7A).contains($0) || $0 == 0x5F }
         let isWord = name.hasPrefix("current_") || name == "session_user"
         return isPlain && name.contains("_") && !isWord ? name : quoted(name)
     }
-
-    /// An identifier in double quotes.
-    static func quoted(_ name: String) -> String { "\"" + name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\"" }
 }
