@@ -48,7 +48,9 @@ extension LexerText {
         var holdsSpecial = Self.isSpecial(base[start])
         // The end of the operator when it must not end in plus or minus.
         var end = offset
-        while offset < count, CharacterClass.of(base[offset]) == CharacterClass.operatorCharacter, !beginsComment(at: offset) {
+        while offset < count, CharacterClass.of(base[offset]) == CharacterClass.operatorCharacter,
+            !beginsComment(at: offset)
+        {
             let byte = base[offset]
             offset += 1
             if holdsSpecial || (byte != UInt8(ascii: "+") && byte != UInt8(ascii: "-")) { end = offset }
@@ -60,7 +62,8 @@ extension LexerText {
 
     private static func isSpecial(_ byte: UInt8) -> Bool {
         switch byte {
-        case UInt8(ascii: "~"), UInt8(ascii: "!"), UInt8(ascii: "@"), UInt8(ascii: "#"), UInt8(ascii: "^"), UInt8(ascii: "&"),
+        case UInt8(ascii: "~"), UInt8(ascii: "!"), UInt8(ascii: "@"), UInt8(ascii: "#"), UInt8(ascii: "^"),
+            UInt8(ascii: "&"),
             UInt8(ascii: "|"), UInt8(ascii: "`"), UInt8(ascii: "?"), UInt8(ascii: "%"):
             true
         default: false

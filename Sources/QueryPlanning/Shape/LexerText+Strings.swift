@@ -1,15 +1,15 @@
 // The ends of strings and quoted identifiers.
 
 extension LexerText {
-    /// The end of '...': a doubled quote is one, and the string may go on after a line break.
+    /// The end of '...': a doubled quote is one (not in B'' and X''), and the string may go on after a line break.
     @inline(__always)
-    func stringEnd(quote: Int) -> Int {
+    func stringEnd(quote: Int, isBits: Bool = false) -> Int {
         var offset = quote + 1
         while offset < count {
             let byte = base[offset]
             offset += 1
             guard byte == UInt8(ascii: "'") else { continue }
-            if self.byte(at: offset) == byte {
+            if self.byte(at: offset) == byte, !isBits {
                 offset += 1
                 continue
             }
@@ -69,7 +69,9 @@ extension LexerText {
         let quote = offset + 1
         if base[quote] == UInt8(ascii: "&") {
             let second = byte(at: quote + 1)
-            if letter == UInt8(ascii: "u"), second == UInt8(ascii: "'") { return (.otherString, stringEnd(quote: quote + 1)) }
+            if letter == UInt8(ascii: "u"), second == UInt8(ascii: "'") {
+                return (.otherString, stringEnd(quote: quote + 1))
+            }
             if letter == UInt8(ascii: "u"), second == UInt8(ascii: "\"") {
                 return (.quotedIdentifier, quotedIdentifierEnd(quote: quote + 1))
             }
@@ -77,7 +79,8 @@ extension LexerText {
         }
         switch letter {
         case UInt8(ascii: "e"): return (.escapeString, escapeStringEnd(quote: quote))
-        case UInt8(ascii: "b"), UInt8(ascii: "n"), UInt8(ascii: "x"): return (.otherString, stringEnd(quote: quote))
+        case UInt8(ascii: "b"), UInt8(ascii: "x"): return (.otherString, stringEnd(quote: quote, isBits: true))
+        case UInt8(ascii: "n"): return (.otherString, stringEnd(quote: quote))
         default: return (.word, quote)
         }
     }

@@ -76,7 +76,9 @@ struct LexerText {
     @inline(__always)
     private func number(at offset: Int) -> (kind: TokenKind, end: Int) {
         let integerEnd = digitsEnd(from: offset)
-        guard self.byte(at: integerEnd) == UInt8(ascii: ".") || beginsIdentifier(at: integerEnd) else { return (.integer, integerEnd) }
+        guard self.byte(at: integerEnd) == UInt8(ascii: ".") || beginsIdentifier(at: integerEnd) else {
+            return (.integer, integerEnd)
+        }
         let end = numberEnd(digitsEnd: integerEnd)
         return (end == integerEnd ? .integer : .decimal, end)
     }

@@ -129,7 +129,9 @@ struct ShapeBuilder {
         expectation = .nothing
         signStart = -1
         if byte == UInt8(ascii: "(") || byte == UInt8(ascii: "[") {
-            open(asList: previous == .list && byte == UInt8(ascii: "("), asArguments: previous == .name || byte == UInt8(ascii: "["))
+            open(
+                asList: previous == .list && byte == UInt8(ascii: "("),
+                asArguments: previous == .name || byte == UInt8(ascii: "["))
         } else if byte == UInt8(ascii: ")") || byte == UInt8(ascii: "]") {
             close()
         } else if byte == UInt8(ascii: ",") {
@@ -196,7 +198,8 @@ struct ShapeBuilder {
         if expectation == .nothing {
             stay(number: true)
         } else {
-            let (literalClass, magnitude) = ShapeLiteral.classify(digits: lexer.text.base + lexer.start, count: lexer.length)
+            let (literalClass, magnitude) = ShapeLiteral.classify(
+                digits: lexer.text.base + lexer.start, count: lexer.length)
             let value = Int64(truncatingIfNeeded: magnitude)
             takeOut(literalClass, integer: signStart >= 0 ? 0 &- value : value)
         }

@@ -25,12 +25,17 @@ struct ShapeKeyword: OptionSet {
 
     static let words: [(StaticString, ShapeKeyword)] = [
         ("where", .group), ("or", .group), ("not", .group), ("on", .group), ("having", .group), ("when", .group),
-        ("and", [.group, .and]), ("select", [.group, .query, .beginning]), ("with", [.group, .query, .beginning]), ("in", .list),
+        ("and", [.group, .and]), ("select", [.group, .query, .beginning]), ("with", [.group, .query, .beginning]),
+        ("in", .list),
         ("values", [.list, .query, .rows]), ("limit", [.group, .operandPrefix]), ("offset", [.group, .operandPrefix]),
-        ("like", [.group, .operandPrefix]), ("ilike", [.group, .operandPrefix]), ("between", [.group, .operandPrefix, .between]),
-        ("insert", .beginning), ("update", .beginning), ("delete", .beginning), ("int", .plainType), ("int2", .plainType),
-        ("int4", .plainType), ("int8", .plainType), ("integer", .plainType), ("bigint", .plainType), ("smallint", .plainType),
-        ("text", .plainType), ("varchar", .plainType), ("uuid", .plainType), ("numeric", .plainType), ("date", .plainType),
+        ("like", [.group, .operandPrefix]), ("ilike", [.group, .operandPrefix]),
+        ("between", [.group, .operandPrefix, .between]),
+        ("insert", .beginning), ("update", .beginning), ("delete", .beginning), ("int", .plainType),
+        ("int2", .plainType),
+        ("int4", .plainType), ("int8", .plainType), ("integer", .plainType), ("bigint", .plainType),
+        ("smallint", .plainType),
+        ("text", .plainType), ("varchar", .plainType), ("uuid", .plainType), ("numeric", .plainType),
+        ("date", .plainType),
         ("bool", .plainType), ("boolean", .plainType), ("json", .plainType), ("jsonb", .plainType),
     ]
 }

@@ -1,7 +1,7 @@
 // How ShapeBuilder writes tokens and literals. The buffer has room for the longest text in its longest form, so
 // nothing here checks for space.
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 extension ShapeBuilder {
@@ -144,7 +144,8 @@ extension ShapeBuilder {
         switch attachment {
         case .literal: attachment = isCast ? .cast : .none
         case .cast: putBack()
-        case .type where isCast || byte == UInt8(ascii: "(") || byte == UInt8(ascii: "[") || byte == UInt8(ascii: "."): putBack()
+        case .type where isCast || byte == UInt8(ascii: "(") || byte == UInt8(ascii: "[") || byte == UInt8(ascii: "."):
+            putBack()
         case .type, .none: attachment = .none
         }
     }

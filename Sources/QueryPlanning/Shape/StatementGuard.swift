@@ -49,7 +49,8 @@ struct StatementGuard {
         if text.count <= depthLimit || estimate(text, upTo: depthLimit) <= depthLimit { return }
         throw Refusal(
             "54001", "stack depth limit exceeded",
-            hint: "Write the statement with fewer nested expressions, operators in a row, set operations or joins; the limit is "
+            hint:
+                "Write the statement with fewer nested expressions, operators in a row, set operations or joins; the limit is "
                 + "\(depthLimit) levels.")
     }
 
@@ -116,7 +117,8 @@ struct StatementGuard {
         case "between":
             levels[current].lengthen()
             levels[current].isBetween = true
-        case "not", "is", "isnull", "notnull", "collate", "at", "in", "like", "ilike", "similar", "overlaps", "operator", "escape":
+        case "not", "is", "isnull", "notnull", "collate", "at", "in", "like", "ilike", "similar", "overlaps",
+            "operator", "escape":
             levels[current].lengthen()
         case "and":
             if !levels[current].isBetween { levels[current].chain = 0 }
