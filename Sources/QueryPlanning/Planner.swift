@@ -12,18 +12,26 @@ public struct PlanningEnvironment: Sendable {
     public var catalog: Catalog
     /// Schemas in the order of search_path, pg_catalog included where PostgreSQL would search it, "$user" resolved.
     public var searchPath: [String]
-    /// Tells environments apart in cache keys: equal numbers mean equal catalog, search_path and role.
+    /// Tells environments apart in cache keys: equal numbers mean that all else here is equal, and the
+    /// role, too.
     public var number: UInt32
     /// Temp tables of the session by name: these shadow everything and live on the home link.
     public var temporaryTables: [String]
     public var shardCount: Int
+    /// client_encoding is the server's encoding, so that text keys hash as they come. Where it is not, keys outside ASCII
+    /// are not read.
+    public var usesServerEncoding: Bool
 
-    public init(catalog: Catalog, searchPath: [String], number: UInt32, temporaryTables: [String], shardCount: Int) {
+    public init(
+        catalog: Catalog, searchPath: [String], number: UInt32, temporaryTables: [String], shardCount: Int,
+        usesServerEncoding: Bool = true
+    ) {
         self.catalog = catalog
         self.searchPath = searchPath
         self.number = number
         self.temporaryTables = temporaryTables
         self.shardCount = shardCount
+        self.usesServerEncoding = usesServerEncoding
     }
 }
 
@@ -92,8 +100,11 @@ public final class Planner {
     /// The placement method a hot plan refers to by number.
     func method(_ number: UInt16) -> PlacementMethod { maker.methods[Int(number)] }
 
-    /// The hot plan of a statement without literals taken out.
-    func makeHotPlan(of plan: StatementPlan) -> HotPlan? { maker.hotPlan(of: plan, literalStarts: []) }
+    /// The hot plan of a prepared statement whose keys are parameters, to be kept beside its plan and used for each Bind.
+    /// - Returns: nil if the plan does more than pass through to one shard, or takes a key from anything but a parameter.
+    public func hotPlan(of plan: StatementPlan, environment: PlanningEnvironment) -> HotPlan? {
+        maker.hotPlan(of: plan, literalStarts: [], readsText: environment.usesServerEncoding)
+    }
 
     /// Forgets all plans of an environment that is gone.
     public func forget(environment: UInt32) {
@@ -109,7 +120,9 @@ public final class Planner {
     public func plan(
         text: UnsafeRawBufferPointer, parameterTypes: [UInt32] = [], environment: PlanningEnvironment
     ) throws(Refusal) -> [PlannedStatement] {
-        if let known = texts.find(textKeys.key(text, environment.number, parameterTypes, acrossShards: false)) { return known }
+        if let known = texts.find(textKeys.key(text, environment.number, parameterTypes, acrossShards: false)) {
+            return known
+        }
         let shape = ShapeRecord(scanner, text: text, environment: environment.number, parameterTypes: parameterTypes)
         if let known = shape.flatMap(knownPlan) { return [known] }
         let statements = try analyse(text, parameterTypes, environment, acrossShards: false)
@@ -129,7 +142,9 @@ public final class Planner {
     public func planAcrossShards(
         text: UnsafeRawBufferPointer, parameterTypes: [UInt32] = [], environment: PlanningEnvironment
     ) throws(Refusal) -> [PlannedStatement] {
-        if let known = texts.find(textKeys.key(text, environment.number, parameterTypes, acrossShards: true)) { return known }
+        if let known = texts.find(textKeys.key(text, environment.number, parameterTypes, acrossShards: true)) {
+            return known
+        }
         let statements = try analyse(text, parameterTypes, environment, acrossShards: true)
         keep(statements, text, parameterTypes, environment, acrossShards: true)
         return statements
@@ -155,7 +170,8 @@ public final class Planner {
     }
 
     private func analyse(
-        _ text: UnsafeRawBufferPointer, _ parameterTypes: [UInt32], _ environment: PlanningEnvironment, acrossShards: Bool
+        _ text: UnsafeRawBufferPointer, _ parameterTypes: [UInt32], _ environment: PlanningEnvironment,
+        acrossShards: Bool
     ) throws(Refusal) -> [PlannedStatement] {
         guard text.count <= limits.statementBytes else {
             throw Refusal(
@@ -171,24 +187,33 @@ public final class Planner {
             text: string, parameterTypes: parameterTypes, environment: environment, acrossShards: acrossShards)
     }
 
+    private func hotPlan(
+        of plan: StatementPlan, _ shape: ShapeRecord, _ environment: PlanningEnvironment
+    ) -> HotPlan? {
+        maker.hotPlan(of: plan, literalStarts: shape.literalStarts, readsText: environment.usesServerEncoding)
+    }
+
     /// The hot plan of a shape whose first text has been planned, if two variants of the text show that no literal taken
     /// out of the shape had a say in the plan.
     private func hotPlan(
-        _ statements: [PlannedStatement], _ shape: ShapeRecord, _ text: UnsafeRawBufferPointer, _ parameterTypes: [UInt32],
+        _ statements: [PlannedStatement], _ shape: ShapeRecord, _ text: UnsafeRawBufferPointer,
+        _ parameterTypes: [UInt32],
         _ environment: PlanningEnvironment
     ) -> HotPlan? {
-        guard statements.count == 1, let plan = maker.hotPlan(of: statements[0].plan, literalStarts: shape.literalStarts)
+        guard statements.count == 1,
+            let plan = hotPlan(of: statements[0].plan, shape, environment)
         else { return nil }
         if shape.literals.isEmpty { return plan }
         let variants = LiteralVariants(text: Array(text), literals: shape.literals)
         for variant in [variants.allEqual(), variants.allDifferent()] {
             let other: HotPlan? = variant.withUnsafeBytes { variant in
-                let other = ShapeRecord(scanner, text: variant, environment: environment.number, parameterTypes: parameterTypes)
+                let other = ShapeRecord(
+                    scanner, text: variant, environment: environment.number, parameterTypes: parameterTypes)
                 guard let other, other.key == shape.key,
                     let statements = try? analyse(variant, parameterTypes, environment, acrossShards: false),
                     statements.count == 1
                 else { return nil }
-                return maker.hotPlan(of: statements[0].plan, literalStarts: other.literalStarts)
+                return hotPlan(of: statements[0].plan, other, environment)
             }
             guard other == plan else { return nil }
         }

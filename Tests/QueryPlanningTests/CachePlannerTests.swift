@@ -34,7 +34,8 @@ import Testing
     @Test func textAndUUIDKeys() throws {
         bench.analyser.keyType = .text
         try bench.plan("SELECT a FROM t WHERE k = 'a'")
-        #expect(try bench.target("SELECT a FROM t WHERE k = 'é b'") == .shard(bench.map.shard(of: .text("é b"), by: .hash)))
+        #expect(
+            try bench.target("SELECT a FROM t WHERE k = 'é b'") == .shard(bench.map.shard(of: .text("é b"), by: .hash)))
         #expect(try bench.target("SELECT a FROM t WHERE k = 'it''s'") == .unknown)
         bench.analyser.keyType = .uuid
         let uuid = "550e8400-e29b-41d4-a716-446655440000"
@@ -44,6 +45,15 @@ import Testing
             Issue.record("no shard for a uuid")
             return
         }
+    }
+
+    @Test func textKeysOfAnotherEncodingAreNotReadOnTheHotPath() throws {
+        bench.analyser.keyType = .text
+        var environment = bench.environment(9)
+        environment.usesServerEncoding = false
+        let text = "SELECT a FROM t WHERE k = 'a'"
+        _ = try Array(text.utf8).withUnsafeBytes { try bench.planner.plan(text: $0, environment: environment) }
+        #expect(try bench.target(text, environment: 9) == nil)
     }
 
     @Test func parametersAreReadFromBind() throws {
@@ -59,14 +69,15 @@ import Testing
 
     @Test func aPreparedStatementKeepsItsHotPlan() throws {
         let plan = try bench.plan("SELECT a FROM t WHERE k = $1 AND b = 5", types: [20])[0].plan
-        let hot = try #require(bench.planner.hotPlan(of: plan))
+        let hot = try #require(bench.planner.hotPlan(of: plan, environment: bench.environment()))
         try bench.plan("SELECT something ELSE")
         let target = try withParameters([.int8(99)], types: [20]) { parameters in
-            bench.planner.target(of: hot, text: UnsafeRawBufferPointer(start: nil, count: 0), parameters: parameters, map: bench.map)
+            bench.planner.target(
+                of: hot, text: UnsafeRawBufferPointer(start: nil, count: 0), parameters: parameters, map: bench.map)
         }
         #expect(target == bench.shard(99))
         let literal = try bench.plan("SELECT a FROM t WHERE k = 5")[0].plan
-        #expect(bench.planner.hotPlan(of: literal) == nil)
+        #expect(bench.planner.hotPlan(of: literal, environment: bench.environment()) == nil)
     }
 
     @Test func severalKeysMustAgree() throws {
@@ -89,7 +100,10 @@ import Testing
     }
 
     @Test func plansThatLeaveTracesAreKeptByTextOnly() throws {
-        for text in ["SELECT a, pinned FROM t WHERE k = 1", "SELECT a, tainting FROM t WHERE k = 1", "BEGIN", "SELECT 1; SELECT 2"] {
+        for text in [
+            "SELECT a, pinned FROM t WHERE k = 1", "SELECT a, tainting FROM t WHERE k = 1", "BEGIN",
+            "SELECT 1; SELECT 2",
+        ] {
             try bench.plan(text)
             #expect(try bench.target(text) == nil)
             let analyses = bench.analyser.analyses

@@ -28,7 +28,9 @@ final class TokenAnalyser: StatementAnalyser {
 
     private func route(_ keys: [KeyOperand], _ text: [UInt8]) -> Route {
         if keys.isEmpty { return .any }
-        let values = keys.map { if case .literal(let offset) = $0 { Array(text[offset...].prefix { $0 != 0x20 }) } else { [UInt8]() } }
+        let values = keys.map {
+            if case .literal(let offset) = $0 { Array(text[offset...].prefix { $0 != 0x20 }) } else { [UInt8]() }
+        }
         if comparesLiterals, Set(values).count < values.count { return .all }
         if looksAtValues, values == [Array("7".utf8)] { return .any }
         return .keyGroups(keys.map { [condition(keyType, $0)] })
@@ -45,7 +47,8 @@ final class TokenAnalyser: StatementAnalyser {
                 if kind == .end || kind == .invalid { return keys }
                 let token = String(decoding: text[lexer.start..<lexer.position], as: UTF8.self)
                 if before.suffix(2) == ["k", "="] {
-                    keys.append(kind == .parameter ? .parameter(Int(token.dropFirst()) ?? 0) : .literal(offset: lexer.start))
+                    keys.append(
+                        kind == .parameter ? .parameter(Int(token.dropFirst()) ?? 0) : .literal(offset: lexer.start))
                 }
                 before.append(token)
             }
@@ -70,7 +73,9 @@ struct CacheBench {
     }
 
     @discardableResult
-    func plan(_ text: String, types: [UInt32] = [], environment number: UInt32 = 1) throws(Refusal) -> [PlannedStatement] {
+    func plan(_ text: String, types: [UInt32] = [], environment number: UInt32 = 1) throws(Refusal)
+        -> [PlannedStatement]
+    {
         let bytes = Array(text.utf8)
         let result: Result<[PlannedStatement], Refusal> = bytes.withUnsafeBytes { bytes in
             do throws(Refusal) {

@@ -70,7 +70,9 @@ import Testing
             bytes.withUnsafeBytes { _ = seen.insert(ByteHash.hash($0.baseAddress.unsafelyUnwrapped, count: length)) }
             for place in 0..<length {
                 bytes[place] = 1
-                bytes.withUnsafeBytes { _ = seen.insert(ByteHash.hash($0.baseAddress.unsafelyUnwrapped, count: length)) }
+                bytes.withUnsafeBytes {
+                    _ = seen.insert(ByteHash.hash($0.baseAddress.unsafelyUnwrapped, count: length))
+                }
                 bytes[place] = 0
             }
         }

@@ -20,7 +20,9 @@ import Testing
     }
 
     private func shard(_ key: Int64) -> ResolvedRoute { .shards(ShardSet(map.shard(hashingInteger: key))) }
-    private func shard(_ key: String) throws -> ResolvedRoute { .shards(ShardSet(try map.shard(of: .text(key), by: .hash))) }
+    private func shard(_ key: String) throws -> ResolvedRoute {
+        .shards(ShardSet(try map.shard(of: .text(key), by: .hash)))
+    }
     private var all: ResolvedRoute { .shards(map.allShards) }
 
     @Test func simpleRoutesNeedNoValues() throws {
@@ -30,10 +32,12 @@ import Testing
         #expect(try resolve(.all) == all)
     }
 
-    @Test(arguments: [
-        ("7", 7), ("-7", -7), ("- /* x */ 7", -7), ("'7'", 7), ("' -7 '", -7), ("007", 7), ("7.", 7), ("7.00", 7), ("E'7'", 7),
-        ("9223372036854775807", Int64.max), ("-9223372036854775808", Int64.min), ("3000000000", 3_000_000_000),
-    ] as [(String, Int64)])
+    @Test(
+        arguments: [
+            ("7", 7), ("-7", -7), ("- /* x */ 7", -7), ("'7'", 7), ("' -7 '", -7), ("007", 7), ("7.", 7), ("7.00", 7),
+            ("E'7'", 7),
+            ("9223372036854775807", Int64.max), ("-9223372036854775808", Int64.min), ("3000000000", 3_000_000_000),
+        ] as [(String, Int64)])
     func integerLiterals(text: String, key: Int64) throws {
         #expect(try resolve(.keys([condition(.int8, .literal(offset: 2))]), "k=\(text) AND x", []) == shard(key))
     }
@@ -71,7 +75,8 @@ import Testing
         let bytes: [UInt8] = [0x55, 0x0e, 0x84, 0, 0xe2, 0x9b, 0x41, 0xd4, 0xa7, 0x16, 0x44, 0x66, 0x55, 0x44, 0, 0]
         let uuid: Route = .keys([condition(.uuid, .parameter(1))])
         #expect(
-            try resolve(uuid, "", [.binary(bytes)]) == resolve(uuid, "", [.text("550e8400-e29b-41d4-a716-446655440000")]))
+            try resolve(uuid, "", [.binary(bytes)])
+                == resolve(uuid, "", [.text("550e8400-e29b-41d4-a716-446655440000")]))
     }
 
     @Test func valuesOfOtherTypesOrFormsGoToAllShards() throws {
@@ -83,6 +88,18 @@ import Testing
         #expect(try resolve(route, "", [.int8(42)]) == all)
         #expect(try resolve(route, "", []) == all)
         #expect(try resolve(.keys([condition(.text, .parameter(1))]), "", [.text("a")], types: [1042]) == all)
+    }
+
+    @Test func textOutsideASCIIInAnotherEncodingIsNotRead() throws {
+        let route: Route = .keys([condition(.text, .literal(offset: 0))])
+        func resolve(_ text: String) throws -> ResolvedRoute {
+            try Array(text.utf8).withUnsafeBytes {
+                try RouteResolver(map: map, text: $0, usesServerEncoding: false).resolve(route)
+            }
+        }
+        #expect(try resolve("'a'") == shard("a"))
+        #expect(try resolve("'é'") == all)
+        #expect(try resolve("'é''x'") == all)
     }
 
     @Test func nullMeetsNoRowAndAnyShardCanSaySo() throws {
@@ -115,11 +132,14 @@ import Testing
         for value: WireValue in [.text("{5,6,NULL,900}"), .text(" { 5 , \"6\" ,{900} } "), .binary(binary)] {
             #expect(try numbers(resolve(route, "", [value], types: [1007])) == shards)
         }
-        for value: WireValue in [.text("{}"), .null, .text("{null}"), .binary([UInt8](repeating: 0, count: 8) + [0, 0, 0, 23])] {
+        for value: WireValue in [
+            .text("{}"), .null, .text("{null}"), .binary([UInt8](repeating: 0, count: 8) + [0, 0, 0, 23]),
+        ] {
             #expect(try resolve(route, "", [value]) == .any)
         }
         for value: WireValue in [
-            .text("{5"), .text("5"), .text("{5,}"), .text("[1:1]={5}"), .text("{x}"), .text("{5}x"), .text(""), .text("{{{{{{{5}}}}}}}"),
+            .text("{5"), .text("5"), .text("{5,}"), .text("[1:1]={5}"), .text("{x}"), .text("{5}x"), .text(""),
+            .text("{{{{{{{5}}}}}}}"),
             .binary(Array(binary.dropLast())), .binary(binary + [0]), .binary([]),
             .binary([0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 23, 0x7F, 0xFF, 0xFF, 0xFF, 0, 0, 0, 1]),
         ] {
@@ -152,7 +172,9 @@ import Testing
 
     @Test func aKeyOutsideAllRangesBelongsToNoRow() throws {
         let range = try RangePlacement([(below: .integer(10), shard: ShardIndex(2))])
-        func route(stored: Bool) -> Route { .keys([condition(.int8, .parameter(1), stored: stored, method: .range(range))]) }
+        func route(stored: Bool) -> Route {
+            .keys([condition(.int8, .parameter(1), stored: stored, method: .range(range))])
+        }
         #expect(try numbers(resolve(route(stored: false), "", [.text("9")])) == [2])
         #expect(try resolve(route(stored: false), "", [.text("10")]) == .any)
         #expect(throws: Refusal.self) { try resolve(route(stored: true), "", [.text("10")]) }

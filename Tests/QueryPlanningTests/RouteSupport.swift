@@ -51,10 +51,12 @@ func withParameters<Result>(
 func fourShards() throws -> ShardMap { try ShardMap(shardCount: 4) }
 
 func condition(
-    _ type: KeyType, _ operands: KeyOperand..., array: Bool = false, stored: Bool = false, method: PlacementMethod = .hash
+    _ type: KeyType, _ operands: KeyOperand..., array: Bool = false, stored: Bool = false,
+    method: PlacementMethod = .hash
 ) -> KeyCondition {
     KeyCondition(
-        placement: KeyPlacement(keyType: type, method: method), operands: operands, isArrayParameter: array, isStored: stored)
+        placement: KeyPlacement(keyType: type, method: method), operands: operands, isArrayParameter: array,
+        isStored: stored)
 }
 
 /// The shards of a set, as numbers.

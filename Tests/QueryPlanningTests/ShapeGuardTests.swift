@@ -4,7 +4,7 @@ import Primitives
 import Testing
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 @testable import QueryPlanning
 
@@ -27,7 +27,8 @@ struct Repetition: CustomTestStringConvertible, Sendable {
     static let all = [
         Repetition(name: "additions", closing: "+1"), Repetition(name: "any operator", closing: " @-@ 1"),
         Repetition(name: "concatenations", closing: " || 'x'"), Repetition(name: "casts", closing: "::int"),
-        Repetition(name: "collations", closing: " COLLATE c"), Repetition(name: "time zones", closing: " AT TIME ZONE c"),
+        Repetition(name: "collations", closing: " COLLATE c"),
+        Repetition(name: "time zones", closing: " AT TIME ZONE c"),
         Repetition(name: "IS NULL", closing: " IS NULL"), Repetition(name: "ISNULL", closing: " ISNULL"),
         Repetition(name: "IN", closing: " IN (1)"), Repetition(name: "OPERATOR", closing: " OPERATOR(pg_catalog.+) 1"),
         Repetition(name: "additions of reserved labels", closing: "+t.and+t.or+t.select+t.where+t.having+t.on"),
@@ -39,38 +40,56 @@ struct Repetition: CustomTestStringConvertible, Sendable {
         Repetition(name: "NOT", opening: "NOT "), Repetition(name: "unary minus", opening: "- ", core: "a"),
         Repetition(name: "NOT before BETWEEN", opening: "NOT ", core: "a BETWEEN 1 AND 2", closing: "+1"),
         Repetition(name: "NOT before IS DISTINCT FROM", opening: "NOT ", core: "a IS DISTINCT FROM b", closing: "+1"),
-        Repetition(name: "parentheses", opening: "(", closing: ")"), Repetition(name: "functions", opening: "f(", closing: ")"),
-        Repetition(name: "arrays", opening: "ARRAY[", closing: "]"), Repetition(name: "inner arrays", before: "SELECT ARRAY", opening: "[", closing: "]"),
-        Repetition(name: "inner subscripts", opening: "a[", closing: "]"), Repetition(name: "rows", opening: "ROW(", closing: ")"),
+        Repetition(name: "parentheses", opening: "(", closing: ")"),
+        Repetition(name: "functions", opening: "f(", closing: ")"),
+        Repetition(name: "arrays", opening: "ARRAY[", closing: "]"),
+        Repetition(name: "inner arrays", before: "SELECT ARRAY", opening: "[", closing: "]"),
+        Repetition(name: "inner subscripts", opening: "a[", closing: "]"),
+        Repetition(name: "rows", opening: "ROW(", closing: ")"),
         Repetition(name: "CASE in THEN", opening: "CASE WHEN a THEN ", closing: " END"),
         Repetition(name: "CASE in ELSE", opening: "CASE a WHEN 1 THEN 2 ELSE ", closing: " END"),
         Repetition(name: "CASE in CASE", opening: "CASE ", closing: " WHEN 1 THEN 2 END"),
-        Repetition(name: "CAST", opening: "CAST(", closing: " AS int)"), Repetition(name: "coalesce", opening: "coalesce(", closing: ")"),
+        Repetition(name: "CAST", opening: "CAST(", closing: " AS int)"),
+        Repetition(name: "coalesce", opening: "coalesce(", closing: ")"),
         Repetition(name: "extract", opening: "extract(year FROM ", closing: ")"),
         Repetition(name: "windows", opening: "sum(", closing: ") OVER (PARTITION BY 1)"),
-        Repetition(name: "subqueries", opening: "(SELECT ", closing: ")"), Repetition(name: "EXISTS", opening: "EXISTS (SELECT ", closing: ")"),
+        Repetition(name: "subqueries", opening: "(SELECT ", closing: ")"),
+        Repetition(name: "EXISTS", opening: "EXISTS (SELECT ", closing: ")"),
         Repetition(name: "ANY", before: "SELECT a = ANY", opening: "(SELECT a = ANY", core: "(b)", closing: ")"),
         Repetition(name: "subqueries in WHERE", opening: "1 FROM t WHERE (SELECT ", closing: ")"),
         Repetition(name: "subqueries in ON", opening: "1 FROM t JOIN u ON (SELECT ", closing: ")"),
         Repetition(name: "derived tables", before: "", opening: "SELECT * FROM (", core: "SELECT 1", closing: ") a"),
-        Repetition(name: "LATERAL in joins", before: "", opening: "SELECT * FROM t JOIN LATERAL (", core: "SELECT 1", closing: ") a ON b"),
+        Repetition(
+            name: "LATERAL in joins", before: "", opening: "SELECT * FROM t JOIN LATERAL (", core: "SELECT 1",
+            closing: ") a ON b"),
         Repetition(name: "WITH in WITH", before: "", opening: "WITH a AS (", core: "SELECT 1", closing: ") SELECT 1"),
-        Repetition(name: "UNION", closing: " UNION SELECT 1"), Repetition(name: "UNION to the right", before: "", opening: "(SELECT 1 UNION ", core: "SELECT 1", closing: ")"),
+        Repetition(name: "UNION", closing: " UNION SELECT 1"),
+        Repetition(name: "UNION to the right", before: "", opening: "(SELECT 1 UNION ", core: "SELECT 1", closing: ")"),
         Repetition(name: "INTERSECT and EXCEPT", closing: " INTERSECT SELECT 1 EXCEPT SELECT 2"),
         Repetition(name: "joins", before: "SELECT 1 FROM ", core: "a", closing: " JOIN b ON c"),
-        Repetition(name: "nested joins", before: "SELECT 1 FROM a", opening: " LEFT JOIN b", core: "", closing: " ON c"),
-        Repetition(name: "joins in parentheses", before: "SELECT 1 FROM ", opening: "(", core: "a", closing: " CROSS JOIN b)"),
-        Repetition(name: "grouping sets", before: "SELECT 1 GROUP BY ", opening: "GROUPING SETS (", core: "a", closing: ")"),
-        Repetition(name: "AND", closing: " AND a = 1", isWide: true), Repetition(name: "AND NOT", closing: " AND NOT a", isWide: true),
+        Repetition(
+            name: "nested joins", before: "SELECT 1 FROM a", opening: " LEFT JOIN b", core: "", closing: " ON c"),
+        Repetition(
+            name: "joins in parentheses", before: "SELECT 1 FROM ", opening: "(", core: "a", closing: " CROSS JOIN b)"),
+        Repetition(
+            name: "grouping sets", before: "SELECT 1 GROUP BY ", opening: "GROUPING SETS (", core: "a", closing: ")"),
+        Repetition(name: "AND", closing: " AND a = 1", isWide: true),
+        Repetition(name: "AND NOT", closing: " AND NOT a", isWide: true),
         Repetition(name: "AND and OR", closing: " AND b = 1 OR c + 1 = 2", isWide: true),
         Repetition(name: "BETWEEN and AND", closing: " AND b BETWEEN 1 AND 2", isWide: true),
         Repetition(name: "IN list", before: "SELECT a IN (", closing: ", -1", after: ")", isWide: true),
-        Repetition(name: "VALUES", before: "INSERT INTO t VALUES ", core: "(1)", closing: ", (1 + 1, 'x')", isWide: true),
-        Repetition(name: "target list", closing: ", a + 1", isWide: true), Repetition(name: "field selection", core: "(a)", closing: ".b", isWide: true),
+        Repetition(
+            name: "VALUES", before: "INSERT INTO t VALUES ", core: "(1)", closing: ", (1 + 1, 'x')", isWide: true),
+        Repetition(name: "target list", closing: ", a + 1", isWide: true),
+        Repetition(name: "field selection", core: "(a)", closing: ".b", isWide: true),
         Repetition(name: "subscripts", core: "a", closing: "[1]", isWide: true),
-        Repetition(name: "WHEN", before: "SELECT CASE ", core: "", closing: " WHEN a = 1 THEN b + 1", after: " END", isWide: true),
+        Repetition(
+            name: "WHEN", before: "SELECT CASE ", core: "", closing: " WHEN a = 1 THEN b + 1", after: " END",
+            isWide: true),
         Repetition(name: "statements", before: "", core: "", closing: "SELECT 1 + 1;", isWide: true),
-        Repetition(name: "common table expressions", before: "WITH ", core: "a AS (SELECT 1)", closing: ", a AS (SELECT 1)", after: " SELECT 1", isWide: true),
+        Repetition(
+            name: "common table expressions", before: "WITH ", core: "a AS (SELECT 1)", closing: ", a AS (SELECT 1)",
+            after: " SELECT 1", isWide: true),
         Repetition(name: "tables", before: "SELECT 1 FROM ", core: "a", closing: ", b", isWide: true),
         Repetition(name: "sort keys", before: "SELECT 1 ORDER BY ", core: "a", closing: ", b + 1", isWide: true),
     ]

@@ -22,12 +22,14 @@ import Testing
     @Test func stringsInAllTheirSpellings() {
         #expect(
             tokens("'a''b' E'c\\'d' e'\\\\' B'01' x'1F' N'n' U&'\\0061' $$e$f$$ $t$g$$h$t$") == [
-                "string 'a''b'", "escapeString E'c\\'d'", "escapeString e'\\\\'", "otherString B'01'", "otherString x'1F'",
+                "string 'a''b'", "escapeString E'c\\'d'", "escapeString e'\\\\'", "otherString B'01'",
+                "otherString x'1F'",
                 "otherString N'n'", "otherString U&'\\0061'", "otherString $$e$f$$", "otherString $t$g$$h$t$",
             ])
-        #expect(tokens("u&\"x\" a'b' u & 'c'") == [
-            "quotedIdentifier u&\"x\"", "word a", "string 'b'", "word u", "operation &", "string 'c'",
-        ])
+        #expect(
+            tokens("u&\"x\" a'b' u & 'c'") == [
+                "quotedIdentifier u&\"x\"", "word a", "string 'b'", "word u", "operation &", "string 'c'",
+            ])
     }
 
     @Test func aStringGoesOnAfterALineBreakOnly() {
@@ -38,7 +40,10 @@ import Testing
         #expect(tokens("'a'\n- 'b'") == ["string 'a'", "operation -", "string 'b'"])
     }
 
-    @Test(arguments: ["'a", "E'a\\'", "\"a", "$$a$", "$t$a$$", "\"\"", "{", "\\", "\u{0B}", "1a", "1e", "1e+", "$1a", "$a", "1.5x", "1_000"])
+    @Test(arguments: [
+        "'a", "E'a\\'", "\"a", "$$a$", "$t$a$$", "\"\"", "{", "\\", "\u{0B}", "1a", "1e", "1e+", "$1a", "$a", "1.5x",
+        "1_000",
+    ])
     func whatTheScannerRefusesIsInvalid(text: String) {
         #expect(tokens(text).last?.hasPrefix("invalid") == true)
     }
@@ -46,7 +51,8 @@ import Testing
     @Test func numbers() {
         #expect(
             tokens("1 1.5 1. .5 1e10 1.5E-3 .5e+2 1..2 1.e5") == [
-                "integer 1", "decimal 1.5", "decimal 1.", "decimal .5", "decimal 1e10", "decimal 1.5E-3", "decimal .5e+2",
+                "integer 1", "decimal 1.5", "decimal 1.", "decimal .5", "decimal 1e10", "decimal 1.5E-3",
+                "decimal .5e+2",
                 "integer 1", "punctuation ..", "integer 2", "decimal 1.e5",
             ])
     }
@@ -56,15 +62,19 @@ import Testing
         #expect(tokens("a@-1") == ["word a", "operation @-", "integer 1"])
         #expect(tokens("a*--b") == ["word a", "operation *"])
         #expect(tokens("a+/*c*/1") == ["word a", "operation +", "integer 1"])
-        #expect(tokens("<= >= <> != => || ->> @> - +") == [
-            "operation <=", "operation >=", "operation <>", "operation !=", "operation =>", "operation ||", "operation ->>",
-            "operation @>", "operation -", "operation +",
-        ])
+        #expect(
+            tokens("<= >= <> != => || ->> @> - +") == [
+                "operation <=", "operation >=", "operation <>", "operation !=", "operation =>", "operation ||",
+                "operation ->>",
+                "operation @>", "operation -", "operation +",
+            ])
         #expect(tokens("<-+") == ["operation <", "operation -", "operation +"])
         #expect(tokens("~+-") == ["operation ~+-"])
-        #expect(tokens("x::int a:=1 b:c") == [
-            "word x", "punctuation ::", "word int", "word a", "punctuation :=", "integer 1", "word b", "punctuation :", "word c",
-        ])
+        #expect(
+            tokens("x::int a:=1 b:c") == [
+                "word x", "punctuation ::", "word int", "word a", "punctuation :=", "integer 1", "word b",
+                "punctuation :", "word c",
+            ])
     }
 
     @Test func parameters() {

@@ -19,20 +19,28 @@ import Testing
 
     @Test func classesOfLiteralsAreToldApart() {
         #expect(
-            readableShape("SELECT WHERE a=2147483647 OR a=2147483648 OR a=9223372036854775807 OR a=9223372036854775808 OR a=1.5 OR a='x' OR a=E'x'")
+            readableShape(
+                "SELECT WHERE a=2147483647 OR a=2147483648 OR a=9223372036854775807 OR a=9223372036854775808 OR a=1.5 OR a='x' OR a=E'x'"
+            )
                 == "select where a = #4or a = #8or a = #8or a = #nor a = #dor a = #sor a = #e")
         #expect(readableShape("SELECT WHERE a = 0000000000000000000000000000012") == "select where a = #4")
-        #expect(readableShape("SELECT WHERE a = B'1' OR a = x'1' OR a = N'1' OR a = $$1$$") == "select where a = B'1'or a = x'1'or a = N'1'or a = $$1$$")
+        #expect(
+            readableShape("SELECT WHERE a = B'1' OR a = x'1' OR a = N'1' OR a = $$1$$")
+                == "select where a = B'1'or a = x'1'or a = N'1'or a = $$1$$")
     }
 
     @Test(arguments: [
         "SELECT 1", "SELECT a FROM t ORDER BY 2", "SELECT a FROM t GROUP BY 1", "SELECT DISTINCT ON (1) a FROM t",
         "SELECT nextval('s')", "SELECT f(1, 'x', a + 5, b = 3)", "SELECT date '2020-01-01'", "SELECT interval '1 day'",
-        "SELECT 'users'::regclass", "SELECT a FROM t TABLESAMPLE SYSTEM (10)", "SELECT a[1] FROM t", "SELECT a AT TIME ZONE 'UTC'",
-        "SELECT d->'key' FROM t", "SELECT ARRAY[1,2]", "SELECT a || 'x' FROM t", "SELECT s.in('x', 5)", "SELECT t.limit, 5 FROM t",
-        "SELECT a FROM t WHERE 5 = k", "SELECT a FROM t WHERE k = ANY('{1,2}')", "SELECT a FROM t FETCH FIRST 5 ROWS ONLY",
+        "SELECT 'users'::regclass", "SELECT a FROM t TABLESAMPLE SYSTEM (10)", "SELECT a[1] FROM t",
+        "SELECT a AT TIME ZONE 'UTC'",
+        "SELECT d->'key' FROM t", "SELECT ARRAY[1,2]", "SELECT a || 'x' FROM t", "SELECT s.in('x', 5)",
+        "SELECT t.limit, 5 FROM t",
+        "SELECT a FROM t WHERE 5 = k", "SELECT a FROM t WHERE k = ANY('{1,2}')",
+        "SELECT a FROM t FETCH FIRST 5 ROWS ONLY",
         "SELECT a FROM t WHERE k = + 5", "SELECT a FROM t WHERE k = (5)", "SELECT CAST('x' AS regclass)",
-        "SELECT a::numeric(10, 2) FROM t", "SELECT \"f\"(1)", "SELECT f((1), ((2)))", "SELECT f(CASE WHEN a = 1 THEN 'x' END)",
+        "SELECT a::numeric(10, 2) FROM t", "SELECT \"f\"(1)", "SELECT f((1), ((2)))",
+        "SELECT f(CASE WHEN a = 1 THEN 'x' END)",
     ])
     func whatMayMeanANameOrAPlaceStays(text: String) {
         #expect(literalsTakenOut(text) == [])
@@ -41,7 +49,10 @@ import Testing
     @Test(arguments: [
         ("SELECT a FROM t WHERE k = 5 AND (b <> 'x' OR c >= 1.5) LIMIT 10 OFFSET 20", ["5", "'x'", "1.5", "10", "20"]),
         ("UPDATE pgbench_accounts SET abalance = abalance + -4325 WHERE aid = 9876", ["-4325", "9876"]),
-        ("INSERT INTO h (a, b) VALUES (1, 'x', now(), -3, nextval('s'), NULL, 4), (DEFAULT, 2)", ["1", "'x'", "-3", "4", "2"]),
+        (
+            "INSERT INTO h (a, b) VALUES (1, 'x', now(), -3, nextval('s'), NULL, 4), (DEFAULT, 2)",
+            ["1", "'x'", "-3", "4", "2"]
+        ),
         ("SELECT a FROM t WHERE k IN (1, 2, -3) AND n NOT IN ('a', 'b')", ["1", "2", "-3", "'a'", "'b'"]),
         ("SELECT a FROM t WHERE b BETWEEN 1 AND 2 AND c = 3 AND d LIKE 'x%'", ["1", "2", "3", "'x%'"]),
         ("SELECT a FROM t WHERE b > '2020-01-01'::date AND u = 'x'::uuid", ["'2020-01-01'", "'x'"]),
@@ -69,11 +80,14 @@ import Testing
         #expect(literalsTakenOut("SELECT WHERE k = - -5") == [])
         #expect(literalsTakenOut("SELECT WHERE k = a -5") == ["5"])
         withScan("SELECT WHERE k = -5") { scanner, _ in #expect(scanner.literals[0].integer == -5) }
-        withScan("SELECT WHERE k = 9223372036854775807") { scanner, _ in #expect(scanner.literals[0].integer == Int64.max) }
+        withScan("SELECT WHERE k = 9223372036854775807") { scanner, _ in
+            #expect(scanner.literals[0].integer == Int64.max)
+        }
     }
 
     @Test(arguments: [
-        ("SELECT 1; SELECT 2", "severalStatements"), ("SELECT 1;;", "severalStatements"), ("BEGIN", "notAQuery"), ("", "notAQuery"),
+        ("SELECT 1; SELECT 2", "severalStatements"), ("SELECT 1;;", "severalStatements"), ("BEGIN", "notAQuery"),
+        ("", "notAQuery"),
         ("  -- nothing\n", "notAQuery"), ("SELECT 'x", "invalidToken"), ("SELECT 1)", "invalidToken"),
         ("/* pgbraid: shard=1 */ SELECT 1", "directive"), ("/*pgbraid:shard=1*/SELECT 1", "directive"),
         ("EXPLAIN SELECT 1", "notAQuery"), ("\"select\" 1", "notAQuery"),
@@ -83,10 +97,14 @@ import Testing
     }
 
     @Test func sizesAreBounded() {
-        func list(_ count: Int) -> String { "SELECT WHERE k IN (" + Array(repeating: "1", count: count).joined(separator: ",") + ")" }
+        func list(_ count: Int) -> String {
+            "SELECT WHERE k IN (" + Array(repeating: "1", count: count).joined(separator: ",") + ")"
+        }
         #expect(literalsTakenOut(list(64)).count == 64)
         #expect(readableShape(list(65)) == "no shape: tooManyLiterals")
-        #expect(readableShape("SELECT " + String(repeating: "(", count: 63) + "1" + String(repeating: ")", count: 63)).hasPrefix("select"))
+        #expect(
+            readableShape("SELECT " + String(repeating: "(", count: 63) + "1" + String(repeating: ")", count: 63))
+                .hasPrefix("select"))
         #expect(readableShape("SELECT " + String(repeating: "(", count: 64)) == "no shape: tooDeep")
         #expect(readableShape("SELECT " + String(repeating: " ", count: 8185)).hasPrefix("select"))
         #expect(readableShape("SELECT " + String(repeating: " ", count: 8186)) == "no shape: tooLong")

@@ -6,7 +6,7 @@
 //
 // Everything lies in raw memory, so that a look-up allocates nothing and counts no references.
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// Counts of a cache since its birth.

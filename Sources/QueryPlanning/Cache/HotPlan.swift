@@ -20,7 +20,7 @@ public struct HotKey: Equatable, Sendable {
 
 /// The plan of a statement that passes through to one shard: any one, or the one of its keys.
 ///
-/// From `lookUp`: valid until the planner is next asked for anything but `target`. From `hotPlan(of:)`: as long as the
+/// From `lookUp`: valid until the planner is next asked for anything but `target`. From `hotPlan(of:environment:)`: as long as the
 /// planner lives.
 public struct HotPlan: Equatable, Sendable {
     /// Keys of more than this many literals or parameters are not read on the hot path.

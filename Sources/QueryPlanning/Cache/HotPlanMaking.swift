@@ -8,14 +8,18 @@ struct HotPlanMaker {
 
     /// The hot plan of a statement, or nil if its plan must not be found by shape: it does more than pass through, leaves
     /// traces on the link, or takes a key from anything but parameters and literals taken out of the shape.
-    /// - Parameter literalStarts: where in the planned text the literals taken out begin.
-    mutating func hotPlan(of plan: StatementPlan, literalStarts: [Int]) -> HotPlan? {
+    /// - Parameters:
+    ///   - literalStarts: where in the planned text the literals taken out begin.
+    ///   - readsText: text keys hash as they come.
+    mutating func hotPlan(of plan: StatementPlan, literalStarts: [Int], readsText: Bool) -> HotPlan? {
         guard case .passThrough(let route) = plan.action, plan.pins.isEmpty, !plan.changesCatalog, !plan.taintsLink,
             !plan.isCopyIn, let conditions = Self.conditions(of: route)
         else { return nil }
         var keys: [HotKey] = []
         for condition in conditions {
-            guard let key = hotKey(condition, literalStarts) else { return nil }
+            guard let key = hotKey(condition, literalStarts), readsText || key.keyType.family != .text else {
+                return nil
+            }
             keys.append(key)
         }
         guard keys.count <= HotPlan.maximumKeyCount else { return nil }
@@ -42,7 +46,9 @@ struct HotPlanMaker {
             guard let number = UInt16(exactly: number) else { return nil }
             source = .parameter(number)
         case .literal(let offset):
-            guard let index = literalStarts.firstIndex(of: offset), let index = UInt8(exactly: index) else { return nil }
+            guard let index = literalStarts.firstIndex(of: offset), let index = UInt8(exactly: index) else {
+                return nil
+            }
             source = .literal(index)
         }
         return HotKey(
@@ -65,8 +71,10 @@ extension StatementPlan {
     func moved(from old: [Int], to new: [Int]) -> StatementPlan {
         guard old != new, case .passThrough(let route) = action else { return self }
         return StatementPlan(
-            action: .passThrough(route.moved(from: old, to: new)), effect: effect, pins: pins, changesCatalog: changesCatalog,
-            taintsLink: taintsLink, isCopyIn: isCopyIn, commandName: commandName, parameterCount: parameterCount, reason: reason)
+            action: .passThrough(route.moved(from: old, to: new)), effect: effect, pins: pins,
+            changesCatalog: changesCatalog,
+            taintsLink: taintsLink, isCopyIn: isCopyIn, commandName: commandName, parameterCount: parameterCount,
+            reason: reason)
     }
 }
 

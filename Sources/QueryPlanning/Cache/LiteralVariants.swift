@@ -39,7 +39,8 @@ struct LiteralVariants {
         var changed = 0
         while place > 0, changed < 2, CharacterClass.of(result[place]) <= CharacterClass.digit, result[place] < 0x80 {
             let digit = UInt8(ascii: "0") + UInt8(digits % 10)
-            result[place] = digit == string[place] && changed == 0 ? UInt8(ascii: "0") + UInt8((digits + 1) % 10) : digit
+            result[place] =
+                digit == string[place] && changed == 0 ? UInt8(ascii: "0") + UInt8((digits + 1) % 10) : digit
             digits /= 10
             place -= 1
             changed += 1

@@ -39,7 +39,9 @@ struct ShapeCache {
     func insert(_ key: UnsafeRawBufferPointer, environment: UInt32, hotPlan: HotPlan, shape: CachedShape) {
         guard let address = key.baseAddress else { return }
         let hash = ByteHash.hash(address, count: key.count)
-        guard let slot = table.insert(key, hash: hash, environment: environment, evicted: { plans[$0] = nil }) else { return }
+        guard let slot = table.insert(key, hash: hash, environment: environment, evicted: { plans[$0] = nil }) else {
+            return
+        }
         var hotPlan = hotPlan
         hotPlan.slot = slot
         hotPlans[slot] = hotPlan

@@ -39,7 +39,9 @@ enum ArrayReading {
             let dimensions = try cursor.integer(Int32.self)
             _ = try cursor.integer(Int32.self)
             let elementOID = try cursor.integer(UInt32.self)
-            guard (0...6).contains(dimensions), let type = KeyReading.type(elementOID, comparedWith: keyType) else { return nil }
+            guard (0...6).contains(dimensions), let type = KeyReading.type(elementOID, comparedWith: keyType) else {
+                return nil
+            }
             var count = dimensions == 0 ? 0 : 1
             for _ in 0..<dimensions {
                 let size = Int(try cursor.integer(Int32.self))

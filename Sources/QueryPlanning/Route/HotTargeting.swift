@@ -2,7 +2,7 @@
 import Primitives
 import ShardMap
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 extension Planner {
@@ -16,13 +16,11 @@ extension Planner {
         text: UnsafeRawBufferPointer, environment: UInt32, parameterTypes: UnsafeBufferPointer<UInt32>
     ) -> HotPlan? {
         let shape = scanner.scan(text)
-        guard let length = scanner.completeKey(shape, environment: environment, parameterTypes: parameterTypes) else { return nil }
+        guard let length = scanner.completeKey(shape, environment: environment, parameterTypes: parameterTypes) else {
+            return nil
+        }
         return shapes.find(scanner.bytes, count: length)
     }
-
-    /// The hot plan of a prepared statement whose keys are parameters, to be kept beside its plan and used for each Bind.
-    /// - Returns: nil if the plan does more than pass through to one shard, or takes a key from anything but a parameter.
-    public func hotPlan(of plan: StatementPlan) -> HotPlan? { makeHotPlan(of: plan) }
 
     /// Where a statement goes.
     /// - Parameters:

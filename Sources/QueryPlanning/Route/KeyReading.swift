@@ -49,6 +49,15 @@ enum KeyReading {
         return type
     }
 
+    /// Whether the value reads the same in every client encoding.
+    var isASCII: Bool {
+        switch self {
+        case .text(let bytes): bytes.allSatisfy { $0 < 0x80 }
+        case .ownedText(let bytes): bytes.allSatisfy { $0 < 0x80 }
+        case .integer, .uuid, .null, .malformed, .unknown: true
+        }
+    }
+
     /// Reads the text format of `type`.
     @inline(__always)
     init(text: UnsafeRawBufferPointer, type: KeyType) {

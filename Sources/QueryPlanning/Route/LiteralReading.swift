@@ -12,7 +12,8 @@ extension KeyReading {
         var lexer = Lexer(text)
         lexer.position = offset
         var kind = lexer.next()
-        let isNegative = kind == .operation && lexer.position - lexer.start == 1 && text[lexer.start] == UInt8(ascii: "-")
+        let isNegative =
+            kind == .operation && lexer.position - lexer.start == 1 && text[lexer.start] == UInt8(ascii: "-")
         if isNegative { kind = lexer.next() }
         let token = UnsafeRawBufferPointer(rebasing: text[lexer.start..<lexer.position])
         switch kind {

@@ -19,14 +19,20 @@ public struct RouteResolver {
     private let map: ShardMap
     private let text: UnsafeRawBufferPointer
     private let parameters: BoundParameters
+    private let usesServerEncoding: Bool
 
     /// - Parameters:
     ///   - text: the text that was planned, whose places the route names.
     ///   - parameters: the values of this execution; `.none` in the simple protocol.
-    public init(map: ShardMap, text: UnsafeRawBufferPointer, parameters: BoundParameters = .none) {
+    ///   - usesServerEncoding: as in PlanningEnvironment.
+    public init(
+        map: ShardMap, text: UnsafeRawBufferPointer, parameters: BoundParameters = .none,
+        usesServerEncoding: Bool = true
+    ) {
         self.map = map
         self.text = text
         self.parameters = parameters
+        self.usesServerEncoding = usesServerEncoding
     }
 
     /// The shards that `route` means. O(keys); allocates only for arrays and for text with doubled quotes.
@@ -91,7 +97,8 @@ public struct RouteResolver {
     }
 
     /// The shard of one value: none for NULL, all for what cannot be read. A stored key must have its shard.
-    private func shards(of reading: KeyReading, _ condition: KeyCondition) throws(Refusal) -> ShardSet {
+    private func shards(of value: KeyReading, _ condition: KeyCondition) throws(Refusal) -> ShardSet {
+        let reading = usesServerEncoding || value.isASCII ? value : .unknown
         do throws(PlacementError) {
             if let shard = try map.shard(of: reading, by: condition.placement.method) { return ShardSet(shard) }
         } catch {
@@ -107,7 +114,8 @@ public struct RouteResolver {
 
     private static func refusal(of reading: KeyReading, _ keyType: KeyType) -> Refusal {
         switch reading {
-        case .null: return Refusal("23502", "null value in the sharding key", hint: "A row without a key belongs to no shard.")
+        case .null:
+            return Refusal("23502", "null value in the sharding key", hint: "A row without a key belongs to no shard.")
         case .malformed(let error):
             return Refusal(error.sqlState, "invalid value for the sharding key of type \(keyType.sqlName)")
         case .integer, .text, .ownedText, .uuid, .unknown:
