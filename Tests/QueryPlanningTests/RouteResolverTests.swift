@@ -168,6 +168,9 @@ import Testing
         #expect(refusal(stored(.int2, .parameter(1)), [.text("70000")]) == "22003")
         #expect(refusal(stored(.int8, .parameter(1)), [.text("1")], types: [1700]) == "0A000")
         #expect(try resolve(stored(.int8, .parameter(1)), "", [.text("1")]) == shard(1))
+        #expect(throws: Refusal("22P02", "invalid input syntax for type bigint: \"x\"")) {
+            try resolve(stored(.int8, .literal(offset: 0)), "'x'")
+        }
     }
 
     @Test func aKeyOutsideAllRangesBelongsToNoRow() throws {

@@ -66,7 +66,10 @@ enum ArrayReading {
             elements.map { element in
                 guard let element else { return .null }
                 if type.family == .text { return .ownedText(element) }
-                return element.withUnsafeBytes { KeyReading(text: $0, type: type) }
+                let reading = element.withUnsafeBytes { KeyReading(text: $0, type: type) }
+                // The element's memory ends here.
+                if case .malformed = reading { return .unknown }
+                return reading
             }
         }
     }

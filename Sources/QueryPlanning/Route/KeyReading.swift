@@ -15,8 +15,8 @@ enum KeyReading {
     case ownedText([UInt8])
     case uuid(UUIDKey)
     case null
-    /// No value of the key's type: PostgreSQL will refuse it.
-    case malformed(KeyFormatError)
+    /// No value of the key's type: PostgreSQL will refuse it. With the text that is none; empty for binary values.
+    case malformed(KeyFormatError, UnsafeRawBufferPointer)
     /// Some value that is not read here.
     case unknown
 
@@ -68,7 +68,7 @@ enum KeyReading {
             case .uuid: self = .uuid(try KeyType.uuid(text: text))
             }
         } catch {
-            self = .malformed(error)
+            self = .malformed(error, text)
         }
     }
 
@@ -82,7 +82,7 @@ enum KeyReading {
             case .uuid: self = .uuid(try KeyType.uuid(binary: binary))
             }
         } catch {
-            self = .malformed(error)
+            self = .malformed(error, UnsafeRawBufferPointer(start: nil, count: 0))
         }
     }
 }

@@ -67,7 +67,7 @@ extension KeyReading {
             return
         }
         // Numbers and uuids hold no quotes, so that only text comes this far with a meaning.
-        self = keyType.family == .text ? .ownedText(bytes) : .malformed(.invalidSyntax)
+        self = keyType.family == .text ? .ownedText(bytes) : .malformed(.invalidSyntax, content)
     }
 
     /// The content of a string with each doubled quote made one; nil for strings in several pieces.

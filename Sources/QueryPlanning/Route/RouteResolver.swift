@@ -116,8 +116,8 @@ public struct RouteResolver {
         switch reading {
         case .null:
             return Refusal("23502", "null value in the sharding key", hint: "A row without a key belongs to no shard.")
-        case .malformed(let error):
-            return Refusal(error.sqlState, "invalid value for the sharding key of type \(keyType.sqlName)")
+        case .malformed(let error, let text):
+            return Refusal(error.sqlState, error.message(type: keyType, text: String(decoding: text, as: UTF8.self)))
         case .integer, .text, .ownedText, .uuid, .unknown:
             return Refusal(
                 "0A000", "the value of the sharding key cannot be read",
