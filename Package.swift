@@ -42,12 +42,13 @@ let package = Package(
             swiftSettings: strict),
         .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strict),
         .testTarget(name: "PrimitivesTests", dependencies: ["Primitives"], swiftSettings: strict),
-        .testTarget(name: "WireProtocolTests", dependencies: ["WireProtocol"], swiftSettings: strict),
+        .testTarget(name: "WireProtocolTests", dependencies: ["WireProtocol", "Primitives"], swiftSettings: strict),
         .testTarget(name: "ShardMapTests", dependencies: ["ShardMap", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "RowSplittingTests", dependencies: ["RowSplitting", "TestSupport"], swiftSettings: strict),
-        .testTarget(name: "ResultMergingTests", dependencies: ["ResultMerging"], swiftSettings: strict),
+        .testTarget(name: "ResultMergingTests", dependencies: ["ResultMerging", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "QueryPlanningTests", dependencies: ["QueryPlanning", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "DistributedCommitTests", dependencies: ["DistributedCommit"], swiftSettings: strict),
-        .testTarget(name: "ProxyHostTests", dependencies: ["ProxyHost", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "ProxyHostTests", dependencies: ["ProxyHost", "ProxyCore", "Primitives", "COpenSSL", "TestSupport"], swiftSettings: strict),
     ]
 )
