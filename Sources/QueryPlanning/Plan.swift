@@ -290,6 +290,39 @@ public indirect enum Action: Sendable {
     case refuse(Refusal)
 }
 
+/// Values that only one server may choose (numbers of a sequence, the time, random values), to be had before a statement
+/// can be routed or run alike on several shards.
+///
+/// Run `query` on the lowest shard, in the statement's transaction; it yields one row. Build the statement's text from its
+/// values, plan that text, and carry out that plan with the parameters of the original.
+public struct DrawPlan: Sendable, Equatable {
+    /// One row, one column a value; ask for text format.
+    public var query: String
+    /// The new text around the values: one piece more than there are values.
+    public var pieces: [String]
+
+    public init(query: String, pieces: [String]) {
+        self.query = query
+        self.pieces = pieces
+    }
+
+    /// The text to plan and run instead of the original.
+    /// - Parameter values: the row's values in text format; nil is NULL.
+    public func text(values: [String?]) -> String {
+        var text = pieces.first ?? ""
+        for (value, piece) in zip(values, pieces.dropFirst()) { text += (value.map(Self.literal) ?? "NULL") + piece }
+        return text
+    }
+
+    /// A string constant, byte by byte: a quote followed by a combining mark is a quote all the same.
+    private static func literal(_ value: String) -> String {
+        let quote = UInt8(ascii: "'")
+        var bytes = [quote]
+        for byte in value.utf8 { bytes += byte == quote ? [quote, quote] : [byte] }
+        return String(decoding: bytes + [quote], as: UTF8.self)
+    }
+}
+
 /// Names of temporary tables, views, sequences and indexes that a statement makes or drops.
 public struct TemporaryNames: Sendable, Equatable {
     public var created: [String]
@@ -317,12 +350,15 @@ public final class StatementPlan: Sendable {
     /// The number of the highest `$n` in the text.
     public let parameterCount: Int
     public let temporaryNames: TemporaryNames
+    /// The statement can be served once values have been drawn; `action` is the refusal for who cannot draw.
+    public let drawing: DrawPlan?
     /// Why this plan was chosen, for EXPLAIN and golden tests.
     public let reason: String
 
     public init(
         action: Action, effect: DataEffect, pins: PinReasons = [], changesCatalog: Bool = false, taintsLink: Bool = false,
-        isCopyIn: Bool = false, commandName: String, parameterCount: Int = 0, temporaryNames: TemporaryNames = TemporaryNames(), reason: String = ""
+        isCopyIn: Bool = false, commandName: String, parameterCount: Int = 0, temporaryNames: TemporaryNames = TemporaryNames(),
+        drawing: DrawPlan? = nil, reason: String = ""
     ) {
         self.action = action
         self.effect = effect
@@ -333,6 +369,7 @@ public final class StatementPlan: Sendable {
         self.commandName = commandName
         self.parameterCount = parameterCount
         self.temporaryNames = temporaryNames
+        self.drawing = drawing
         self.reason = reason
     }
 }

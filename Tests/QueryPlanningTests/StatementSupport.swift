@@ -43,7 +43,9 @@ struct StatementWorld {
     /// The plan of a text's only statement, or its refusal, as one line.
     func plan(_ text: String, acrossShards: Bool = false) -> String {
         do throws(Refusal) {
-            return try describe(planned(text, acrossShards: acrossShards))
+            let plan = try planned(text, acrossShards: acrossShards)
+            if plan.drawing != nil { return "draw" }
+            return describe(plan)
         } catch {
             return "REFUSED \(error.sqlState) \(error.message)"
         }

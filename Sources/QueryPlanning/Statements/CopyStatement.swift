@@ -45,7 +45,7 @@ extension StatementClassifier {
 
     /// COPY (query) TO STDOUT: on one shard, or on each when its rows need no merging. COPY (INSERT ... RETURNING ...) too.
     private func copyQuery(_ query: Node, _ statement: PgQuery__CopyStmt) throws(Refusal) -> StatementPlan {
-        let inner = try plan(query)
+        let inner = try inner(StatementTokens(context).copied).plan(query)
         let action: Action
         switch inner.action {
         case .passThrough(let route): action = .passThrough(route)
@@ -109,7 +109,7 @@ extension StatementClassifier {
             try inspection.addDefault(of: relation.columns[index])
         }
         let isSafe = isReference
-            ? inspection.isSteady && !relation.hasRowTriggers && !relation.hasStatementTriggers
+            ? inspection.isSteady && !relation.hasTriggers
             : inspection.effects.isDisjoint(with: [.transactionTime, .unknown, .catalogRead])
         guard !isSafe else { return }
         throw Refusal(

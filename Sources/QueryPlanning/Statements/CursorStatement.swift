@@ -9,7 +9,7 @@ extension StatementClassifier {
         guard let statement = node.declareCursorStmt?.pointee, let query = Node(statement.query) else {
             throw Refusal("XX000", "not a DECLARE statement")
         }
-        let inner = try planQuery(query)
+        let inner = try inner(StatementTokens(context).declared).planQuery(query)
         guard case .passThrough(let route) = inner.action else {
             throw Refusal(
                 "0A000", "cursors over several shards are not supported",

@@ -9,7 +9,7 @@ extension StatementClassifier {
         if query.executeStmt != nil {
             throw Refusal("0A000", "EXPLAIN EXECUTE is not supported", hint: "Explain the prepared statement's text.")
         }
-        let inner = try plan(query)
+        let inner = try inner(StatementTokens(context).explained(optionCount: statement.n_options)).plan(query)
         guard case .passThrough(let route) = inner.action else {
             throw Refusal(
                 "0A000", "EXPLAIN of a statement for several shards is not supported",

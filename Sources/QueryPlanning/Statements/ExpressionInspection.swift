@@ -33,7 +33,9 @@ struct ExpressionInspection {
     mutating func add(_ node: Node) {
         TreeWalk.nodes(under: node) { child in
             note(child)
-            return Self.isSequenceCall(child) ? .skip : .descend
+            guard let others = Self.argumentsBesideSequence(child) else { return .descend }
+            for argument in others { add(argument) }
+            return .skip
         }
     }
 
@@ -68,12 +70,14 @@ struct ExpressionInspection {
         returnsSet = returnsSet || facts.returnsSet
     }
 
-    /// nextval('name'::regclass) and its kin with a literal: the name is looked up on the shard that draws.
-    private static func isSequenceCall(_ node: Node) -> Bool {
+    /// Of nextval('name'::regclass) and its kin, the arguments that are no literal name of a sequence, which is looked up on
+    /// the shard that draws; nil for everything else.
+    private static func argumentsBesideSequence(_ node: Node) -> [Node]? {
         guard let call = node.funcCall?.pointee, let name = NodeList(call.funcname, call.n_funcname).strings.last,
-            ["nextval", "currval", "setval"].contains(name), let argument = NodeList(call.args, call.n_args).first ?? nil
-        else { return false }
-        return argument.literal != nil || argument.typeCast.flatMap { Node($0.pointee.arg)?.literal } != nil
+            ["nextval", "currval", "setval"].contains(name), let sequence = NodeList(call.args, call.n_args).first ?? nil,
+            (sequence.literal ?? sequence.typeCast.flatMap { Node($0.pointee.arg)?.literal }) != nil
+        else { return nil }
+        return Array(NodeList(call.args, call.n_args).nodes.dropFirst())
     }
 
     /// CURRENT_DATE to LOCALTIMESTAMP(n); the others name users and schemas.
@@ -97,6 +101,17 @@ struct ExpressionInspection {
         let names = NodeList(expression.name, expression.n_name).strings
         guard let name = names.last, let own = context.environment.catalog.facts.operators[name] else { return }
         if own.contains(where: { $0.volatility > .immutable }) { effects.insert(.unknown) }
+    }
+}
+
+extension StatementClassifier {
+    /// An expression that is stored in a column, whose type may give a literal a meaning.
+    func inspection(of value: Node, in column: Column) -> ExpressionInspection {
+        var inspection = ExpressionInspection(value, context)
+        if DateWords.typeOIDs.contains(column.typeOID), case .string(let word)? = value.literal?.value, DateWords.isIn(word) {
+            inspection.noteEffect(.transactionTime)
+        }
+        return inspection
     }
 }
 

@@ -8,7 +8,12 @@ extension StatementClassifier {
             if source.isPlainValues { rows = try valueRows(source, target) } else { try checkReferenceSource(source, node, target) }
         }
         let inspection = try inspectInsert(node, target, rows: rows)
-        try checkSteady(inspection, node, target)
+        do throws(Refusal) {
+            try checkSteady(inspection, node, target)
+        } catch {
+            if target.source?.isPlainValues == false || target.relation.hasTriggers { throw error }
+            return try drawing(orThrow: error, node, target, rows) { inspection, _ in !inspection.isSteady }
+        }
         return StatementPlan(
             action: .modify(.all, text: nil, tag: .first), effect: .writes, commandName: "INSERT",
             parameterCount: ParameterCount.highest(in: node), reason: "reference table: the same rows on all shards")
@@ -37,7 +42,7 @@ extension StatementClassifier {
     }
 
     private func checkSteady(_ inspection: ExpressionInspection, _ node: Node, _ target: InsertTarget) throws(Refusal) {
-        if target.relation.hasRowTriggers || target.relation.hasStatementTriggers {
+        if target.relation.hasTriggers {
             throw differing(target, "its triggers may do different things on each shard")
         }
         if let effect = inspection.effects.first(where: { $0 != .none }) { throw differing(target, Self.reason(effect)) }
@@ -65,4 +70,9 @@ extension StatementClassifier {
             hint: "Give every value as a literal or a parameter, also for columns with such a default.",
             position: context.position(target.reference.location))
     }
+}
+
+extension Relation {
+    /// Triggers of its own, which may do what the statement does not say.
+    var hasTriggers: Bool { hasRowTriggers || hasStatementTriggers }
 }

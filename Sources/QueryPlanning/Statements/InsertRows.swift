@@ -13,7 +13,11 @@ extension StatementClassifier {
         let inspection = try inspectInsert(node, target, rows: rows)
         try checkShardedValues(inspection, node, target)
         var operands: [KeyOperand] = []
-        for row in rows { operands.append(try keyOperand(of: row, target, key)) }
+        do throws(Refusal) {
+            for row in rows { operands.append(try keyOperand(of: row, target, key)) }
+        } catch {
+            return try drawing(orThrow: error, node, target, rows) { inspection, column in column == key.column && !inspection.isSteady }
+        }
         if context.acrossShards, rows.count > 1 { return try split(rows, operands, node, target, key, inspection) }
         return passThrough(node, operands, key, inspection, reason: rows.count == 1 ? "key" : "keys of \(rows.count) rows")
     }
@@ -21,7 +25,11 @@ extension StatementClassifier {
     private func insertDefaults(_ node: Node, _ target: InsertTarget, _ key: ShardedKey) throws(Refusal) -> StatementPlan {
         let inspection = try inspectInsert(node, target, rows: [])
         try checkShardedValues(inspection, node, target)
-        return passThrough(node, [try defaultKey(key)], key, inspection, reason: "key by default")
+        do throws(Refusal) {
+            return passThrough(node, [try defaultKey(key)], key, inspection, reason: "key by default")
+        } catch {
+            return try drawing(orThrow: error, node, target, []) { inspection, column in column == key.column && !inspection.isSteady }
+        }
     }
 
     func passThrough(
@@ -31,6 +39,18 @@ extension StatementClassifier {
         return StatementPlan(
             action: .passThrough(.keys([condition])), effect: .writes, taintsLink: inspection.effects.contains(.unknown),
             commandName: "INSERT", parameterCount: ParameterCount.highest(in: node), reason: reason)
+    }
+
+    /// The plan that draws the values first; the refusal if that is no way.
+    func drawing(
+        orThrow refusal: Refusal, _ node: Node, _ target: InsertTarget, _ rows: [NodeList],
+        isDrawn: @escaping (ExpressionInspection, Int) -> Bool
+    ) throws(Refusal) -> StatementPlan {
+        let drawing = InsertDrawing(classifier: self, target: target, rows: rows, isDrawn: isDrawn)
+        guard let plan = try drawing.plan() else { throw refusal }
+        return StatementPlan(
+            action: .refuse(refusal), effect: .writes, commandName: "INSERT", parameterCount: ParameterCount.highest(in: node),
+            drawing: plan, reason: "values drawn first")
     }
 
     private func keyOperand(of row: NodeList, _ target: InsertTarget, _ key: ShardedKey) throws(Refusal) -> KeyOperand {
@@ -59,7 +79,11 @@ extension StatementClassifier {
         _ inspection: ExpressionInspection
     ) throws(Refusal) -> StatementPlan {
         if inspection.effects.contains(.unknown) { throw unknownFunction(target) }
-        if inspection.effects.contains(.transactionTime) { throw differingTime(target) }
+        if inspection.effects.contains(.transactionTime) {
+            return try drawing(orThrow: differingTime(target), node, target, rows) { inspection, _ in
+                inspection.effects.contains(.transactionTime)
+            }
+        }
         if inspection.returnsSet { throw Refusal("0A000", "set-returning functions are not allowed in VALUES") }
         let text = try InsertText(StatementTokens(context), rowCount: rows.count)
         let plan = InsertPlan(
@@ -121,7 +145,13 @@ extension StatementClassifier {
         for index in target.relation.columns.indices where !given.contains(index) {
             try inspection.addDefault(of: target.relation.columns[index])
         }
-        for row in rows { inspection.addDateWords(row, target) }
+        for row in rows {
+            for (position, value) in row.enumerated() where position < target.columns.count {
+                guard let value, value.literal != nil else { continue }
+                let effects = self.inspection(of: value, in: target.relation.columns[target.columns[position]]).effects
+                for effect in effects { inspection.noteEffect(effect) }
+            }
+        }
         return inspection
     }
 
@@ -160,16 +190,6 @@ extension ExpressionInspection {
         guard let expression = column.defaultExpression ?? type?.defaultExpression else { return }
         let tree = try ParseTree("SELECT " + expression)
         for statement in tree.statements { add(statement.node) }
-    }
-
-    /// Literals such as 'now' in columns of dates and times.
-    fileprivate mutating func addDateWords(_ row: NodeList, _ target: InsertTarget) {
-        for (position, value) in row.enumerated() where position < target.columns.count {
-            guard DateWords.typeOIDs.contains(target.relation.columns[target.columns[position]].typeOID),
-                case .string(let word)? = value?.literal?.value, DateWords.isIn(word)
-            else { continue }
-            noteEffect(.transactionTime)
-        }
     }
 }
 

@@ -17,7 +17,7 @@ extension StatementClassifier {
         else { throw notSplit(target, key) }
         switch output.items[position] {
         case .expression(let value):
-            let plan = try planQuery(query)
+            let plan = try planSource(query, target)
             guard case .passThrough(let route) = plan.action else { throw notSplit(target, key) }
             return try insertOnOneShard(node, try storedKey(value, key, isExact: true), route, key, target, inspection)
         case .column(let relation, let index):
@@ -26,6 +26,10 @@ extension StatementClassifier {
             else { throw notSplit(target, key) }
             return try insertOnEachShard(node, query, output, target, key, inspection)
         }
+    }
+
+    private func planSource(_ query: Node, _ target: InsertTarget) throws(Refusal) -> StatementPlan {
+        try inner(StatementTokens(context).inserted(hasColumnList: target.hasColumnList)).planQuery(query)
     }
 
     /// All rows have one key; the query's route must agree with it.
@@ -60,7 +64,7 @@ extension StatementClassifier {
         _ node: Node, _ query: Node, _ output: SelectOutput, _ target: InsertTarget, _ key: ShardedKey,
         _ inspection: ExpressionInspection
     ) throws(Refusal) -> StatementPlan {
-        let plan = try planQuery(query)
+        let plan = try planSource(query, target)
         if case .passThrough(let route) = plan.action, route != .any {
             return StatementPlan(
                 action: .passThrough(route), effect: .writes, taintsLink: plan.taintsLink || inspection.effects.contains(.unknown),
