@@ -1,9 +1,9 @@
 """The check that a warm point query allocates nothing.
 
-pgbraid runs with count_allocations.so preloaded. Eight clients send point queries with random keys, so that all four
-shards take part; the allocator's calls during N queries are compared with those during 2 N. Timers (housekeeping,
-recovery) allocate a little now and then, whatever the queries do, so the fewest of several attempts count: one allocation
-in every query, or in every hundredth, would be in all of them.
+pgbraid runs with count_allocations.so preloaded. Eight clients send point queries with random keys, so that all
+four shards take part; the allocator's calls during N queries are compared with those during 2 N. Timers
+(housekeeping, recovery) allocate a little now and then, whatever the queries do, so the fewest of several attempts
+count: one allocation in every query, or in every hundredth, would be in all of them.
 """
 
 import mmap
@@ -14,10 +14,10 @@ import subprocess
 from clients import Client, point_query
 from cluster import COPY, Pgbraid
 
-QUERIES = 4000
-ATTEMPTS = 8
+QUERIES = 1000
+ATTEMPTS = 20
 CLIENTS = 8
-WARM_UP_QUERIES = 20_000
+WARM_UP_QUERIES = 5000
 SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "count_allocations.c")
 
 

@@ -66,7 +66,7 @@ def acceptance(results):
     for entry in results.get("allocations", []):
         few, many = entry["calls"]
         if entry["inject"]:
-            rows.append((f"The same with one allocation injected per recv, {entry['protocol']}", f"{many - few:,}",
+            rows.append((f"The same with one allocation injected per turn of the event loop, {entry['protocol']}", f"{many - few:,}",
                          "above 0: the count sees it", many > few))
         else:
             rows.append((f"Allocator calls of 2 N less those of N warm queries, {entry['protocol']}", f"{many - few:,}",
