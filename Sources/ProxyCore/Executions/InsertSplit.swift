@@ -7,6 +7,8 @@ import WireProtocol
 struct InsertSplit {
     var shards: [ShardIndex]
     var texts: [[UInt8]]
+    /// For each shard the numbers of the rows it gets, in the order of the statement.
+    var inputRows: [[Int]]
 }
 
 extension Worker {
@@ -29,11 +31,16 @@ extension Worker {
                 }
             }
         }
-        for (row, shard) in zip(plan.rows, try placed.get()) { rows[shard.int].append(row) }
+        var inputRows: [[Int]] = Array(repeating: [], count: shardCount)
+        for (number, shard) in try placed.get().enumerated() {
+            rows[shard.int].append(plan.rows[number])
+            inputRows[shard.int].append(number)
+        }
         let used = rows.indices.filter { !rows[$0].isEmpty }
         return InsertSplit(
             shards: used.map { ShardIndex($0) },
-            texts: used.map { Array((plan.textBefore + rows[$0].joined(separator: ", ") + plan.textAfter).utf8) })
+            texts: used.map { Array((plan.textBefore + rows[$0].joined(separator: ", ") + plan.textAfter).utf8) },
+            inputRows: used.map { inputRows[$0] })
     }
 
     private func shards(of plan: InsertPlan, _ resolver: RouteResolver) throws(Refusal) -> [ShardIndex] {

@@ -2,6 +2,7 @@
 // rows of one INSERT for several shards, DDL, writes to reference tables.
 import Primitives
 import QueryPlanning
+import ResultMerging
 import WireProtocol
 
 final class ModifyExecution: MultiShardExecution {
@@ -23,6 +24,15 @@ final class ModifyExecution: MultiShardExecution {
         super.init(worker: worker, session: session, parent: parent, call: call, shards: shards)
     }
 
+    /// RETURNING rows come out in the order of the statement's rows.
+    private var inputOrder: InputOrderMerger?
+
+    /// - Parameter inputRows: for each shard the numbers of the statement's rows it gets.
+    func restoreOrder(_ inputRows: [[Int]]) {
+        inputOrder = InputOrderMerger(
+            inputRows: inputRows, bounds: .init(worker.settings.limits), pool: worker.streams.pool.reference)
+    }
+
     override var needsTransaction: Bool { shards.count > 1 }
 
     override func send(_ leg: Int) {
@@ -37,13 +47,19 @@ final class ModifyExecution: MultiShardExecution {
         let isGone = worker.sessions.at(session).pointee.phase == .leaving
         switch type {
         case BackendMessageType.rowDescription:
+            order { (order) throws(MergeError) in try order.rowDescription(source: leg, frame: frame) }
             guard !isDescribed, !isGone else { return }
             isDescribed = true
             worker.output(ofSession: session).pointee.output.append(frame)
         case BackendMessageType.dataRow:
             guard failure == nil, !isGone, tagCombination == .sum || leg == 0 else { return }
             passRow(frame, leg)
-        case BackendMessageType.commandComplete: noteTag(frame, leg)
+        case BackendMessageType.commandComplete:
+            noteTag(frame, leg)
+            guard !isGone else { return }
+            order { [self] (order) throws(MergeError) in
+                try order.finished(source: leg, into: &worker.output(ofSession: session).pointee.output)
+            }
         case BackendMessageType.errorResponse:
             let isFirst = failure == nil
             collect(frame, type: type, leg: leg)
@@ -55,7 +71,23 @@ final class ModifyExecution: MultiShardExecution {
         }
     }
 
+    /// Calls the merger that restores the order, where there is one.
+    private func order(_ body: (InputOrderMerger) throws(MergeError) -> Void) {
+        guard let inputOrder, failure == nil else { return }
+        do throws(MergeError) {
+            try body(inputOrder)
+        } catch {
+            noteFailure(error.asError)
+            cancelLegs()
+        }
+    }
+
     private func passRow(_ frame: UnsafeRawBufferPointer, _ leg: Int) {
+        if inputOrder != nil {
+            return order { [self] (order) throws(MergeError) in
+                try order.dataRow(source: leg, frame: frame, into: &worker.output(ofSession: session).pointee.output)
+            }
+        }
         let client = worker.output(ofSession: session)
         client.pointee.output.append(frame)
         guard client.pointee.output.count > worker.settings.limits.outputHighWaterBytes else { return }
@@ -64,10 +96,12 @@ final class ModifyExecution: MultiShardExecution {
     }
 
     override func clientDrained() {
+        order { [self] (order) throws(MergeError) in try order.resume(into: &worker.output(ofSession: session).pointee.output) }
         for leg in legs where leg.outstanding > 0 {
             let stream = worker.links.at(leg.link).pointee.stream
             if worker.streams.at(stream.index).pointee.isReadPaused { worker.resumeReading(stream) }
         }
+        if inputOrder != nil, !hasOutstanding { allReady() }
     }
 
     private func noteTag(_ frame: UnsafeRawBufferPointer, _ leg: Int) {
@@ -76,6 +110,15 @@ final class ModifyExecution: MultiShardExecution {
         guard let count = message.rowCount else { return }
         countedCommand = message.command.text
         rowCount += count
+    }
+
+    override func allReady() {
+        // Rows held back only because the client was slow go out before the statement ends.
+        if failure == nil, let inputOrder, inputOrder.hasRowsReady, worker.sessions.at(session).pointee.phase != .leaving {
+            worker.output(ofSession: session).pointee.wantsDrained = true
+            return
+        }
+        super.allReady()
     }
 
     override func succeeded() {

@@ -1,4 +1,7 @@
 // PreparedCommandExecution: PREPARE, EXECUTE and DEALLOCATE in SQL. Names share one namespace with the protocol's.
+//
+// PREPARE runs on a link as the client wrote it, so that PostgreSQL checks it and tells the parameters' types, and is
+// deallocated there at once: what stays is a shared statement like any other. EXECUTE binds its arguments to it.
 import Primitives
 import QueryPlanning
 import WireProtocol
@@ -7,6 +10,7 @@ final class PreparedCommandExecution: Execution {
     private let call: StatementCall
     private let command: PreparedCommand
     private var isStarted = false
+    private var parameterTypes: [UInt32] = []
 
     init(worker: Worker, session: Int32, parent: Execution?, call: StatementCall, command: PreparedCommand) {
         self.call = call
@@ -14,27 +18,119 @@ final class PreparedCommandExecution: Execution {
         super.init(worker: worker, session: session, parent: parent)
     }
 
+    private var detail: SessionDetail? { worker.sessions.at(session).pointee.detail }
+
     override func resume() {
         guard !isStarted else { return }
-        isStarted = true
         switch command {
         case .deallocate(let name): deallocate(name)
-        case .prepare, .execute:
-            finish(
-                .failure(
-                    DatabaseMessage(
-                        error: .featureNotSupported, "\(call.plan.commandName) in SQL is not supported yet",
-                        hint: "Use the protocol's prepared statements, as drivers do.")))
+        case .prepare(let name, _, _): prepare(name)
+        case .execute(let name, let arguments): execute(name, arguments)
         }
     }
 
+    private func fail(_ state: SQLState, _ message: String, hint: String? = nil) {
+        finish(.failure(DatabaseMessage(error: state, message, hint: hint)))
+    }
+
+    private func number(of name: String) -> UInt32 {
+        Array(name.utf8).withUnsafeBytes { detail?.statements.number(of: $0) ?? 0 }
+    }
+
+    // MARK: PREPARE
+
+    private func prepare(_ name: String) {
+        guard number(of: name) == 0 else {
+            return fail(.duplicatePreparedStatement, "prepared statement \"\(name)\" already exists")
+        }
+        switch worker.enlist(session, shard: worker.anyShard(session), effect: .reads) {
+        case .waiting: return
+        case .failed(let message): return finish(.failure(message))
+        case .link(let link):
+            isStarted = true
+            let leg = addLeg(link: link)
+            ask(leg, String(decoding: call.text, as: UTF8.self))
+            let output = worker.output(ofLink: link)
+            output.pointee.output.writeDescribe(.statement, name: name)
+            output.pointee.output.writeSync()
+            expectReady(leg)
+            ask(leg, "DEALLOCATE \(quoteIdentifier(name))")
+        }
+    }
+
+    override func frame(_ frame: UnsafeRawBufferPointer, type: UInt8, leg: Int) {
+        if type == BackendMessageType.parameterDescription, let message = try? ParameterDescriptionMessage(frame) {
+            parameterTypes = (0..<message.parameterCount).map { message.parameterType($0) }
+        }
+        collect(frame, type: type, leg: leg)
+    }
+
+    override func allReady() {
+        let leg = legs[0]
+        if !leg.isLost {
+            worker.links.at(leg.link).pointee.task = nil
+            if detail?.transaction == nil, detail?.pinnedLinks.contains(where: { $0.link == leg.link }) != true { worker.release(leg.link) }
+        }
+        if let failure { return finish(.failure(failure)) }
+        guard case .prepare(let name, _, let body) = command else { return }
+        let statement = Array(body.utf8).withUnsafeBytes { worker.statements.hold(text: $0, parameterTypes: parameterTypes) }
+        Array(name.utf8).withUnsafeBytes { detail?.statements.add($0, number: statement.number) }
+        worker.tellComplete(session, "PREPARE")
+        finish(.success)
+    }
+
+    // MARK: EXECUTE
+
+    private func execute(_ name: String, _ arguments: [String]) {
+        isStarted = true
+        guard let statement = worker.statements.at(number(of: name)) else {
+            return fail(.invalidSQLStatementName, "prepared statement \"\(name)\" does not exist")
+        }
+        guard arguments.count == statement.parameterTypes.count else {
+            return finish(
+                .failure(
+                    DatabaseMessage(
+                        error: .syntaxError, "wrong number of parameters for prepared statement \"\(name)\"",
+                        detail: "Expected \(statement.parameterTypes.count) parameters but got \(arguments.count).")))
+        }
+        var values: [[UInt8]?] = []
+        for (argument, type) in zip(arguments, statement.parameterTypes) {
+            guard let value = ExecuteArgument.read(argument, type: type) else {
+                return fail(
+                    .featureNotSupported, "EXECUTE takes literals only, not \(argument)",
+                    hint: "Write the value as a number, a string, true, false or NULL, or bind it through the driver.")
+            }
+            values.append(value.bytes)
+        }
+        run(statement, values)
+    }
+
+    private func run(_ statement: SharedStatement, _ values: [[UInt8]?]) {
+        do throws(DatabaseMessage) {
+            let plan = try worker.currentPlan(of: statement, session: session)
+            var frame = ByteQueue(pool: worker.streams.pool.reference)
+            defer { frame.free() }
+            frame.writeBind(values: values)
+            var other = StatementCall(plan: plan, text: statement.text)
+            other.parameterTypes = statement.parameterTypes
+            other.bind = Array(frame.readable)
+            worker.start(StatementExecution(worker: worker, session: session, parent: self, call: other), on: session)
+        } catch {
+            finish(.failure(error))
+        }
+    }
+
+    override func childFinished(_ child: Execution, _ outcome: Outcome) { finish(outcome) }
+
+    // MARK: DEALLOCATE
+
     private func deallocate(_ name: String?) {
-        guard let detail = worker.sessions.at(session).pointee.detail else { return }
+        isStarted = true
+        guard let detail else { return }
         if let name {
             let number = Array(name.utf8).withUnsafeBytes { detail.statements.remove($0) }
             guard number != 0 else {
-                return finish(
-                    .failure(DatabaseMessage(error: .invalidSQLStatementName, "prepared statement \"\(name)\" does not exist")))
+                return fail(.invalidSQLStatementName, "prepared statement \"\(name)\" does not exist")
             }
             worker.statements.release(number)
         } else {
@@ -42,5 +138,37 @@ final class PreparedCommandExecution: Execution {
         }
         worker.tellComplete(session, name == nil ? "DEALLOCATE ALL" : "DEALLOCATE")
         finish(.success)
+    }
+}
+
+/// An argument of EXECUTE that is a literal, as the text a Bind would carry.
+struct ExecuteArgument {
+    /// nil: NULL.
+    var bytes: [UInt8]?
+
+    private static let integerTypes: Set<UInt32> = [20, 21, 23, 26]
+    private static let numberTypes: Set<UInt32> = [700, 701, 1700]
+
+    /// Reads a plain literal; nil for anything else, which only PostgreSQL can evaluate.
+    static func read(_ text: String, type: UInt32) -> ExecuteArgument? {
+        let text = text.trimming { $0.isWhitespace }
+        switch text.lowercased() {
+        case "null": return ExecuteArgument(bytes: nil)
+        case "true", "false": return type == 16 ? ExecuteArgument(bytes: Array(text.utf8)) : nil
+        default: break
+        }
+        if text.first == "'", text.last == "'", text.count >= 2 {
+            let inner = text.dropFirst().dropLast()
+            let value = inner.replacing("''", with: "")
+            guard !value.contains("'") else { return nil }
+            return ExecuteArgument(bytes: Array(inner.replacing("''", with: "'").utf8))
+        }
+        let digits = text.first == "-" ? text.dropFirst() : text[...]
+        let isInteger = !digits.isEmpty && digits.allSatisfy { $0.isASCII && $0.isNumber }
+        let isNumber = isInteger || !digits.isEmpty && digits.allSatisfy { $0.isASCII && ($0.isNumber || $0 == ".") }
+        if isInteger && (integerTypes.contains(type) || numberTypes.contains(type)) || isNumber && numberTypes.contains(type) {
+            return ExecuteArgument(bytes: Array(text.utf8))
+        }
+        return nil
     }
 }

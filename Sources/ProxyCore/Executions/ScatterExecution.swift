@@ -11,6 +11,8 @@ final class ScatterExecution: MultiShardExecution {
     private let formats: [FormatCode]
     private var isDescribed: Bool
     private var shardText: [UInt8]
+    /// Some leg may be paused.
+    private var mayBePaused = false
 
     init(
         worker: Worker, session: Int32, parent: Execution?, call: StatementCall, plan: ScatterPlan, window: RowWindow,
@@ -91,8 +93,10 @@ final class ScatterExecution: MultiShardExecution {
         if client.pointee.output.count > worker.settings.limits.outputHighWaterBytes {
             client.pointee.wantsDrained = true
             stream.pointee.isReadPaused = true
+            mayBePaused = true
         } else if !merger.wantsRows(from: leg) {
             stream.pointee.isReadPaused = true
+            mayBePaused = true
         }
         resumeWanted()
     }
@@ -103,9 +107,10 @@ final class ScatterExecution: MultiShardExecution {
     }
 
     private func resumeWanted() {
-        guard !isClientSlow else { return }
-        for (index, leg) in legs.enumerated() where leg.outstanding > 0 && merger.wantsRows(from: index) {
-            unpauseLink(leg.link)
+        guard mayBePaused, !isClientSlow else { return }
+        mayBePaused = false
+        for (index, leg) in legs.enumerated() where leg.outstanding > 0 {
+            if merger.wantsRows(from: index) { unpauseLink(leg.link) } else { mayBePaused = true }
         }
     }
 

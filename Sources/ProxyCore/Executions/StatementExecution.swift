@@ -32,6 +32,9 @@ final class StatementExecution: Execution {
                 DatabaseMessage(
                     error: .inFailedSQLTransaction, "current transaction is aborted, commands ignored until end of transaction block"))
         }
+        if let drawing = call.plan.drawing {
+            return run(DrawExecution(worker: worker, session: session, parent: self, query: drawing.query))
+        }
         perform(call.plan.action)
     }
 
@@ -66,6 +69,7 @@ final class StatementExecution: Execution {
 
     override func childFinished(_ child: Execution, _ outcome: Outcome) {
         if child is PrivateCatalogExecution { return finish(outcome) }
+        if let draw = child as? DrawExecution, case .success = outcome { return performDrawn(draw.values) }
         if case .success = outcome { return completed() }
         finish(outcome)
     }
@@ -83,6 +87,27 @@ final class StatementExecution: Execution {
         worker.noteCatalogChange()
         awaitsCatalog = true
         resume()
+    }
+
+    /// Carries out the statement with the drawn values in its text.
+    private func performDrawn(_ values: [String?]) {
+        guard let drawing = call.plan.drawing else { return }
+        let text = Array(drawing.text(values: values).utf8)
+        do throws(Refusal) {
+            let planned = try text.withBytes { (text) throws(Refusal) in
+                try worker.planner.plan(
+                    text: text, parameterTypes: call.parameterTypes, environment: worker.planningEnvironment(session))
+            }
+            guard let plan = planned.first?.plan else { return finish(.success) }
+            if plan.drawing != nil, case .refuse(let refusal) = plan.action { throw refusal }
+            var other = StatementCall(plan: plan, text: text)
+            other.parameterTypes = call.parameterTypes
+            other.bind = call.bind
+            other.wantsDescription = call.wantsDescription
+            run(StatementExecution(worker: worker, session: session, parent: self, call: other))
+        } catch {
+            fail(DatabaseMessage(error))
+        }
     }
 
     // MARK: Routes
@@ -148,7 +173,8 @@ final class StatementExecution: Execution {
                 link_.pointee.expectations.append(.passQueryWithoutReady)
             } else {
                 stream.pointee.output.writeCall(call, text: call.text, resultFormats: call.resultFormats)
-                for expectation in [Expectation.dropParse, .dropBind, .dropDescribe, .passExecute, .dropSync] {
+                let description = call.wantsDescription ? Expectation.passDescription : .dropDescribe
+                for expectation in [Expectation.dropParse, .dropBind, description, .passExecute, .dropSync] {
                     link_.pointee.expectations.append(expectation)
                 }
             }
@@ -270,12 +296,19 @@ final class StatementExecution: Execution {
         } catch {
             return fail(DatabaseMessage(error))
         }
-        run(
-            ModifyExecution(
-                worker: worker, session: session, parent: self, call: call, shards: split.shards, texts: split.texts, tag: .sum))
+        let execution = ModifyExecution(
+            worker: worker, session: session, parent: self, call: call, shards: split.shards, texts: split.texts, tag: .sum)
+        if plan.hasReturning, split.shards.count > 1 { execution.restoreOrder(split.inputRows) }
+        run(execution)
     }
 
     private func copyIn(_ route: Route, _ plan: CopyInPlan) {
+        if plan.key?.placement.keyType == .text, !worker.planningEnvironment(session).usesServerEncoding {
+            return fail(
+                DatabaseMessage(
+                    error: .featureNotSupported, "COPY into a table sharded by text needs the server's client_encoding",
+                    hint: "SET client_encoding TO UTF8."))
+        }
         shards(route) { shards in
             run(CopyInExecution(worker: worker, session: session, parent: self, call: call, plan: plan, shards: shards))
         }

@@ -16,6 +16,8 @@ enum Expectation: UInt8 {
     case passParse, dropParse, synthesizeParse
     case passBind, dropBind
     case passDescribeStatement, passDescribePortal, dropDescribe
+    /// A Describe the proxy slipped in for a simple Query: RowDescription goes to the client, NoData does not.
+    case passDescription
     case passExecute, dropExecute
     case passClose, dropClose, synthesizeClose
     case passSync, dropSync

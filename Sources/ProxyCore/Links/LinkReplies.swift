@@ -149,6 +149,7 @@ extension Worker {
             case .passQuery, .passQueryWithoutReady: return .forward
             case .dropQuery: return .drop
             case .dropDescribe: return .dropAndPop
+            case .passDescription: return type == BackendMessageType.noData ? .dropAndPop : .forwardAndPop
             default: return .special
             }
         case BackendMessageType.commandComplete, BackendMessageType.emptyQueryResponse, BackendMessageType.portalSuspended:
@@ -227,7 +228,7 @@ extension Expectation {
     /// The entry belongs to a message of the client, who must hear of its failure.
     var isPassed: Bool {
         switch self {
-        case .passQuery, .passQueryWithoutReady, .passParse, .passBind, .passDescribeStatement, .passDescribePortal,
+        case .passQuery, .passQueryWithoutReady, .passParse, .passBind, .passDescribeStatement, .passDescribePortal, .passDescription,
             .passExecute, .passClose, .passSync, .synthesizeParse, .synthesizeClose:
             true
         case .dropQuery, .dropParse, .dropBind, .dropDescribe, .dropExecute, .dropClose, .dropSync, .task: false

@@ -14,20 +14,25 @@ final class EnvironmentTable {
         var searchPath: [String]
         var user: String
         var temporaryTables: [String]
+        var usesServerEncoding: Bool
     }
 
     func at(_ number: UInt32) -> PlanningEnvironment? { environments[number] }
 
     /// The number of an environment, made on first use.
     func number(
-        catalog: Catalog, epoch: Int, searchPath: [String], user: String, temporaryTables: [String], shardCount: Int
+        catalog: Catalog, epoch: Int, searchPath: [String], user: String, temporaryTables: [String], shardCount: Int,
+        usesServerEncoding: Bool
     ) -> UInt32 {
-        let key = Key(epoch: epoch, searchPath: searchPath, user: user, temporaryTables: temporaryTables)
+        let key = Key(
+            epoch: epoch, searchPath: searchPath, user: user, temporaryTables: temporaryTables, usesServerEncoding: usesServerEncoding)
         if let number = numbers[key] { return number }
         lastNumber += 1
         numbers[key] = lastNumber
-        environments[lastNumber] = PlanningEnvironment(
+        var environment = PlanningEnvironment(
             catalog: catalog, searchPath: searchPath, number: lastNumber, temporaryTables: temporaryTables, shardCount: shardCount)
+        environment.usesServerEncoding = usesServerEncoding
+        environments[lastNumber] = environment
         return lastNumber
     }
 
@@ -55,7 +60,13 @@ extension Worker {
         return environments.number(
             catalog: catalog, epoch: detail.transaction?.catalogEpoch ?? cluster.catalogEpoch,
             searchPath: SearchPath.resolve(path, user: role, schemas: schemas) ?? ["pg_catalog", "public"], user: role,
-            temporaryTables: detail.temporaryTables, shardCount: shardCount)
+            temporaryTables: detail.temporaryTables, shardCount: shardCount, usesServerEncoding: usesServerEncoding(detail))
+    }
+
+    /// The client's texts come in the encoding the keys are hashed in.
+    private func usesServerEncoding(_ detail: SessionDetail) -> Bool {
+        guard let encoding = detail.settings.value(of: "client_encoding")?.uppercased() else { return true }
+        return ["UTF8", "UTF-8", "UNICODE"].contains(encoding.trimming { $0 == "\"" || $0 == "'" })
     }
 
     func planningEnvironment(_ index: Int32) -> PlanningEnvironment {

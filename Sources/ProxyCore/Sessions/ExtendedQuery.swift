@@ -223,7 +223,7 @@ extension Worker {
             return DatabaseMessage(
                 error: .inFailedSQLTransaction, "current transaction is aborted, commands ignored until end of transaction block")
         }
-        if case .refuse(let refusal) = plan.action { return DatabaseMessage(refusal) }
+        if case .refuse(let refusal) = plan.action, plan.drawing == nil { return DatabaseMessage(refusal) }
         return nil
     }
 
@@ -525,7 +525,7 @@ extension Worker {
 
     /// What a batch writes outside a block becomes permanent at Sync, not before.
     private func openForBatch(_ index: Int32, _ plan: StatementPlan) {
-        guard sessions.at(index).pointee.detail?.transaction == nil, plan.effect != .reads else { return }
+        guard sessions.at(index).pointee.detail?.transaction == nil, plan.effect != .reads || plan.drawing != nil else { return }
         switch plan.action {
         case .transaction, .shardByShard, .setting, .prepared, .empty: return
         default: openTransaction(index, isExplicit: false, modes: "")
@@ -661,7 +661,8 @@ extension StatementPlan {
     /// The proxy answers without a shard having parsed the statement.
     var isAnsweredHere: Bool {
         switch action {
-        case .transaction, .prepared, .empty, .notify, .listen, .refuse, .shardByShard: true
+        case .refuse: drawing == nil
+        case .transaction, .prepared, .empty, .notify, .listen, .shardByShard: true
         case .cursor(let command):
             switch command {
             case .closeAll: true

@@ -64,7 +64,9 @@ extension Worker {
     ) -> RouteOutcome {
         parameterTypes.withUnsafeBufferPointer { types in
             let parameters = bind.map { BoundParameters(bind: $0, typeOIDs: types) } ?? .none
-            let resolver = RouteResolver(map: cluster.map, text: text, parameters: parameters)
+            let resolver = RouteResolver(
+                map: cluster.map, text: text, parameters: parameters,
+                usesServerEncoding: environments.at(sessions.at(index).pointee.environment)?.usesServerEncoding ?? true)
             do throws(Refusal) {
                 switch try resolver.resolve(route) {
                 case .any: return .one(prefer ?? anyShard(index))
