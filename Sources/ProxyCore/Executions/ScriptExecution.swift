@@ -10,11 +10,14 @@ final class ScriptExecution: Execution {
     private let text: [UInt8]
     private let statements: [PlannedStatement]
     private var position = 0
+    /// The environment the statements were planned in.
+    private let environment: UInt32
     private var isStatementRunning = false
 
     init(worker: Worker, session: Int32, text: [UInt8], statements: [PlannedStatement]) {
         self.text = text
         self.statements = statements
+        environment = worker.planningEnvironment(session).number
         super.init(worker: worker, session: session, parent: nil)
     }
 
@@ -25,11 +28,26 @@ final class ScriptExecution: Execution {
 
     private func runNext() {
         guard position < statements.count else { return commitImplicit() }
-        let statement = statements[position]
-        openImplicit(for: statement.plan)
+        let text = alone(statements[position].range)
+        let plan: StatementPlan
+        do throws(Refusal) {
+            plan = try currentPlan(statements[position].plan, text)
+        } catch {
+            worker.tellError(session, DatabaseMessage(error))
+            return abandon()
+        }
+        openImplicit(for: plan)
         isStatementRunning = true
-        let call = StatementCall(plan: statement.plan, text: alone(statement.range))
+        let call = StatementCall(plan: plan, text: text)
         worker.start(StatementExecution(worker: worker, session: session, parent: self, call: call), on: session)
+    }
+
+    /// What an earlier statement of the script changed (tables, search_path) may mean another plan for the next.
+    private func currentPlan(_ plan: StatementPlan, _ text: [UInt8]) throws(Refusal) -> StatementPlan {
+        let present = worker.planningEnvironment(session)
+        guard present.number != environment else { return plan }
+        let planned = try text.withBytes { (text) throws(Refusal) in try worker.planner.plan(text: text, environment: present) }
+        return planned.first?.plan ?? plan
     }
 
     /// One statement's text with blanks for what stood before it, so that places in it, the plan's and those of errors,

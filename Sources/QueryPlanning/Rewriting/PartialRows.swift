@@ -37,7 +37,9 @@ struct PartialRows {
         let columns = ordered
         let casts = columns.map { "pgbraid_rows.\($0.name)\($0.cast) AS \($0.name)" }
         let arrays = columns.indices.map { "$\(firstParameter + $0)::pg_catalog.text[]" }
-        return "(SELECT \(casts.joined(separator: ", ")) FROM pg_catalog.unnest(\(arrays.joined(separator: ", "))) AS pgbraid_rows ("
+        // The grammar knows unnest of several arrays by its bare name only, and makes it pg_catalog's.
+        let unnest = columns.count == 1 ? "pg_catalog.unnest" : "unnest"
+        return "(SELECT \(casts.joined(separator: ", ")) FROM \(unnest)(\(arrays.joined(separator: ", "))) AS pgbraid_rows ("
             + columns.map(\.name).joined(separator: ", ") + ")) AS \(Self.name)"
     }
 }
