@@ -95,7 +95,7 @@ struct FunctionCatalogTests {
 extension CatalogBuilder {
     mutating func function(_ schema: String, _ name: String, volatility: String, arguments: String) throws {
         try add(.functions, row: [
-            "20000", schema, name, "f", volatility, "f", "f", arguments, "0", "f", "20", "plpgsql", "begin end", "f", nil, nil,
+            "20000", schema, name, "f", volatility, "f", "f", arguments, "0", "f", "20", "plpgsql", "begin execute x; end", "f", nil, nil,
         ])
     }
 }

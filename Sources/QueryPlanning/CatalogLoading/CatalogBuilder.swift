@@ -45,7 +45,7 @@ public struct CatalogBuilder: Sendable {
             relation.referencingTables = draft.referencedBy
             return relation
         }
-        return Catalog(relations: relations, facts: facts)
+        return FunctionReading.reading(Catalog(relations: relations, facts: facts))
     }
 
     private mutating func addRelation(_ row: CatalogRow) throws(CatalogError) {

@@ -66,12 +66,21 @@ public struct CatalogFunction: Sendable, Equatable {
     public var extensionName: String?
     /// COMMENT ON FUNCTION, which may declare what the function reads.
     public var comment: String?
+    /// What its declaration or its body tells (`FunctionReading`); nil: nothing is known.
+    public var known: KnownFunction?
 
     /// Whether a call with this many arguments can mean this function.
     public func accepts(argumentCount: Int) -> Bool {
         let least = argumentTypeOIDs.count - defaultedArgumentCount - (isVariadic ? 1 : 0)
         return argumentCount >= least && (isVariadic || argumentCount <= argumentTypeOIDs.count)
     }
+}
+
+/// What is known of a function of the database beside its volatility mark.
+public struct KnownFunction: Sendable, Equatable {
+    public var effect: FunctionEffect
+    /// What its body is, whatever it is marked: most functions are VOLATILE only because nobody said otherwise.
+    public var volatility: Volatility
 }
 
 /// An operator that is not PostgreSQL's own.

@@ -46,13 +46,13 @@ public enum FunctionCatalog {
             returnTypeOID: function.returnTypeOID, combination: function.kind == .aggregate ? combinations[name] : nil)
     }
 
-    /// A function of the database: IMMUTABLE is taken at its word, everything else is unknown.
+    /// A function of the database: IMMUTABLE is taken at its word, else what `FunctionReading` found counts.
     private static func facts(of function: CatalogFunction) -> FunctionFacts {
+        let known = function.volatility == .immutable ? KnownFunction(effect: .none, volatility: .immutable) : function.known
         let kinds: [Character: FunctionFacts.Kind] = ["a": .aggregate, "w": .window, "p": .procedure]
         return FunctionFacts(
-            isBuiltIn: false, kind: kinds[function.kind] ?? .function, volatility: function.volatility,
-            isStrict: function.isStrict, returnsSet: function.returnsSet,
-            effect: function.volatility == .immutable ? .none : .unknown, returnTypeOID: function.returnTypeOID,
+            isBuiltIn: false, kind: kinds[function.kind] ?? .function, volatility: known?.volatility ?? function.volatility,
+            isStrict: function.isStrict, returnsSet: function.returnsSet, effect: known?.effect ?? .unknown, returnTypeOID: function.returnTypeOID,
             combination: nil)
     }
 

@@ -44,7 +44,7 @@ struct ExpressionInspection {
     func typeFacts(_ oid: UInt32) -> CatalogType? { context.environment.catalog.facts.types[oid] }
 
     private mutating func note(_ node: Node) {
-        if let call = node.funcCall { note(call.pointee) }
+        if let call = node.funcCall { note(call) }
         if let value = node.sqlvalueFunction { note(value.pointee.op) }
         if let cast = node.typeCast { note(cast.pointee) }
         if node.subLink != nil { hasSubquery = true }
@@ -54,19 +54,14 @@ struct ExpressionInspection {
         if let expression = node.operatorExpression { noteOperator(expression.pointee) }
     }
 
-    private mutating func note(_ call: PgQuery__FuncCall) {
-        let names = NodeList(call.funcname, call.n_funcname).strings
-        guard let name = names.last else { return }
-        let facts = FunctionCatalog.lookup(
-            schema: names.count > 1 ? names[names.count - 2] : nil, name: name, argumentCount: Int(call.n_args),
-            catalog: context.environment.catalog, searchPath: context.environment.searchPath)
-        guard let facts else {
+    private mutating func note(_ call: Message<PgQuery__FuncCall>) {
+        guard let facts = context.facts(of: call) else {
             effects.insert(.unknown)
             return
         }
         effects.insert(facts.effect)
         volatility = max(volatility, facts.volatility)
-        hasAggregate = hasAggregate || facts.kind == .aggregate || facts.kind == .window || call.over != nil
+        hasAggregate = hasAggregate || facts.kind == .aggregate || facts.kind == .window || call.pointee.over != nil
         returnsSet = returnsSet || facts.returnsSet
     }
 

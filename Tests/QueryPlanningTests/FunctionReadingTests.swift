@@ -1,0 +1,70 @@
+import ShardMap
+import Testing
+
+@testable import QueryPlanning
+
+@Suite("Reading functions")
+struct FunctionReadingTests {
+    /// What is known of a function with this body, in a database with orders (sharded) and countries (reference).
+    func known(
+        _ body: String, language: String = "sql", comment: String? = nil, extensionName: String? = nil, with others: [(String, String)] = []
+    ) throws -> KnownFunction? {
+        var builder = CatalogFixture.shop()
+        for (name, body) in others + [("subject", body)] {
+            try builder.add(.functions, row: [
+                "20000", "public", name, "f", "v", "f", "f", "", "0", "f", "20", language, body, "f", extensionName, comment,
+            ])
+        }
+        return builder.build(rules: ShardingRules()).facts.functions["subject"]?.first?.known
+    }
+
+    @Test("a body of SQL that only computes, or reads reference tables, is known", arguments: [
+        ("SELECT $1 || upper($2)", FunctionEffect.none, Volatility.immutable),
+        ("SELECT name FROM countries WHERE code = $1", .none, .stable),
+        ("WITH c AS (SELECT 1) SELECT * FROM c, public.countries", .none, .stable), ("SELECT now()", .transactionTime, .stable),
+        ("SELECT random() * count(*) FROM countries", .freshValue, .volatile), ("BEGIN ATOMIC\n SELECT ($1 + 1);\nEND", .none, .immutable),
+        ("RETURN ($1 + 1)", .none, .immutable),
+    ])
+    func sql(body: String, effect: FunctionEffect, volatility: Volatility) throws {
+        #expect(try known(body) == KnownFunction(effect: effect, volatility: volatility))
+    }
+
+    @Test("a body of SQL that does more stays unknown", arguments: [
+        "SELECT count(*) FROM orders", "SELECT * FROM nowhere", "INSERT INTO countries VALUES ('x') RETURNING 1", "SELECT nextval('s')",
+        "WITH d AS (DELETE FROM countries RETURNING 1) SELECT * FROM d", "SELECT code FROM countries FOR UPDATE", "SELECT set_config('a.b', '', true)",
+        "SELECT missing($1)", "not SQL", "SELECT 1; UPDATE countries SET name = ''", "SELECT query_to_xml('', true, true, '')",
+    ])
+    func unknownSQL(body: String) throws { #expect(try known(body) == nil) }
+
+    @Test("PL/pgSQL that reaches no table is known", arguments: [
+        ("BEGIN NEW.changed = now(); RETURN NEW; END", FunctionEffect.transactionTime), ("BEGIN IF a IS DISTINCT FROM b THEN RETURN 1; END IF; END", .none),
+        ("BEGIN RETURN extract(year FROM a) + greatest(1, round(b)); END", .none), ("BEGIN RETURN gen_random_uuid(); END", .freshValue),
+        ("BEGIN RAISE EXCEPTION 'drop table %', a; END", .none),
+    ])
+    func plpgsql(body: String, effect: FunctionEffect) throws { #expect(try known(body, language: "plpgsql")?.effect == effect) }
+
+    @Test("PL/pgSQL with a word that may reach a table stays unknown", arguments: [
+        "BEGIN RETURN (SELECT count(*) FROM countries); END", "BEGIN EXECUTE a; END", "BEGIN PERFORM f(); END", "BEGIN UPDATE t SET a = 1; END",
+        "BEGIN RETURN nextval('s'); END", "BEGIN RETURN other(1); END", "BEGIN RETURN row.other; END", "DECLARE c CURSOR FOR TABLE t; BEGIN OPEN c; END",
+    ])
+    func unknownPLpgSQL(body: String) throws {
+        #expect(try known(body, language: "plpgsql", with: [("other", "BEGIN EXECUTE ''; END")]) == nil)
+    }
+
+    @Test("functions that call each other are settled")
+    func nested() throws {
+        #expect(try known("SELECT helper()", with: [("helper", "SELECT $1 + 1")])?.effect == FunctionEffect.none)
+        #expect(try known("SELECT helper()", with: [("helper", "SELECT count(*) FROM orders")]) == nil)
+        #expect(try known("SELECT subject()") == nil)
+    }
+
+    @Test("a declaration in the comment counts, and only there")
+    func declarations() throws {
+        #expect(try known("", language: "c", comment: "Tells. pgbraid: reads none")?.effect == .freshValue)
+        #expect(try known("", language: "c", comment: "pgbraid: reads reference;")?.effect == .freshValue)
+        #expect(try known("", language: "c", comment: "pgbraid: reads everything") == nil)
+        #expect(try known("", language: "c") == nil)
+        #expect(try known("", language: "c", extensionName: "pgcrypto")?.effect == .freshValue)
+        #expect(try known("", language: "c", extensionName: "dblink") == nil)
+    }
+}
