@@ -11,13 +11,14 @@ public struct TimerQueue<Payload> {
     public var isEmpty: Bool { heap.isEmpty }
     public var count: Int { heap.count }
 
-    /// The earliest deadline.
-    public var nextDeadline: Instant? { heap.first?.deadline }
+    /// The earliest deadline, kept beside the heap because event loops ask for it at every turn.
+    public private(set) var nextDeadline: Instant?
 
     public mutating func add(_ payload: Payload, at deadline: Instant) {
         heap.append((deadline, nextOrder, payload))
         nextOrder += 1
         siftUp(heap.count - 1)
+        nextDeadline = heap[0].deadline
     }
 
     /// Takes the earliest entry that is due, in order of deadline, then of addition.
@@ -26,6 +27,7 @@ public struct TimerQueue<Payload> {
         heap.swapAt(0, heap.count - 1)
         heap.removeLast()
         siftDown(0)
+        nextDeadline = heap.first?.deadline
         return first.payload
     }
 

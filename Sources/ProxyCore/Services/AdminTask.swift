@@ -121,7 +121,7 @@ extension Worker {
     /// A link of the admin user is free: the proxy's own work goes first.
     func takeAdminWork(_ link: Int32) -> Bool {
         let shard = links.at(link).pointee.shard
-        guard links.at(link).pointee.pool == adminPool.index, !adminQueue[shard.int].isEmpty,
+        guard !adminQueue[shard.int].isEmpty, links.at(link).pointee.pool == adminPool.index,
             links.at(link).pointee.settings == 0
         else { return false }
         adminQueue[shard.int].removeFirst().run(on: link)
