@@ -7,6 +7,8 @@ import WireProtocol
 final class BatchStatementExecution: Execution {
     private let call: StatementCall
     private var isStarted = false
+    /// The portal that is executed.
+    var portalName: [UInt8] = []
 
     init(worker: Worker, session: Int32, call: StatementCall) {
         self.call = call
@@ -20,11 +22,25 @@ final class BatchStatementExecution: Execution {
     }
 
     override func childFinished(_ child: Execution, _ outcome: Outcome) {
+        let filled = endDiversion()
         if case .failure(let message) = outcome {
             worker.tellError(session, message)
             worker.failBatch(session)
+        } else if let filled, worker.sessions.at(session).pointee.phase != .leaving {
+            filled.fetch(call.maximumRows, into: &worker.output(ofSession: session).pointee.output)
         }
         finish(.success)
+    }
+
+    /// Answers go to the client again; returns the portal's rows, which later Executes fetch.
+    private func endDiversion() -> PortalBuffer? {
+        let record = worker.sessions.at(session)
+        guard record.pointee.isDiverted, let detail = record.pointee.detail else { return nil }
+        record.pointee.isDiverted = false
+        let buffer = detail.diversion
+        detail.diversion = nil
+        detail.portals[portalName]?.buffer = buffer
+        return buffer
     }
 }
 

@@ -143,6 +143,23 @@ class Execution: LinkTask {
         }
     }
 
+    /// Pauses the leg's link while the client is slow; ends the statement when a portal holds too much.
+    func pauseIfFull(_ leg: Int) {
+        switch worker.room(ofSession: session) {
+        case .free: return
+        case .full:
+            worker.output(ofSession: session).pointee.wantsDrained = true
+            worker.streams.at(worker.links.at(legs[leg].link).pointee.stream.index).pointee.isReadPaused = true
+        case .exceeded:
+            noteFailure(
+                DatabaseMessage(
+                    error: .configurationLimitExceeded,
+                    "the portal's rows are over the limit of \(worker.settings.limits.mergeBytes) bytes",
+                    hint: "Fetch all rows at once, which streams them, or raise limits.merge."))
+            cancelLegs()
+        }
+    }
+
     func noteFailure(_ message: DatabaseMessage) {
         if failure == nil { failure = message }
     }

@@ -80,11 +80,7 @@ final class FinisherExecution: MultiShardExecution {
             guard !isClientGone else { return }
             let client = worker.output(ofSession: session)
             client.pointee.output.append(frame)
-            if client.pointee.output.count > worker.settings.limits.outputHighWaterBytes {
-                client.pointee.wantsDrained = true
-                worker.streams.at(worker.links.at(legs[leg].link).pointee.stream.index).pointee.isReadPaused = true
-            }
-            return
+            return pauseIfFull(leg)
         }
         do throws(MergeError) {
             try collector.dataRow(source: leg, frame: frame)

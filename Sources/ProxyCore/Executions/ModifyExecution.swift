@@ -90,9 +90,7 @@ final class ModifyExecution: MultiShardExecution {
         }
         let client = worker.output(ofSession: session)
         client.pointee.output.append(frame)
-        guard client.pointee.output.count > worker.settings.limits.outputHighWaterBytes else { return }
-        client.pointee.wantsDrained = true
-        worker.streams.at(worker.links.at(legs[leg].link).pointee.stream.index).pointee.isReadPaused = true
+        pauseIfFull(leg)
     }
 
     override func clientDrained() {

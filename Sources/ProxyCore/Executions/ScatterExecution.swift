@@ -24,7 +24,7 @@ final class ScatterExecution: MultiShardExecution {
         shardText = Array(plan.shardText.utf8)
         merger = RowMerger(
             plan: plan.merge, sourceCount: shards.count, window: window, visibleFormats: call.resultFormats,
-            bounds: .init(worker.settings.limits), pool: worker.streams.pool.reference)
+            bounds: worker.mergeBounds(session), pool: worker.streams.pool.reference)
         super.init(worker: worker, session: session, parent: parent, call: call, shards: shards)
     }
 
@@ -88,11 +88,9 @@ final class ScatterExecution: MultiShardExecution {
 
     /// Pauses a leg that is ahead of the merge, or all of them when the client is slow.
     private func throttle(_ leg: Int) {
-        let client = worker.output(ofSession: session)
         let stream = worker.streams.at(worker.links.at(legs[leg].link).pointee.stream.index)
-        if client.pointee.output.count > worker.settings.limits.outputHighWaterBytes {
-            client.pointee.wantsDrained = true
-            stream.pointee.isReadPaused = true
+        if worker.room(ofSession: session) != .free {
+            pauseIfFull(leg)
             mayBePaused = true
         } else if !merger.wantsRows(from: leg) {
             stream.pointee.isReadPaused = true
@@ -101,10 +99,7 @@ final class ScatterExecution: MultiShardExecution {
         resumeWanted()
     }
 
-    private var isClientSlow: Bool {
-        worker.streams.at(worker.sessions.at(session).pointee.stream.index).pointee.output.count
-            > worker.settings.limits.outputHighWaterBytes
-    }
+    private var isClientSlow: Bool { worker.room(ofSession: session) == .full }
 
     private func resumeWanted() {
         guard mayBePaused, !isClientSlow else { return }

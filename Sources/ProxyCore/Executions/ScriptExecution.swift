@@ -4,6 +4,7 @@
 // block is opened and committed at the end. The first error ends the script; what was answered before it stands.
 import Primitives
 import QueryPlanning
+import ResultMerging
 import WireProtocol
 
 final class ScriptExecution: Execution {
@@ -110,6 +111,13 @@ final class ScriptExecution: Execution {
 }
 
 extension Worker {
+    /// Limits of a merge for the session: a portal that is filled takes all rows at once.
+    func mergeBounds(_ index: Int32) -> RowMerger.Bounds {
+        let limits = settings.limits
+        guard sessions.at(index).pointee.isDiverted else { return RowMerger.Bounds(limits) }
+        return RowMerger.Bounds(rowBytes: limits.mergeRowBytes, totalBytes: limits.mergeBytes, outputBytes: .max)
+    }
+
     /// ErrorResponse to the client, if it is still there.
     func tellError(_ index: Int32, _ message: DatabaseMessage) {
         statistics.errors &+= 1

@@ -13,6 +13,8 @@ struct StatementCall {
     var bind: [UInt8]?
     /// A simple Query's rows come with their description; in the extended protocol the client asks for it apart.
     var wantsDescription = true
+    /// Rows Execute asks for at a time; 0: all.
+    var maximumRows: Int32 = 0
 
     /// The result formats of Bind, as many as it gave.
     var resultFormats: [FormatCode] {

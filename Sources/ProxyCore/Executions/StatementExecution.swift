@@ -248,7 +248,7 @@ final class StatementExecution: Execution {
     private func scatter(_ route: Route, _ plan: ScatterPlan) {
         let window: RowWindow
         do throws(MergeError) {
-            window = try RowWindow(limit: rowCount(plan.limit), offset: rowCount(plan.offset))
+            window = try RowWindow(limit: try rowCount(plan.limit), offset: try rowCount(plan.offset))
         } catch {
             return fail(error.asError)
         }
@@ -265,18 +265,21 @@ final class StatementExecution: Execution {
         }
     }
 
-    private func rowCount(_ count: RowCount?) -> Int64? {
+    /// - Throws: for a parameter that is not read as an integer: nothing is guessed.
+    private func rowCount(_ count: RowCount?) throws(MergeError) -> Int64? {
         switch count {
         case nil: return nil
         case .constant(let value): return value
         case .parameter(let number):
             guard let bind = call.bind else { return nil }
-            return bind.withUnsafeBytes { bytes in
-                guard let message = try? BindMessage(bytes), number <= message.parameterCount else { return nil }
-                let parameter = message.parameter(number - 1)
-                guard let value = parameter.value else { return nil }
-                if parameter.format == .text { return Int64(value.text.trimmingPrefix(while: \.isWhitespace)) }
-                return value.count == 8 ? value.integer(at: 0, as: Int64.self) : value.count == 4 ? Int64(value.integer(at: 0, as: Int32.self)) : nil
+            let value = bind.withUnsafeBytes { LimitValue.read($0, number) }
+            switch value {
+            case .null: return nil
+            case .rows(let rows): return rows
+            case .unreadable:
+                throw MergeError(
+                    .featureNotSupported, "the value of $\(number) in LIMIT or OFFSET cannot be read",
+                    hint: "Bind it as an integer, or cast the parameter to bigint.")
             }
         }
     }

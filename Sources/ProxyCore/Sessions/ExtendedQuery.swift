@@ -389,6 +389,7 @@ extension Worker {
         _ frame: UnsafeRawBufferPointer, _ statement: SharedStatement, _ plan: StatementPlan, link: Int32
     ) {
         if message.portal.isEmpty { session.pointee.unnamedPortalLink = -1 }
+        session.pointee.hasPortals = true
         detail.portals[Array(message.portal)] = Portal(
             statement: statement.number, link: link, bind: link < 0 ? Array(frame) : [], plan: plan)
     }
@@ -501,12 +502,10 @@ extension Worker {
             noteTemporaryTables(index, portal.plan.temporaryNames)
             return forward(index, session, frame, to: portal.link, .passExecute)
         }
-        if message.maximumRows > 0, case .scatter = portal.plan.action {
-            return raise(
-                index,
-                DatabaseMessage(
-                    error: .featureNotSupported, "a row limit in Execute is not supported for a statement over several shards",
-                    hint: "Set the fetch size to 0, or bind the sharding key."))
+        if let buffer = portal.buffer {
+            guard isDrained(session) else { return .blocked }
+            buffer.fetch(message.maximumRows, into: &output(ofSession: index).pointee.output)
+            return .consumed
         }
         guard isQuiescent(index) else { return .blocked }
         if portal.isDone {
@@ -519,7 +518,14 @@ extension Worker {
         call.parameterTypes = statement.parameterTypes
         call.bind = portal.bind
         call.wantsDescription = false
-        start(BatchStatementExecution(worker: self, session: index, call: call), on: index)
+        if message.maximumRows > 0 {
+            call.maximumRows = message.maximumRows
+            detail.diversion = PortalBuffer(pool: streams.pool.reference)
+            session.pointee.isDiverted = true
+        }
+        let execution = BatchStatementExecution(worker: self, session: index, call: call)
+        execution.portalName = name
+        start(execution, on: index)
         return .consumed
     }
 
@@ -586,6 +592,7 @@ extension Worker {
             session.pointee.isLinkUnsynced = false
             session.pointee.hasBatchExecuted = false
             session.pointee.unnamedPortalLink = -1
+            if session.pointee.hasPortals { forgetPortals(session) }
             session.pointee.activity = .passing
             let record = links.at(session.pointee.link)
             streams.at(record.pointee.stream.index).pointee.output.writeSync()
@@ -609,6 +616,7 @@ extension Worker {
         session.pointee.isBatchOpen = false
         session.pointee.isFailedHere = false
         session.pointee.unnamedPortalLink = -1
+        if session.pointee.hasPortals { forgetPortals(session) }
         session.pointee.activity = .idle
         if let transaction = session.pointee.detail?.transaction, !transaction.isExplicit {
             start(BatchEndExecution(worker: self, session: index, isFailed: isFailed), on: index)
@@ -616,6 +624,13 @@ extension Worker {
         }
         writeReady(index)
         return .consumed
+    }
+
+    /// Outside a block portals end with the batch.
+    private func forgetPortals(_ session: UnsafeMutablePointer<Session>) {
+        guard let detail = session.pointee.detail, detail.transaction?.isExplicit != true else { return }
+        detail.portals = [:]
+        session.pointee.hasPortals = false
     }
 
     /// The batch failed in the proxy after the link had executed a part: ROLLBACK before Sync would commit it.

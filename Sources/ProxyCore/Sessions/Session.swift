@@ -60,6 +60,10 @@ struct Session {
     var isFailedHere = false
     /// An ErrorResponse passed to the client since this was last cleared.
     var sawError = false
+    /// Answers go to `detail.diversion` instead of the client.
+    var isDiverted = false
+    /// `detail.portals` is not empty.
+    var hasPortals = false
     /// Flush was sent for what is outstanding.
     var isFlushSent = false
     /// A Parse that waits for its shard to be known: the statement's number, and whether it is the unnamed one.

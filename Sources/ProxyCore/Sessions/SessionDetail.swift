@@ -24,6 +24,8 @@ final class SessionDetail {
     var unnamedStatement: UInt32 = 0
     /// Portals that live on a link, by name; the link must still hold the transaction.
     var portals: [[UInt8]: Portal] = [:]
+    /// Where answers go while a portal is filled.
+    var diversion: PortalBuffer?
     /// SQL cursors by name: the link they live on.
     var cursors: [String: Int32] = [:]
     /// Links that stay with the session beyond the transaction, with the reasons.
@@ -52,4 +54,6 @@ struct Portal {
     var plan: StatementPlan
     /// COMMIT and the like answer once; a second Execute of the same portal finds it done.
     var isDone = false
+    /// Rows not fetched yet, where Execute asked for some at a time.
+    var buffer: PortalBuffer?
 }

@@ -5,6 +5,15 @@
 import Primitives
 import WireProtocol
 
+/// Whether more may be appended for a client.
+enum OutputRoom {
+    case free
+    /// The client is slow: its links pause until it has read.
+    case full
+    /// A portal's rows are over the limit for what is held back.
+    case exceeded
+}
+
 /// What became of a client's frame.
 enum FrameResult {
     case consumed
@@ -131,8 +140,16 @@ extension Worker {
 
     @inline(__always)
     func output(ofSession index: Int32) -> UnsafeMutablePointer<Stream> {
+        if sessions.at(index).pointee.isDiverted, let diversion = sessions.at(index).pointee.detail?.diversion { return diversion.stream }
         streams.markDirty(sessions.at(index).pointee.stream.index)
         return streams.at(sessions.at(index).pointee.stream.index)
+    }
+
+    /// How much more the client takes now.
+    func room(ofSession index: Int32) -> OutputRoom {
+        let count = output(ofSession: index).pointee.output.count
+        guard sessions.at(index).pointee.isDiverted else { return count > settings.limits.outputHighWaterBytes ? .full : .free }
+        return count > settings.limits.mergeBytes ? .exceeded : .free
     }
 
     /// An error outside the extended protocol: the statement failed, the client may go on.

@@ -1,0 +1,49 @@
+// PortalBuffer: the rows of a portal that is read in pieces although its statement runs over several shards.
+//
+// The first Execute runs the statement with its answers diverted here, bounded by `mergeBytes`; each Execute then takes as
+// many rows as it asks for.
+import Primitives
+import WireProtocol
+
+/// Answers of one statement, waiting to be fetched.
+final class PortalBuffer {
+    /// Stands in for the client's stream while the statement runs.
+    let stream: UnsafeMutablePointer<Stream>
+
+    init(pool: BlockPool.Reference) {
+        stream = .allocate(capacity: 1)
+        stream.initialize(to: Stream(pool: pool))
+    }
+
+    deinit {
+        stream.pointee.output.free()
+        stream.pointee.input.free()
+        stream.deinitialize(count: 1)
+        stream.deallocate()
+    }
+
+    /// Moves up to `maximumRows` rows to the client, then PortalSuspended, or CommandComplete with the number of rows this
+    /// call moved when there are no more (0: all rows). Anything else on the way (notices) goes along.
+    func fetch(_ maximumRows: Int32, into output: inout ByteQueue) {
+        var rows: UInt64 = 0
+        while case .frame(let header) = FrameScanner.frame(in: stream.pointee.output.readable, at: 0, limit: .max) {
+            if header.type == BackendMessageType.dataRow, maximumRows > 0, rows == UInt64(maximumRows) {
+                return output.writePortalSuspended()
+            }
+            let frame = UnsafeRawBufferPointer(rebasing: stream.pointee.output.readable[0..<header.length])
+            if header.type == BackendMessageType.commandComplete {
+                if maximumRows > 0, rows == UInt64(maximumRows) { return output.writePortalSuspended() }
+                // It stays for the next Execute, which finds no rows before it.
+                return writeTag(of: frame, rows, into: &output)
+            }
+            if header.type == BackendMessageType.dataRow { rows += 1 }
+            output.append(frame)
+            stream.pointee.output.consume(header.length)
+        }
+    }
+
+    private func writeTag(of frame: UnsafeRawBufferPointer, _ rows: UInt64, into output: inout ByteQueue) {
+        guard let message = try? CommandCompleteMessage(frame), message.rowCount != nil else { return output.append(frame) }
+        output.writeCommandComplete(command: message.command, rowCount: rows)
+    }
+}
