@@ -55,6 +55,7 @@ struct StatementInsertTests {
         ("INSERT INTO items VALUES (NULL, 1)", "23502 null value in column \"user_id\" of relation \"items\" violates not-null constraint"),
         ("INSERT INTO orders VALUES (1, NULL)", "0A000 null value in the sharding key \"user_id\" of table \"orders\""),
         ("INSERT INTO items VALUES (1.5, 1)", "0A000 the value of sharding key \"user_id\" cannot be read"),
+        ("INSERT INTO items VALUES (99999999999999999999, 1)", "22003 bigint out of range"),
         ("INSERT INTO items VALUES (true, 1)", "0A000 the value of sharding key \"user_id\" cannot be read"),
         ("INSERT INTO items VALUES ('x', 1)", "22P02 invalid input syntax for type bigint: \"x\""),
         (
@@ -91,6 +92,16 @@ struct StatementInsertTests {
     ])
     func refused(text: String, error: String) { #expect(world.plan(text) == "REFUSED " + error) }
 
+    @Test("errors point where PostgreSQL's do", arguments: [
+        ("INSERT INTO items VALUES ('x', 4)", 27), ("INSERT INTO items VALUES (1,2),(3)", 33),
+        ("INSERT INTO items (user_id, item_id) VALUES (1,2,3)", 50), ("INSERT INTO items (user_id, item_id) VALUES (1)", 29),
+        ("INSERT INTO items (user_id, nope) VALUES (1, 2)", 29), ("/* \u{e4} */ INSERT INTO nowhere VALUES (1)", 21),
+    ])
+    func positions(text: String, position: Int) throws {
+        let refusal = #expect(throws: Refusal.self) { try world.planned(text) }
+        #expect(refusal?.position == position)
+    }
+
     @Test("rows for several shards must not hold what differs between them", arguments: [
         ("INSERT INTO orders VALUES (1, 1, touch(1)), (2, 2, 'b')", "an INSERT for several shards calls a function that is not known to be safe"),
     ])
@@ -100,7 +111,7 @@ struct StatementInsertTests {
         ("INSERT INTO countries VALUES ('de', $1), ('fr', upper('f'))", "modify all first, writes"),
         ("INSERT INTO settings (id, name, changed) VALUES (1, 'a', '2024-01-01')", "modify all first, writes"),
         ("INSERT INTO countries SELECT name, code FROM countries", "modify all first, writes"),
-        ("INSERT INTO countries VALUES ('de') ON CONFLICT (code) DO UPDATE SET name = excluded.name RETURNING *", "modify all first, writes"),
+        ("INSERT INTO countries VALUES ('de') ON CONFLICT (code) DO UPDATE SET name = excluded.name RETURNING *, now(), random()", "modify all first, writes"),
     ])
     func reference(text: String, plan: String) { #expect(world.plan(text) == plan) }
 

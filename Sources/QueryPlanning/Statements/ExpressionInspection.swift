@@ -39,6 +39,14 @@ struct ExpressionInspection {
         }
     }
 
+    /// Inspects all below a message that is no node of its own.
+    mutating func add<T>(below message: Message<T>) {
+        TreeWalk.nodes(below: message) { child in
+            add(child)
+            return .skip
+        }
+    }
+
     mutating func noteEffect(_ effect: FunctionEffect) { effects.insert(effect) }
 
     func typeFacts(_ oid: UInt32) -> CatalogType? { context.environment.catalog.facts.types[oid] }

@@ -7,7 +7,8 @@ extension StatementClassifier {
         if let source = target.source {
             if source.isPlainValues { rows = try valueRows(source, target) } else { try checkReferenceSource(source, node, target) }
         }
-        let inspection = try inspectInsert(node, target, rows: rows)
+        let inspection = try inspectInsert(node, target, rows: rows, withReturning: false)
+        try checkReturning(target)
         do throws(Refusal) {
             try checkSteady(inspection, node, target)
         } catch {
@@ -17,6 +18,14 @@ extension StatementClassifier {
         return StatementPlan(
             action: .modify(.all, text: nil, tag: .first), effect: .writes, commandName: "INSERT",
             parameterCount: ParameterCount.highest(in: node), reason: "reference table: the same rows on all shards")
+    }
+
+    /// RETURNING is evaluated on all shards and answered by the lowest: it may differ, but must not do anything.
+    private func checkReturning(_ target: InsertTarget) throws(Refusal) {
+        var inspection = ExpressionInspection(context)
+        for item in NodeList(target.statement.returning_list, target.statement.n_returning_list).nodes { inspection.add(item) }
+        let harmless: Set<FunctionEffect> = [.none, .transactionTime, .freshValue, .catalogRead, .shardLocal]
+        if let effect = inspection.effects.first(where: { !harmless.contains($0) }) { throw differing(target, Self.reason(effect)) }
     }
 
     /// A query over reference tables whose rows do not depend on their order.

@@ -64,14 +64,26 @@ extension StatementClassifier {
     func valueRows(_ source: Message<PgQuery__SelectStmt>, _ target: InsertTarget) throws(Refusal) -> [NodeList] {
         let rows = NodeList(source.pointee.values_lists, source.pointee.n_values_lists).nodes.compactMap(\.listNode)
             .map { NodeList($0.pointee.items, $0.pointee.n_items) }
-        guard let count = rows.first?.count, rows.allSatisfy({ $0.count == count }) else {
-            throw Refusal("42601", "VALUES lists must all be the same length")
+        let count = rows.first?.count ?? 0
+        if let odd = rows.first(where: { $0.count != count }) {
+            throw Refusal("42601", "VALUES lists must all be the same length", position: position(of: odd.first ?? nil))
         }
-        if count > target.columns.count { throw Refusal("42601", "INSERT has more expressions than target columns") }
+        if count > target.columns.count {
+            throw Refusal(
+                "42601", "INSERT has more expressions than target columns", position: position(of: rows[0][target.columns.count]))
+        }
         if target.hasColumnList, count < target.columns.count {
-            throw Refusal("42601", "INSERT has more target columns than expressions")
+            let surplus = NodeList(target.statement.cols, target.statement.n_cols)[count]?.resTarget?.pointee.location ?? -1
+            throw Refusal("42601", "INSERT has more target columns than expressions", position: context.position(Int(surplus)))
         }
         return rows
+    }
+
+    /// Where an expression begins, as far as the tree tells.
+    private func position(of value: Node?) -> Int {
+        let location = value?.literal?.location ?? value?.paramRef.map { Int($0.pointee.location) }
+            ?? value?.funcCall.map { Int($0.pointee.location) } ?? value?.columnRef.map { Int($0.pointee.location) } ?? -1
+        return context.position(location)
     }
 
     private func split(
@@ -132,9 +144,16 @@ extension StatementClassifier {
 
 extension StatementClassifier {
     /// Everything an INSERT evaluates: what is written, and the defaults of the columns that are left out.
-    func inspectInsert(_ node: Node, _ target: InsertTarget, rows: [NodeList]) throws(Refusal) -> ExpressionInspection {
+    func inspectInsert(
+        _ node: Node, _ target: InsertTarget, rows: [NodeList], withReturning: Bool = true
+    ) throws(Refusal) -> ExpressionInspection {
         var inspection = ExpressionInspection(context)
-        inspection.add(node)
+        if withReturning {
+            inspection.add(node)
+        } else {
+            if let source = Node(target.statement.select_stmt) { inspection.add(source) }
+            if let conflict = target.statement.on_conflict_clause { inspection.add(below: conflict) }
+        }
         var given: Set<Int> = []
         if target.source != nil {
             let width = rows.first?.count ?? target.columns.count

@@ -50,7 +50,7 @@ extension StatementClassifier {
         _ literal: Literal, _ location: Int, _ key: ShardedKey, isExact: Bool
     ) throws(Refusal) -> KeyOperand {
         guard literal != .null else { throw nullKey(key) }
-        let value = try literalValue(literal, key)
+        let value = try literalValue(literal, location, key)
         return isExact || !isPlainToken(literal, at: location) || key.maximumCharacters != nil || !isReadInPlace(literal, key)
             ? .constant(value) : .literal(offset: location)
     }
@@ -62,18 +62,21 @@ extension StatementClassifier {
     }
 
     /// The literal after assignment to the key's column.
-    private func literalValue(_ literal: Literal, _ key: ShardedKey) throws(Refusal) -> KeyValue {
+    private func literalValue(_ literal: Literal, _ location: Int, _ key: ShardedKey) throws(Refusal) -> KeyValue {
         let type = key.placement.keyType
         switch (literal, type.family) {
         case (.integer(let value), .integer): return .integer(Int64(value))
         case (.integer(let value), .text): return .text(try fitted("\(value)", key))
         case (.number(let digits), .integer):
             if let value = Self.wholeNumber(digits) { return .integer(value) }
+            if digits.utf8.allSatisfy({ $0 != UInt8(ascii: ".") && $0 | 0x20 != UInt8(ascii: "e") }) {
+                throw Refusal("22003", "\(type.sqlName) out of range")
+            }
         case (.number(let digits), .text):
             if let value = Int64(digits) { return .text(try fitted("\(value)", key)) }
         case (.string(let value), .text): return .text(try fitted(value, key))
         case (.string(let value), _):
-            return try Self.value(of: value, type).get()
+            return try inputValue(value, type, location).get()
         default: break
         }
         throw Refusal(
@@ -82,12 +85,13 @@ extension StatementClassifier {
     }
 
     /// What the type's input function makes of a string.
-    private static func value(of string: String, _ type: KeyType) -> Result<KeyValue, Refusal> {
-        Array(string.utf8).withUnsafeBytes { bytes in
+    private func inputValue(_ string: String, _ type: KeyType, _ location: Int) -> Result<KeyValue, Refusal> {
+        let position = context.position(location)
+        return Array(string.utf8).withUnsafeBytes { bytes in
             do throws(KeyFormatError) {
                 return .success(try type.value(text: bytes))
             } catch {
-                return .failure(Refusal(error.sqlState, error.message(type: type, text: string)))
+                return .failure(Refusal(error.sqlState, error.message(type: type, text: string), position: position))
             }
         }
     }
@@ -125,13 +129,13 @@ extension StatementClassifier {
     /// 'x'::uuid, '5'::bigint, 5::integer: a literal cast to a type of the key's family, without modifiers.
     private func castLiteral(_ node: Node, _ key: ShardedKey) throws(Refusal) -> KeyValue? {
         guard let cast = node.typeCast?.pointee, let type = plainType(cast), let keyType = KeyType(typeOID: type),
-            keyType.family == key.placement.keyType.family, let literal = Node(cast.arg)?.literal?.value
+            keyType.family == key.placement.keyType.family, let (literal, location) = Node(cast.arg)?.literal
         else { return nil }
         if literal == .null { throw nullKey(key) }
         var inner = key
         inner.placement.keyType = keyType
         if case .number(let digits) = literal, Self.wholeNumber(digits) == nil { return nil }
-        let value = try literalValue(literal, inner)
+        let value = try literalValue(literal, location, inner)
         if case .integer(let number) = value, !keyType.integerRange.contains(number) {
             throw Refusal("22003", "\(keyType.sqlName) out of range")
         }
