@@ -32,8 +32,7 @@ public final class TemporaryPostgreSQL: Sendable {
         directory = try TestDirectory.make()
         port = try TestDirectory.freePort()
         watcher = try ServerWatcher(directory: directory)
-        try PostgreSQLProgram.run(
-            "initdb", ["-D", dataDirectory, "-U", user, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"])
+        try DataDirectoryTemplate.copy(to: dataDirectory)
         try configure(settings)
         if let hostBasedAuthentication {
             let lines = hostBasedAuthentication.joined(separator: "\n") + "\n"

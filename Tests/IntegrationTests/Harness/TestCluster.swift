@@ -1,0 +1,102 @@
+// TestCluster: a proxy in front of some servers, with a configuration of its own.
+import Foundation
+import TestSupport
+
+/// A proxy that listens on a loopback port of its own.
+final class TestCluster {
+    let servers: [TemporaryPostgreSQL]
+    let port: Int
+    let directory: String
+    private var process: ProxyProcess?
+    private var startCount = 0
+
+    var configurationPath: String { "\(directory)/proxy.conf" }
+    private var logPath: String { "\(directory)/proxy-\(startCount).log" }
+
+    /// Starts a proxy and waits until it serves clients.
+    /// - Parameter settings: lines by section, e.g. `["timeouts": ["in_doubt = \"1s\""]]`, and `[""]` for whole sections.
+    init(servers: [TemporaryPostgreSQL], settings: [String: [String]] = [:]) throws {
+        self.servers = servers
+        port = try TestDirectory.freePort()
+        directory = try TestDirectory.make()
+        try configure(settings)
+        try start()
+    }
+
+    deinit {
+        process?.kill()
+        try? FileManager.default.removeItem(atPath: directory)
+    }
+
+    func configure(_ settings: [String: [String]]) throws {
+        var lines = ["[proxy]", "listen = \"127.0.0.1:\(port)\"", "auth = \"trust\"", "allow_unlisted_users = true"]
+        lines += settings["proxy"] ?? []
+        for (section, content) in settings.sorted(by: { $0.key < $1.key }) where section != "proxy" && section != "" {
+            lines += ["[\(section)]"] + content
+        }
+        for server in servers {
+            lines += ["[[shard]]", "host = \"\(server.socketDirectory)\"", "port = \(server.port)"]
+        }
+        lines += settings[""] ?? []
+        try (lines.joined(separator: "\n") + "\n").write(toFile: configurationPath, atomically: true, encoding: .utf8)
+    }
+
+    func start(isWaiting: Bool = true) throws {
+        startCount += 1
+        process = try ProxyProcess(configurationPath: configurationPath, logPath: logPath)
+        guard isWaiting else { return }
+        do {
+            try eventually("the proxy serves clients") { _ = try WireClient(port: port, database: "postgres"); return true }
+        } catch {
+            throw ConditionNotMet(description: "\(error)\n\(log)")
+        }
+    }
+
+    /// Ends the proxy as a crash would.
+    func kill() {
+        process?.kill()
+        process = nil
+    }
+
+    /// Lets open transactions finish; returns the exit status.
+    @discardableResult
+    func stop() -> Int32 {
+        defer { process = nil }
+        return process?.stop() ?? 0
+    }
+
+    var isRunning: Bool { process?.isRunning ?? false }
+
+    /// What the proxy has logged since its last start.
+    var log: String { (try? String(contentsOfFile: logPath, encoding: .utf8)) ?? "" }
+
+    /// Statements through the proxy, one after another, by psql.
+    @discardableResult
+    func psql(_ sql: String, user: String = "postgres") throws -> [[String?]] {
+        try Psql.rows(of: sql, host: "127.0.0.1", port: port, user: user, database: "postgres")
+    }
+
+    /// Commands of the admin database.
+    @discardableResult
+    func console(_ command: String) throws -> [[String?]] {
+        try Psql.rows(of: command, host: "127.0.0.1", port: port, user: "postgres", database: "pgbraid")
+    }
+
+    /// The same statement on every shard itself; one list of rows a shard.
+    @discardableResult
+    func onShards(_ sql: String) throws -> [[[String?]]] { try servers.map { try $0.psql(sql) } }
+}
+
+/// The proxies that suites share.
+struct SharedClusters: @unchecked Sendable {
+    static let shared = Result { try SharedClusters() }
+
+    let one: TestCluster
+    let four: TestCluster
+
+    private init() throws {
+        let servers = try TestServers.shared.get()
+        one = try TestCluster(servers: [servers.single])
+        four = try TestCluster(servers: servers.four)
+    }
+}
