@@ -122,9 +122,11 @@ public struct ScatterPlan: Sendable {
 
 /// The query that makes the final rows of an aggregate query from the shards' partial rows.
 ///
-/// The shards' partial columns are handed over as array parameters, one a column, numbered after the statement's own
-/// parameters: `... FROM unnest($3::numeric[], $4::bigint[]) AS pgbraid_partial(c1, c2)`. Partial rows are asked for in
-/// text format, and the arrays are sent in text format. The names and types of the visible columns are those that
+/// The shards' partial columns are handed over as array parameters, one a column, all of type text[], numbered after the
+/// statement's own parameters; the text casts each value back: `SELECT sum(p.a1) FROM (SELECT r.a1::numeric AS a1, r.a2::int[]
+/// AS a2 FROM unnest($3::text[], $4::text[]) AS r (a1, a2)) AS p`. Partial rows are asked for in text format, and the arrays are
+/// sent in text format, whatever a column's type. The statement's own parameters keep the types that Describe of the original
+/// statement reports, also where the text does not use them. The names and types of the visible columns are those that
 /// Describe of the original statement reports.
 public struct Finisher: Sendable {
     public var text: String

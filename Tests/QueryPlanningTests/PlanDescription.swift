@@ -46,7 +46,11 @@ struct PlanDescription {
             lines.append("merge by: " + keys.joined(separator: ", "))
         }
         if !merge.distinctColumns.isEmpty { lines.append("distinct: \(merge.distinctColumns)") }
-        if let aggregate = merge.aggregate { lines.append("aggregate: \(aggregate.outputs) from \(aggregate.inputColumns)") }
+        if let aggregate = merge.aggregate { 
+            let outputs = zip(aggregate.outputs, aggregate.inputColumns).map { "\($0) from \($1)" }
+            let hidden = aggregate.hiddenGroupColumns.isEmpty ? "" : ", groups by \(aggregate.hiddenGroupColumns)"
+            lines.append("combine: " + outputs.joined(separator: ", ") + hidden)
+        }
         return lines
     }
 

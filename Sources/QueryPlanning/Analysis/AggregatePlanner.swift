@@ -29,6 +29,7 @@ final class AggregatePlanner {
 
     func plan() throws(Refusal) -> ScatterPlanner.Result {
         try check()
+        if let merged = try mergePlan() { return merged }
         try addKeys()
         let finisher = try finisherText()
         // Rows must be counted even where nothing of them is shown.
@@ -90,7 +91,7 @@ final class AggregatePlanner {
         return refusal
     }
 
-    private func isSame(_ item: ResolvedItem, _ node: Node) -> Bool { item.expression.map { binder.isSame($0, node) } ?? false }
+    func isSame(_ item: ResolvedItem, _ node: Node) -> Bool { item.expression.map { binder.isSame($0, node) } ?? false }
 
     // MARK: Replacing
 
@@ -131,7 +132,7 @@ final class AggregatePlanner {
         return name
     }
 
-    private var hasPlainGroups: Bool {
+    var hasPlainGroups: Bool {
         level.grouping.allSatisfy { item in
             if case .expression = item { return true }
             return false

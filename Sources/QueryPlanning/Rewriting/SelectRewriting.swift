@@ -87,8 +87,9 @@ struct SelectRewriting {
     /// - Parameters:
     ///   - hidden: expressions added behind the target list, with the nodes they must be.
     ///   - limits: the client's; replaced by what each shard is asked for.
+    ///   - isPartial: the rows are partial: ORDER BY and LIMIT are left out.
     /// - Throws: 0A000 when the new text does not mean what it should.
-    func shardText(hidden: [HiddenColumn], limits: RowLimits) throws(Refusal) -> String {
+    func shardText(hidden: [HiddenColumn], limits: RowLimits, isPartial: Bool = false) throws(Refusal) -> String {
         var editing = TextEditing(context)
         if !hidden.isEmpty {
             let list = hidden.enumerated().map { "\($1.text) AS pgbraid_\($0 + 1)" }.joined(separator: ", ")
@@ -98,9 +99,13 @@ struct SelectRewriting {
                 editing.insert(", " + list, at: tokens.bytes(clauses.targets).upperBound)
             }
         }
-        replaceLimits(limits, &editing)
+        if isPartial {
+            for range in clauses.limits + [clauses.orderClause] where !range.isEmpty { editing.replace(tokens.bytes(range), with: "") }
+        } else {
+            replaceLimits(limits, &editing)
+        }
         let text = editing.text(of: tokens.bytes(clauses.whole))
-        try verify(text, hidden)
+        try verify(text, hidden, isPartial: isPartial)
         return text
     }
 
@@ -113,9 +118,9 @@ struct SelectRewriting {
     }
 
     /// Parses a rewritten text and compares it with the client's.
-    private func verify(_ text: String, _ hidden: [HiddenColumn]) throws(Refusal) {
+    private func verify(_ text: String, _ hidden: [HiddenColumn], isPartial: Bool) throws(Refusal) {
         guard let tree = try? ParseTree(text), tree.statements.count == 1, let new = tree.statements[0].node.selectStmt,
-            isSame(new, hiddenCount: hidden.count)
+            isSame(new, hiddenCount: hidden.count, isPartial: isPartial)
         else { throw Self.notUnderstood }
         let added = NodeList(new.pointee.target_list, new.pointee.n_target_list).suffix(hidden.count)
         for (node, column) in zip(added, hidden) {
@@ -124,7 +129,7 @@ struct SelectRewriting {
         }
     }
 
-    private func isSame(_ new: Message<PgQuery__SelectStmt>, hiddenCount: Int) -> Bool {
+    private func isSame(_ new: Message<PgQuery__SelectStmt>, hiddenCount: Int, isPartial: Bool) -> Bool {
         let new = new.pointee
         let old = select.pointee
         guard new.n_target_list == old.n_target_list + hiddenCount, new.op == old.op, new.all == old.all else { return false }
@@ -134,7 +139,7 @@ struct SelectRewriting {
             && Self.isSame(NodeList(new.from_clause, new.n_from_clause), NodeList(old.from_clause, old.n_from_clause))
             && Self.isSame(NodeList(new.group_clause, new.n_group_clause), NodeList(old.group_clause, old.n_group_clause))
             && Self.isSame(NodeList(new.window_clause, new.n_window_clause), NodeList(old.window_clause, old.n_window_clause))
-            && Self.isSame(NodeList(new.sort_clause, new.n_sort_clause), NodeList(old.sort_clause, old.n_sort_clause))
+            && (isPartial || Self.isSame(NodeList(new.sort_clause, new.n_sort_clause), NodeList(old.sort_clause, old.n_sort_clause)))
             && Self.isSame(NodeList(new.locking_clause, new.n_locking_clause), NodeList(old.locking_clause, old.n_locking_clause))
             && Self.isSame(Node(new.where_clause), Node(old.where_clause))
             && Self.isSame(Node(new.having_clause), Node(old.having_clause))

@@ -120,7 +120,7 @@ final class PlanRunner {
         }
         for (index, answer) in zip(indexes, try world.run(texts, database: ExactnessWorld.shard(0))) { answers[index] = answer }
         for (index, work) in works.enumerated() where answers[index].sqlState == nil {
-            guard case .scatter(_, let scatter) = work.plan.action, scatter.finisher == nil else { continue }
+            guard case .scatter(_, let scatter) = work.plan.action, scatter.finisher == nil, scatter.merge.aggregate == nil else { continue }
             answers[index].rows = merged(answers[index].rows, scatter)
         }
         return answers
@@ -135,6 +135,7 @@ final class PlanRunner {
             }
             return text
         }
+        if let aggregate = scatter.merge.aggregate { return aggregateText(aggregate, scatter, rows) }
         guard !scatter.merge.sortKeys.isEmpty else { return nil }
         let width = rows.first?.count ?? 0
         guard width > 0 else { return nil }
@@ -146,6 +147,40 @@ final class PlanRunner {
         }
         return "SELECT * FROM unnest(\(arrays.joined(separator: ", "))) AS r (\((1...width).map { "c\($0)" }.joined(separator: ", "))) ORDER BY "
             + keys.joined(separator: ", ")
+    }
+
+    /// The proxy's own combination of partial aggregates, done by PostgreSQL.
+    private func aggregateText(_ aggregate: AggregateMerge, _ scatter: ScatterPlan, _ rows: [[String?]]) -> String {
+        let width = scatter.merge.visibleColumnCount + scatter.merge.hiddenColumnCount
+        let arrays = (0..<width).map { column in Self.array(rows.map { $0[column] }) + "::text[]" }
+        let type = { (oid: UInt32) in "::\"\(TypeOID.nameByOID[oid] ?? "text")\"" + (TypeOID.isCollatable(oid) ? " COLLATE \"C\"" : "") }
+        var groups = aggregate.hiddenGroupColumns
+        let outputs = aggregate.outputs.enumerated().map { index, output -> String in
+            let column = "c\(aggregate.inputColumns[index] + 1)"
+            switch output {
+            case .group:
+                groups.append(aggregate.inputColumns[index])
+                return "min(\(column))" + type(aggregate.outputTypeOIDs[index])
+            case .count: return "coalesce(sum(\(column)::int8), 0)::int8"
+            case .sumBigint: return "sum(\(column)::int8)::int8"
+            case .sumNumeric: return "sum(\(column)::numeric)"
+            case .minimum(let oid): return "min(\(column)\(type(oid)))"
+            case .maximum(let oid): return "max(\(column)\(type(oid)))"
+            case .boolAnd: return "bool_and(\(column)::bool)"
+            case .boolOr: return "bool_or(\(column)::bool)"
+            }
+        }
+        var text = "SELECT \(outputs.joined(separator: ", ")) FROM unnest(\(arrays.joined(separator: ", "))) AS r (\((1...width).map { "c\($0)" }.joined(separator: ", ")))"
+        if !groups.isEmpty { text += " GROUP BY " + groups.map { "c\($0 + 1)" }.joined(separator: ", ") }
+        let keys = scatter.merge.sortKeys.map { key -> String in
+            let output = aggregate.inputColumns.firstIndex(of: key.column)
+            let value = output.map { outputs[$0] } ?? "min(c\(key.column + 1))" + type(key.typeOID)
+            return value + (key.isDescending ? " DESC" : " ASC") + (key.nullsFirst ? " NULLS FIRST" : " NULLS LAST")
+        }
+        if !keys.isEmpty { text += " ORDER BY " + keys.joined(separator: ", ") }
+        if case .constant(let count)? = scatter.limit { text += " LIMIT \(count)" }
+        if case .constant(let count)? = scatter.offset { text += " OFFSET \(count)" }
+        return text
     }
 
     static func array(_ values: [String?]) -> String {
