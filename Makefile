@@ -2,10 +2,11 @@
 # make test   build everything and run all tests
 # make build  the optimised executable, .build/release/pgbraid
 # make bench  compare with PgBouncer and PostgreSQL; writes docs/performance.md
+# make crash  kill the proxy and shards under load and look whether any transaction is halved; some minutes
 #
 # Works as root and as an ordinary user. What is missing is installed by apt (with sudo when not root).
 
-.PHONY: run test build bench lint packages test-packages clean
+.PHONY: run test build bench crash lint packages test-packages clean
 
 # Where `make run` keeps its servers, and where the proxy listens.
 DATA ?= /tmp/pgbraid-dev
@@ -29,6 +30,10 @@ test: test-packages
 bench: build
 	@bash scripts/install-packages.sh bench
 	bench/run $(BENCH)
+
+crash: build
+	@bash scripts/install-packages.sh test
+	/usr/bin/python3 Tests/Campaigns/crash_campaign.py $(CRASH)
 
 lint:
 	swift format lint --recursive --parallel Sources Tests Package.swift

@@ -1,0 +1,138 @@
+"""PostgreSQL servers and the proxy of a campaign, and what to ask them directly."""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import time
+
+import psycopg
+
+BINARIES = os.environ.get("PGBIN", "/usr/lib/postgresql/15/bin")
+FIRST_PORT = 7500
+PROXY_PORT = 7432
+
+
+def as_service_user():
+    """PostgreSQL refuses to run as root."""
+    return {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
+
+
+def make_directory(path):
+    os.makedirs(path, exist_ok=True)
+    if os.geteuid() == 0:
+        entry = pwd.getpwnam("postgres")
+        os.chown(path, entry.pw_uid, entry.pw_gid)
+
+
+class Shards:
+    """Servers on unix sockets; what a kill leaves to the kernel is enough here, so fsync is off."""
+
+    def __init__(self, directory, count):
+        self.directory, self.count = directory, count
+        self.sockets = os.path.join(directory, "shards")
+        for path in (directory, self.sockets):
+            make_directory(path)
+
+    def data(self, shard):
+        return os.path.join(self.directory, f"data{shard}")
+
+    def create(self):
+        make_directory(self.data(0))
+        self._run("initdb", "-D", self.data(0), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
+        for shard in range(1, self.count):
+            shutil.copytree(self.data(0), self.data(shard), copy_function=shutil.copy2)
+            if os.geteuid() == 0:
+                subprocess.run(["chown", "-R", "postgres:postgres", self.data(shard)], check=True)
+            os.chmod(self.data(shard), 0o700)
+        for shard in range(self.count):
+            self.start(shard)
+            self.sql(shard, "CREATE ROLE app LOGIN; GRANT CREATE ON SCHEMA public TO app")
+
+    def start(self, shard):
+        settings = {
+            "listen_addresses": "", "unix_socket_directories": self.sockets, "port": FIRST_PORT + shard, "fsync": "off",
+            "max_prepared_transactions": 100, "max_connections": 200, "shared_buffers": "32MB", "log_min_messages": "fatal",
+        }
+        words = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
+        self._run("pg_ctl", "start", "-s", "-w", "-D", self.data(shard), "-l", os.path.join(self.data(shard), "server.log"), "-o", words)
+
+    def stop(self, shard, mode="immediate"):
+        self._run("pg_ctl", "stop", "-s", "-w", "-m", mode, "-D", self.data(shard))
+
+    def stop_all(self):
+        for shard in range(self.count):
+            if os.path.exists(os.path.join(self.data(shard), "postmaster.pid")):
+                self.stop(shard)
+
+    def _run(self, program, *arguments):
+        subprocess.run([os.path.join(BINARIES, program), *arguments], check=True, stdout=subprocess.DEVNULL, cwd="/", **as_service_user())
+
+    def sql(self, shard, text):
+        """Rows of a statement on one shard, past the proxy."""
+        with psycopg.connect(host=self.sockets, port=FIRST_PORT + shard, user="postgres", dbname="postgres", autocommit=True) as connection:
+            cursor = connection.execute(text)
+            return cursor.fetchall() if cursor.description else []
+
+    def everywhere(self, text):
+        return [row for shard in range(self.count) for row in self.sql(shard, text)]
+
+    def total(self, text):
+        return sum(row[0] or 0 for row in self.everywhere(text))
+
+    def prepared(self):
+        return [row[0] for row in self.everywhere("SELECT gid FROM pg_prepared_xacts")]
+
+
+class Proxy:
+    """pgbraid, started and killed."""
+
+    def __init__(self, executable, directory, shard_sockets, shards, name):
+        self.executable, self.shards = executable, shards
+        self.sockets = os.path.join(directory, "proxy")
+        make_directory(self.sockets)
+        self.config = os.path.join(directory, f"{name}.conf")
+        self.log = os.path.join(directory, f"{name}.log")
+        self.process = None
+        keys = {"pgbench_accounts": "aid", "pgbench_branches": "bid", "pgbench_tellers": "tid", "pgbench_history": "aid",
+                "ledger": "key", "probe": "key"}
+        with open(self.config, "w") as file:
+            file.write(f'[proxy]\nlisten = ["{self.sockets}:{PROXY_PORT}"]\nauth = "trust"\nallow_unlisted_users = true\n')
+            for shard in range(shards):
+                file.write(f'[[shard]]\nhost = "{shard_sockets}"\nport = {FIRST_PORT + shard}\n')
+            for table, key in keys.items():
+                file.write(f'[[table]]\nname = "{table}"\nkey = "{key}"\n')
+
+    def start(self, limit=60):
+        """Starts it and returns the seconds until it serves clients."""
+        log = open(self.log, "a")
+        begun = time.monotonic()
+        self.process = subprocess.Popen([self.executable, "run", "--config", self.config], stdout=log, stderr=log)
+        while time.monotonic() - begun < limit:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"pgbraid ended with {self.process.returncode}; see {self.log}")
+            try:
+                self.connect().close()
+                return time.monotonic() - begun
+            except psycopg.Error:
+                time.sleep(0.02)
+        raise RuntimeError(f"pgbraid does not serve; see {self.log}")
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    @property
+    def is_running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def connect(self, **options):
+        return psycopg.connect(
+            host=self.sockets, port=PROXY_PORT, user="app", dbname="postgres", connect_timeout=20, prepare_threshold=None, **options)
+
+    def sql(self, text, user="app", dbname="postgres"):
+        with psycopg.connect(host=self.sockets, port=PROXY_PORT, user=user, dbname=dbname, autocommit=True, prepare_threshold=None,
+                             cursor_factory=psycopg.ClientCursor) as connection:
+            cursor = connection.execute(text)
+            return cursor.fetchall() if cursor.description else []
