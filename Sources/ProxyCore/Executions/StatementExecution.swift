@@ -28,9 +28,9 @@ final class StatementExecution: Execution {
         }
         guard !hasChild, passLink < 0 else { return }
         if record.pointee.status == TransactionStatus.failed.rawValue, !call.plan.endsTransaction {
-            return fail(
-                DatabaseMessage(
-                    error: .inFailedSQLTransaction, "current transaction is aborted, commands ignored until end of transaction block"))
+            let aborted = DatabaseMessage(
+                error: .inFailedSQLTransaction, "current transaction is aborted, commands ignored until end of transaction block")
+            return fail(record.pointee.detail?.transaction?.takeUntoldLoss() ?? aborted)
         }
         if let drawing = call.plan.drawing {
             return run(DrawExecution(worker: worker, session: session, parent: self, query: drawing.query))

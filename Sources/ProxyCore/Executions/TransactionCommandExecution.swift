@@ -9,6 +9,8 @@ final class TransactionCommandExecution: Execution {
     private var isStarted = false
     /// BEGIN text of the block that AND CHAIN opens.
     private var chainedModes: String?
+    /// The block cannot be committed, and the client does not know why yet.
+    private var loss: DatabaseMessage?
 
     init(worker: Worker, session: Int32, parent: Execution?, call: StatementCall, command: TransactionCommand) {
         self.call = call
@@ -72,7 +74,10 @@ final class TransactionCommandExecution: Execution {
         }
         if chain { chainedModes = String(transaction.beginText.dropFirst("BEGIN".count)) }
         let failed = record.pointee.status == TransactionStatus.failed.rawValue
-        if failed { return end(RollbackExecution(worker: worker, session: session, parent: self)) }
+        if failed {
+            loss = transaction.takeUntoldLoss()
+            return end(RollbackExecution(worker: worker, session: session, parent: self))
+        }
         end(CommitExecution(worker: worker, session: session, parent: self))
     }
 
@@ -166,6 +171,7 @@ final class TransactionCommandExecution: Execution {
             record.pointee.status = TransactionStatus.idle.rawValue
             return finish(outcome)
         }
+        if let loss { return finish(.failure(loss)) }
         let committed = (child as? CommitExecution)?.didCommit ?? false
         if let chainedModes { worker.openTransaction(session, isExplicit: true, modes: chainedModes.trimmingPrefix(" ").description) }
         done(committed ? "COMMIT" : "ROLLBACK")

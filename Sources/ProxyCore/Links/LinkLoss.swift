@@ -30,8 +30,11 @@ extension Worker {
         if state == .connecting || state == .greeting || state == .authenticating { shardPool.pointee.connectingCount -= 1 }
         forget(index)
         if let login { return loginFailed(pool: pool, shard: shard, login.error?.message ?? reason, login.error) }
+        let loss = linkLossMessage(shard, reason)
+        // The session lets go of the link first: what its execution does next must not reach for the freed record.
+        if session >= 0 { sessionLetsGo(session, of: index, loss, isTold: task != nil || pending.any) }
         if let task { task.lost(index, reason: reason) }
-        if session >= 0 { sessionLostLink(session, link: index, shard: shard, reason: reason, pending, hadTask: task != nil) }
+        if session >= 0 { sessionLostLink(session, link: index, loss, pending, hadTask: task != nil) }
         openLinksAsNeeded(pool: pool, shard: shard)
     }
 

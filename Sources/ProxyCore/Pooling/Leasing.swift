@@ -252,6 +252,7 @@ extension Worker {
         shardPool.pointee.linkCount -= 1
         link.pointee.generation &+= 1
         link.pointee.isOpen = false
+        link.pointee.session = -1
         link.pointee.task = nil
         link.pointee.login = nil
         link.pointee.prepared.removeAll()

@@ -220,8 +220,9 @@ extension Worker {
     /// Why the statement cannot run now.
     private func refusal(of plan: StatementPlan, _ session: UnsafeMutablePointer<Session>) -> DatabaseMessage? {
         if session.pointee.status == TransactionStatus.failed.rawValue, !plan.endsTransaction {
-            return DatabaseMessage(
+            let aborted = DatabaseMessage(
                 error: .inFailedSQLTransaction, "current transaction is aborted, commands ignored until end of transaction block")
+            return session.pointee.detail?.transaction?.takeUntoldLoss() ?? aborted
         }
         if case .refuse(let refusal) = plan.action, plan.drawing == nil { return DatabaseMessage(refusal) }
         return nil

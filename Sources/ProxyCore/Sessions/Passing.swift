@@ -94,24 +94,34 @@ extension Worker {
         if isExplicit { session.pointee.status = TransactionStatus.inTransaction.rawValue }
     }
 
-    /// A link broke under a session.
-    func sessionLostLink(
-        _ index: Int32, link: Int32, shard: ShardIndex, reason: String, _ pending: PendingAnswers, hadTask: Bool
-    ) {
-        let session = sessions.at(index)
-        guard let detail = session.pointee.detail else { return }
-        let message = DatabaseMessage(
+    /// What the client hears of a link that broke.
+    func linkLossMessage(_ shard: ShardIndex, _ reason: String) -> DatabaseMessage {
+        DatabaseMessage(
             error: .connectionFailure, "connection to shard \(shard) was lost: \(reason)",
             hint: "Whether a statement outside a transaction block took effect is not known; look before you repeat it.")
+    }
+
+    /// A link broke under a session: the block cannot be committed any more.
+    /// - Parameter isTold: the client will hear of it as the answer to what it runs now.
+    func sessionLetsGo(_ index: Int32, of link: Int32, _ loss: DatabaseMessage, isTold: Bool) {
+        let session = sessions.at(index)
+        guard let detail = session.pointee.detail else { return }
         detail.pinnedLinks.removeAll { $0.link == link }
         if let transaction = detail.transaction, let place = transaction.participants.firstIndex(where: { $0.link == link }) {
             transaction.participants.remove(at: place)
             transaction.hasLostParticipant = true
+            if !isTold, transaction.untoldLoss == nil { transaction.untoldLoss = loss }
             if transaction.isExplicit { session.pointee.status = TransactionStatus.failed.rawValue }
         }
         if session.pointee.link == link { session.pointee.link = -1 }
         session.pointee.isCopyingIn = false
         session.pointee.frameRemaining = 0
+    }
+
+    /// What the session does about a link it has just let go of.
+    func sessionLostLink(_ index: Int32, link: Int32, _ message: DatabaseMessage, _ pending: PendingAnswers, hadTask: Bool) {
+        let session = sessions.at(index)
+        guard let detail = session.pointee.detail else { return }
         switch session.pointee.activity {
         case .waiting where session.pointee.isLinkReserved && session.pointee.link == -1:
             session.pointee.isLinkReserved = false

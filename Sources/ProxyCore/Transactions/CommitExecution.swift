@@ -19,6 +19,8 @@ final class CommitExecution: Execution {
     private var coordinator: CommitCoordinator?
     private var identity: TransactionIdentity?
     private var writers: [Int] = []
+    /// As they were at the beginning: one per leg, whatever is lost meanwhile.
+    private var participants: [Participant] = []
     private var isAnswered = false
 
     override var keepsRows: Bool { true }
@@ -27,22 +29,23 @@ final class CommitExecution: Execution {
 
     override func resume() {
         guard let transaction, step == .idle else { return }
-        for participant in transaction.participants { _ = addLeg(link: participant.link) }
+        participants = transaction.participants
+        for participant in participants { _ = addLeg(link: participant.link) }
         questions = Array(repeating: nil, count: legs.count)
         failures = Array(repeating: nil, count: legs.count)
         let hasFailed = legs.contains { worker.links.at($0.link).pointee.status == TransactionStatus.failed.rawValue }
+        failure = transaction.takeUntoldLoss()
         if hasFailed || transaction.hasLostParticipant { return rollBack() }
-        let unknown = transaction.participants.indices.filter { transaction.participants[$0].effect == .unknown }
-        let writing = transaction.participants.count { $0.effect == .writes }
+        let unknown = participants.indices.filter { participants[$0].effect == .unknown }
+        let writing = participants.count { $0.effect == .writes }
         if unknown.isEmpty || unknown.count + writing <= 1 { return choose() }
         step = .askingWriters
         for leg in unknown { ask(leg, "SELECT pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL") }
     }
 
     private func choose() {
-        guard let transaction else { return }
-        writers = transaction.participants.indices.filter { index in
-            switch transaction.participants[index].effect {
+        writers = participants.indices.filter { index in
+            switch participants[index].effect {
             case .writes: true
             case .reads: false
             case .unknown: legs[index].rows.isEmpty || legs[index].rows[0][0] == "t"
@@ -111,7 +114,7 @@ final class CommitExecution: Execution {
         step = .twoPhase
         let participants: [CommitParticipant] = legs.indices.map { index in
             writers.contains(index)
-                ? .wrote(transaction?.participants[index].obstacle ?? worker.preparationObstacle(session, link: legs[index].link)) : .read
+                ? .wrote(self.participants[index].obstacle ?? worker.preparationObstacle(session, link: legs[index].link)) : .read
         }
         let coordinator = CommitCoordinator(participants: participants, timing: worker.commitTiming)
         self.coordinator = coordinator

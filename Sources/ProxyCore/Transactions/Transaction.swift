@@ -5,6 +5,7 @@
 import DistributedCommit
 import Primitives
 import QueryPlanning
+import WireProtocol
 
 /// One shard's part in a transaction block.
 struct Participant {
@@ -36,6 +37,9 @@ final class Transaction {
     var startedAt: Instant
     /// A shard's work is gone with its link: only ROLLBACK is left.
     var hasLostParticipant = false
+    /// How it was lost, as long as the client has not heard: its next statement fails with this, COMMIT too, since
+    /// drivers take the tag ROLLBACK for success.
+    var untoldLoss: DatabaseMessage?
     /// DDL ran in it.
     var changesCatalog = false
     /// The catalog as the block sees it after its own DDL, and the number that tells it from all others.
@@ -47,6 +51,12 @@ final class Transaction {
         self.beginText = beginText
         self.settingsBefore = settingsBefore
         self.startedAt = startedAt
+    }
+
+    /// The loss the client has not heard of; afterwards it has.
+    func takeUntoldLoss() -> DatabaseMessage? {
+        defer { untoldLoss = nil }
+        return untoldLoss
     }
 
     /// The index of the participant on `shard`.
