@@ -182,7 +182,6 @@ extension Worker {
         if pool.parameterStatus.isEmpty { pool.parameterStatus = login.parameterStatus }
         link.pointee.login = nil
         link.pointee.status = TransactionStatus.idle.rawValue
-        noteShardUp(link.pointee.shard)
         link.pointee.state = .leased
         CleanTask(worker: self, link: index).holdInstanceLock()
         loginsWaiting(on: pool)

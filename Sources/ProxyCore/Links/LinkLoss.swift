@@ -77,6 +77,9 @@ extension Worker {
             level: isFirst ? .warning : .debug, "cannot open a link",
             metadata: ["shard": "\(shard)", "user": "\(pools[Int(pool)].user)", "reason": "\(reason)"])
         noteShardDown(shard, reason)
+        if pool == adminPool.index, !adminQueue[shard.int].isEmpty {
+            timers.add(.retry(pool: pool, shard: shard), at: shardPool.pointee.retryAt)
+        }
         guard shardPool.pointee.linkCount == 0 else { return openLinksAsNeeded(pool: pool, shard: shard) }
         while shardPool.pointee.firstWaiting >= 0 {
             failWait(shardPool.pointee.firstWaiting, unreachable(shard, reason))

@@ -162,7 +162,7 @@ extension Worker {
     }
 
     /// Why a shard takes no statements now.
-    private func closed(_ shard: ShardIndex) -> DatabaseMessage {
+    func closed(_ shard: ShardIndex) -> DatabaseMessage {
         if cluster.shards[shard.int].isUp {
             return DatabaseMessage(
                 error: .cannotConnectNow, "shard \(shard) is finishing transactions that were decided before it failed",

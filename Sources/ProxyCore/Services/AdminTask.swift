@@ -24,6 +24,8 @@ final class AdminTask: LinkTask {
     private unowned let worker: Worker
     private var answer = AdminAnswer()
     private var isDone = false
+    /// The link it runs on; -1 while it waits for one.
+    private var link: Int32 = -1
 
     init(worker: Worker, shard: ShardIndex, texts: [String], completion: @escaping (AdminAnswer) -> Void) {
         self.worker = worker
@@ -33,6 +35,7 @@ final class AdminTask: LinkTask {
     }
 
     func run(on link: Int32) {
+        self.link = link
         let record = worker.links.at(link)
         record.pointee.state = .leased
         record.pointee.session = -1
@@ -69,6 +72,14 @@ final class AdminTask: LinkTask {
         fail(DatabaseMessage(error: .connectionFailure, "connection to shard \(shard) was lost: \(reason)"))
     }
 
+    /// No answer in time: the link is given up, or the place in the queue.
+    func giveUp() {
+        guard !isDone else { return }
+        if link >= 0 { return worker.breakLink(link, reason: "no answer to a statement of the proxy") }
+        worker.adminQueue[shard.int].removeAll { $0 === self }
+        fail(worker.unreachable(shard, "no connection for a statement of the proxy"))
+    }
+
     func fail(_ message: DatabaseMessage) {
         answer.isLost = true
         answer.error = answer.error ?? message
@@ -87,13 +98,15 @@ extension Worker {
     var adminPool: Pool { pools[Int(poolNumber(of: settings.adminUser.name))] }
 
     /// Runs a statement of the proxy's own on a shard; the completion is called exactly once.
-    func runAdmin(_ shard: ShardIndex, _ text: String, completion: @escaping (AdminAnswer) -> Void) {
-        runAdmin(shard, [text], completion: completion)
+    func runAdmin(_ shard: ShardIndex, _ text: String, limit: Span? = nil, completion: @escaping (AdminAnswer) -> Void) {
+        runAdmin(shard, [text], limit: limit, completion: completion)
     }
 
     /// Runs several statements, one after the other, on one link.
-    func runAdmin(_ shard: ShardIndex, _ texts: [String], completion: @escaping (AdminAnswer) -> Void) {
+    /// - Parameter limit: after which the shard counts as lost; nil where it may take any time.
+    func runAdmin(_ shard: ShardIndex, _ texts: [String], limit: Span? = nil, completion: @escaping (AdminAnswer) -> Void) {
         let task = AdminTask(worker: self, shard: shard, texts: texts, completion: completion)
+        if let limit { timers.add(.adminLimit(task), at: now + limit) }
         let pool = adminPool
         let shardPool = pool.shards + shard.int
         if shardPool.pointee.firstIdle >= 0 {
@@ -116,6 +129,15 @@ extension Worker {
         } else if Int(shardPool.pointee.linkCount) < settings.poolSize + Self.adminReserve {
             openLink(pool: pool.index, shard: shard)
         }
+    }
+
+    /// Tries again to connect for work that waits, unless an attempt is under way.
+    func openAdminLink(_ shard: ShardIndex) {
+        let shardPool = adminPool.shards + shard.int
+        guard !adminQueue[shard.int].isEmpty, shardPool.pointee.connectingCount == 0,
+            Int(shardPool.pointee.linkCount) < settings.poolSize + Self.adminReserve
+        else { return }
+        openLink(pool: adminPool.index, shard: shard)
     }
 
     /// A link of the admin user is free: the proxy's own work goes first.

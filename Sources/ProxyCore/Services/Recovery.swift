@@ -53,7 +53,7 @@ final class RecoveryDriver {
     }
 
     private func listDecisions(_ shard: ShardIndex) {
-        worker.runAdmin(shard, InternalSchema.listDecisions(retention: .seconds(600), limit: 1000)) { [self] answer in
+        worker.runAdmin(shard, InternalSchema.listDecisions(retention: .seconds(600), limit: 1000), limit: Worker.recoveryPatience) { [self] answer in
             guard answer.isSuccess, answer.results.count == 2 else { return tell(.listingFailed(shard)) }
             let decisions = answer.results[0].compactMap { row -> DecisionRecord? in
                 guard let hash = row[0].flatMap({ TransactionHash(hexadecimal: $0.replacing("-", with: "")) }),
@@ -68,7 +68,7 @@ final class RecoveryDriver {
     }
 
     private func listPrepared(_ shard: ShardIndex) {
-        worker.runAdmin(shard, InternalSchema.listPrepared) { [self] answer in
+        worker.runAdmin(shard, InternalSchema.listPrepared, limit: Worker.recoveryPatience) { [self] answer in
             guard answer.isSuccess, answer.results.count == 2 else { return tell(.listingFailed(shard)) }
             let transactions = answer.results[0].map { row in
                 PreparedTransaction(gid: row[0] ?? "", owner: row[1] ?? "", database: row[2] ?? "", age: Self.span(row[3]))
@@ -79,7 +79,7 @@ final class RecoveryDriver {
             guard answer.results[1].first?[0] == "t" else {
                 return tell(.preparedListed(shard, PreparedListing(transactions: transactions, isReplicated: true)))
             }
-            worker.runAdmin(shard, InternalSchema.synchronousCommit) { [self] confirmation in
+            worker.runAdmin(shard, InternalSchema.synchronousCommit, limit: Worker.recoveryPatience) { [self] confirmation in
                 let isReplicated = confirmation.isSuccess && confirmation.warnings.isEmpty
                 tell(.preparedListed(shard, PreparedListing(transactions: transactions, isReplicated: isReplicated)))
             }
@@ -178,10 +178,23 @@ extension Worker {
 
     /// Keeps everyone from the shard until recovery has finished its decided transactions.
     func fence(_ shard: ShardIndex) {
-        cluster.fences.close(shard)
         logger.warning("shard is closed until its decided transactions are finished", metadata: ["shard": "\(shard)"])
+        closeShard(shard)
         openClosedShards()
     }
+
+    /// From now on nobody gets a link to the shard, nor do those who wait for one.
+    func closeShard(_ shard: ShardIndex) {
+        cluster.fences.close(shard)
+        for pool in pools {
+            let shardPool = pool.shards + shard.int
+            while shardPool.pointee.firstWaiting >= 0 { failWait(shardPool.pointee.firstWaiting, closed(shard)) }
+        }
+    }
+
+    /// How long an answer to recovery may take before its link is given up: one silent shard must not keep the round
+    /// from ending, and with it the others from being opened.
+    static var recoveryPatience: Span { .seconds(10) }
 
     /// COMMIT PREPARED or ROLLBACK PREPARED as the admin user, under the owner's role where that is needed.
     func finishPrepared(
@@ -199,7 +212,7 @@ extension Worker {
     func runFinish(_ shard: ShardIndex, _ text: String, owner: String, _ completion: @escaping (FinishAnswer) -> Void) {
         let isOwn = owner == settings.adminUser.name
         let texts = isOwn ? [text] : ["SET ROLE \(quoteIdentifier(owner))", text, "RESET ROLE"]
-        runAdmin(shard, texts) { answer in
+        runAdmin(shard, texts, limit: Self.recoveryPatience) { answer in
             if answer.isLost { return completion(.unreachable) }
             switch answer.error?.sqlState.rawValue {
             case nil: completion(answer.warnings.isEmpty ? .done : .doneWithoutReplication)
@@ -213,13 +226,10 @@ extension Worker {
     func fenceAndRead(
         shard: ShardIndex, hash: TransactionHash, instance: String? = nil, completion: @escaping (DecisionStatus) -> Void
     ) {
-        runAdmin(shard, InternalSchema.fenceAndRead(hash, instance: instance ?? cluster.instance)) { [unowned self] answer in
+        let text = InternalSchema.fenceAndRead(hash, instance: instance ?? cluster.instance)
+        runAdmin(shard, [text], limit: Self.recoveryPatience) { answer in
             if answer.isLost { return completion(.unreachable) }
-            if answer.error != nil {
-                runAdmin(shard, "ROLLBACK") { _ in }
-                return completion(.waiting)
-            }
-            guard answer.warnings.isEmpty, answer.tags.last == "COMMIT", let outcome = answer.results.first?.first?[0] else { return completion(.waiting) }
+            guard answer.error == nil, answer.warnings.isEmpty, answer.tags.last == "COMMIT", let outcome = answer.results.first?.first?[0] else { return completion(.waiting) }
             completion(outcome == "commit" ? .commit : .abort)
         }
     }

@@ -58,7 +58,7 @@ extension Worker {
 
     /// A session advisory lock on every shard says that this instance lives; its link is kept for that alone.
     private func holdInstanceLock(_ shard: ShardIndex) {
-        guard let instance = try? InstanceIdentifier(cluster.instance) else { return }
+        guard keepers[shard.int] == nil, let instance = try? InstanceIdentifier(cluster.instance) else { return }
         let lock = InternalSchema.instanceLock(instance)
         let keeper = LockKeeper(worker: self, shard: shard)
         keepers[shard.int] = keeper
@@ -136,23 +136,20 @@ extension Worker {
 
     // MARK: Shards coming and going
 
-    func noteShardUp(_ shard: ShardIndex) {
-        guard cluster.shards[shard.int].isInstalled, !cluster.shards[shard.int].isUp else { return }
-        holdInstanceLock(shard)
-    }
-
     func noteShardDown(_ shard: ShardIndex, _ reason: String) {
         cluster.shards[shard.int].lastFailure = reason
         if adminPool.shards[shard.int].linkCount == 0 { failAdminWork(shard, unreachable(shard, reason)) }
     }
 
-    /// The link that held the instance lock is gone: the shard restarted, or the network did.
-    func lockKeeperLost(_ shard: ShardIndex) {
-        guard cluster.shards[shard.int].isUp else { return }
-        cluster.shards[shard.int].isUp = false
-        cluster.fences.close(shard)
-        logger.warning("shard is down", metadata: ["shard": "\(shard)"])
-        if !isShuttingDown { timers.add(.install(shard), at: now + settings.reconnectDelay) }
+    /// The link that holds the instance lock, or was to hold it, is gone: the shard restarted, or the network did.
+    func lockKeeperLost(_ shard: ShardIndex, retryAfter delay: Span) {
+        keepers[shard.int] = nil
+        if cluster.shards[shard.int].isUp {
+            cluster.shards[shard.int].isUp = false
+            logger.warning("shard is down", metadata: ["shard": "\(shard)"])
+            closeShard(shard)
+        }
+        if !isShuttingDown { timers.add(.install(shard), at: now + delay) }
     }
 }
 
@@ -169,10 +166,10 @@ final class LockKeeper: LinkTask {
 
     func hold(_ text: String, whenHeld: @escaping () -> Void) {
         self.whenHeld = whenHeld
-        worker.runAdmin(shard, "SELECT 1") { [unowned self] answer in
-            guard answer.isSuccess else { return worker.timers.add(.install(shard), at: worker.now + worker.settings.reconnectDelay) }
+        worker.runAdmin(shard, "SELECT 1") { [self] answer in
+            guard answer.isSuccess else { return worker.lockKeeperLost(shard, retryAfter: worker.settings.reconnectDelay) }
             let pool = worker.adminPool.shards + shard.int
-            guard pool.pointee.firstIdle >= 0 else { return worker.timers.add(.install(shard), at: worker.now + Span.milliseconds(10)) }
+            guard pool.pointee.firstIdle >= 0 else { return worker.lockKeeperLost(shard, retryAfter: .milliseconds(10)) }
             let link = pool.pointee.firstIdle
             pool.pointee.firstIdle = worker.links.at(link).pointee.nextIdle
             pool.pointee.idleCount -= 1
@@ -195,7 +192,7 @@ final class LockKeeper: LinkTask {
         worker.links.at(link).pointee.expectations.append(.task)
     }
 
-    func lost(_ link: Int32, reason: String) { worker.lockKeeperLost(shard) }
+    func lost(_ link: Int32, reason: String) { worker.lockKeeperLost(shard, retryAfter: worker.settings.reconnectDelay) }
 }
 
 extension Worker {

@@ -23,6 +23,8 @@ enum Timer {
     case recovery
     case shutdownLimit
     case finishPrepared(shard: ShardIndex, text: String, owner: String, completion: (FinishAnswer) -> Void)
+    /// The proxy's own statement should have been answered by now.
+    case adminLimit(AdminTask)
 }
 
 extension Worker {
@@ -46,9 +48,7 @@ extension Worker {
             endSession(session, DatabaseMessage(fatal: .queryCanceled, "canceling authentication due to timeout"))
         case .queueWait(let session, let generation, let sequence): queueWaited(session, generation, sequence)
         case .retry(let pool, let shard):
-            if pools[Int(pool)].index == adminPool.index, !adminQueue[shard.int].isEmpty, adminPool.shards[shard.int].linkCount == 0 {
-                openLink(pool: pool, shard: shard)
-            }
+            if pool == adminPool.index { openAdminLink(shard) }
             openLinksAsNeeded(pool: pool, shard: shard)
         case .leaving(let session, let generation):
             guard sessions.at(session).pointee.generation == generation else { return }
@@ -61,6 +61,7 @@ extension Worker {
         case .recovery: recoveryIsDue()
         case .shutdownLimit: endShutdown()
         case .finishPrepared(let shard, let text, let owner, let completion): runFinish(shard, text, owner: owner, completion)
+        case .adminLimit(let task): task.giveUp()
         }
     }
 
