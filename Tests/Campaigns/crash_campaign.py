@@ -3,7 +3,7 @@
 
 Part 1 kills the proxy with SIGKILL under two-phase-commit load, at random moments and at named points of the protocol,
 and looks after each restart whether anything is lost, doubled, half applied or left prepared.
-Part 2 stops one shard under load and looks who notices.
+Part 2 stops or freezes one shard under load and looks who notices.
 Part 3 cuts single links at the named points, ends server processes at random, and looks what the clients hear.
 Part 4 looks at the traces that are to vanish: decision rows, transactions under way.
 
@@ -82,6 +82,16 @@ class Campaign:
         seconds = wait_until(lambda: not self.shards.prepared(), 15)
         self.check(f"{when}: nothing is left prepared", seconds is not None,
                    f"after {seconds:.2f} s" if seconds is not None else self.shards.prepared())
+
+    def check_none_under_way(self, proxy, when):
+        def under_way():
+            try:
+                return [row for row in proxy.sql("SHOW TRANSACTIONS", user="postgres", dbname="pgbraid") if row[4] == "own, under way"]
+            except psycopg.Error as error:
+                return str(error)
+
+        none = wait_until(lambda: not under_way(), 5)
+        self.check(f"{when}: no transaction counts as under way", none is not None, "" if none is not None else under_way())
 
     def check_sums(self, proxy, when):
         directly = {name: self.shards.total(text) for name, text in SUMS.items()}
@@ -185,6 +195,34 @@ class Campaign:
         self.check_sums(self.direct, name)
         self.check_ledger(name)
 
+    def freeze_round(self, frozen, seconds):
+        """A shard that neither answers nor breaks its connections."""
+        name = f"shard {frozen} frozen for {seconds} s"
+        self.direct.start()
+        keys = self.keys_by_shard()
+        others = Probe(self.direct, [key for shard in range(SHARD_COUNT) if shard != frozen for key in keys[shard]],
+                       f"{self.seed}/freeze", threads=3)
+        ledger = Ledger(self.direct, self.ledger_path, f"{self.seed}/freeze", threads=6)
+        time.sleep(1)
+        self.shards.send_signal(frozen, signal.SIGSTOP)
+        others.errors.clear()
+        others.succeeded = 0
+        time.sleep(seconds)
+        total = others.succeeded + len(others.errors)
+        self.check(f"{name}: 99.9 % of the statements that do not need it succeed",
+                   total > 100 * seconds and others.succeeded >= 0.999 * total, f"{others.succeeded} of {total} {others.errors[:3]}")
+        self.shards.send_signal(frozen, signal.SIGCONT)
+        back = wait_until(lambda: all(self.answers(keys[shard][0]) for shard in range(SHARD_COUNT)), 20)
+        self.check(f"{name}: all shards are used again within 5 s", back is not None and back <= 5, f"{back} s")
+        heard = sum(ledger.heard.values())
+        goes_on = wait_until(lambda: sum(ledger.heard.values()) > heard + 50, 15)
+        stuck = others.stop() + ledger.stop()
+        self.check(f"{name}: no client hangs", stuck == 0 and goes_on is not None, stuck or "")
+        self.check_nothing_prepared(name)
+        self.check_ledger(name)
+        self.check_none_under_way(self.direct, name)
+        self.direct.kill()
+
     def answers(self, key, proxy=None):
         try:
             return len((proxy or self.direct).sql(f"SELECT n FROM probe WHERE key = {key}")) == 1
@@ -252,8 +290,7 @@ class Campaign:
         self.check(f"{name}: no client hangs", stuck == 0 and goes_on is not None, stuck or "")
         for error in sorted(set(ledger.errors)):
             self.check(f"{name}: a lost transaction ends with an error", False, error)
-        under_way = wait_until(lambda: not self.under_way(), 5)
-        self.check(f"{name}: no transaction counts as under way", under_way is not None, "" if under_way is not None else self.under_way())
+        self.check_none_under_way(self.relayed, name)
         if not self.relayed.is_running:
             self.relayed.start()
         self.check_nothing_prepared(name)
@@ -269,12 +306,6 @@ class Campaign:
                 shard, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pgbraid' ORDER BY random() LIMIT 2"))
             time.sleep(0.05)
         return count
-
-    def under_way(self):
-        try:
-            return self.relayed.sql("SHOW TRANSACTIONS", user="postgres", dbname="pgbraid")
-        except psycopg.Error as error:
-            return str(error)
 
     def idle_losses(self):
         """A client between two statements of its block must hear that a part of it is gone."""
@@ -352,8 +383,7 @@ class Campaign:
         self.shards.everywhere("UPDATE pgbraid.decision SET decided_at = decided_at - interval '1 hour' RETURNING 1")
         old = wait_until(lambda: self.shards.total(decisions) == 0, 20)
         self.check("commit rows of dead proxies vanish after their time", old is not None, f"{before} rows, after {old} s")
-        under_way = self.direct.sql("SHOW TRANSACTIONS", user="postgres", dbname="pgbraid")
-        self.check("no transaction counts as under way", not under_way, under_way or "")
+        self.check_none_under_way(self.direct, "at the end")
         self.direct.kill()
 
 
@@ -416,6 +446,8 @@ def main():
         if "2" in arguments.parts:
             campaign.shard_rounds([campaign.random.randrange(1, SHARD_COUNT), 0])
             campaign.restart_without(campaign.random.randrange(SHARD_COUNT))
+            campaign.freeze_round(campaign.random.randrange(SHARD_COUNT), 7)
+            campaign.freeze_round(campaign.random.randrange(SHARD_COUNT), 14)
         if "3" in arguments.parts:
             campaign.link_rounds(arguments.cut_seconds)
         if "4" in arguments.parts:

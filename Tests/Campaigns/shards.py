@@ -61,6 +61,18 @@ class Shards:
     def stop(self, shard, mode="immediate"):
         self._run("pg_ctl", "stop", "-s", "-w", "-m", mode, "-D", self.data(shard))
 
+    def send_signal(self, shard, number):
+        """To the server and all its processes."""
+        with open(os.path.join(self.data(shard), "postmaster.pid")) as file:
+            postmaster = int(file.readline())
+        os.kill(postmaster, number)
+        children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(postmaster)], capture_output=True, text=True).stdout
+        for process in children.split():
+            try:
+                os.kill(int(process), number)
+            except ProcessLookupError:
+                pass
+
     def stop_all(self):
         for shard in range(self.count):
             if os.path.exists(os.path.join(self.data(shard), "postmaster.pid")):
