@@ -44,8 +44,8 @@ final class RecoveryDriver {
             }
         case .commitPrepared(let shard, let gid, let owner): finish(shard, gid, owner, "COMMIT")
         case .rollbackPrepared(let shard, let gid, let owner): finish(shard, gid, owner, "ROLLBACK")
-        case .deleteDecision(let shard, let hash, let decision):
-            worker.runAdmin(shard, InternalSchema.delete(hash, decision)) { _ in }
+        case .deleteDecision(let shard, let hash, .commit): worker.cluster.forgetDecision(hash, on: shard)
+        case .deleteDecision(let shard, let hash, .abort): worker.runAdmin(shard, InternalSchema.delete(hash, .abort)) { _ in }
         case .show(let shard, let gid, let reason):
             if let place = seen.firstIndex(where: { $0.shard == shard && $0.gid == gid }) { seen[place].state = "\(reason)" }
         case .finished(let summary): worker.recoveryFinished(occasion, summary, begun: begun, seen)
