@@ -186,8 +186,7 @@ extension Worker {
         }
         if plan.isAnsweredHere, !isDrained(session) { return .blocked }
         let statement = statements.hold(text: message.text, parameterTypes: types)
-        statement.plan = plan
-        statement.planEnvironment = session.pointee.environment
+        keep(plan, of: statement, session: index)
         if message.name.isEmpty {
             statements.release(detail.unnamedStatement)
             detail.unnamedStatement = statement.number
@@ -305,6 +304,53 @@ extension Worker {
         guard let detail = session.pointee.detail else { return .consumed }
         let number = message.statement.isEmpty ? detail.unnamedStatement : detail.statements.number(of: message.statement)
         guard let statement = statements.at(number) else { return raise(index, missing(message.statement)) }
+        if let (shard, effect) = hotTarget(of: statement, session, message) {
+            return bindHot(index, session, detail, message, frame, statement, shard, effect)
+        }
+        return bindPlanned(index, session, detail, message, frame, statement)
+    }
+
+    /// The shard of a Bind whose parameters alone name it; nil when the route must be resolved.
+    @inline(__always)
+    private func hotTarget(
+        of statement: SharedStatement, _ session: UnsafeMutablePointer<Session>, _ message: BindMessage
+    ) -> (shard: ShardIndex, effect: DataEffect)? {
+        guard statement.planEnvironment == session.pointee.environment, let plan = statement.hotPlan,
+            session.pointee.status != TransactionStatus.failed.rawValue
+        else { return nil }
+        let noText = UnsafeRawBufferPointer(start: nil, count: 0)
+        let target = statement.parameterTypes.withUnsafeBufferPointer {
+            planner.target(of: plan, text: noText, parameters: BoundParameters(bind: message, typeOIDs: $0), map: cluster.map)
+        }
+        switch target {
+        case .shard(let shard): return (shard, plan.effect)
+        case .any: return (currentShard(session) ?? preferredShard(session), plan.effect)
+        case .unknown: return nil
+        }
+    }
+
+    /// Binds a statement that only passes.
+    @inline(__always)
+    private func bindHot(
+        _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ detail: SessionDetail, _ message: BindMessage,
+        _ frame: UnsafeRawBufferPointer, _ statement: SharedStatement, _ shard: ShardIndex, _ effect: DataEffect
+    ) -> FrameResult {
+        var result = FrameResult.consumed
+        guard let link = writeBind(index, session, detail, message, frame, statement, shard, effect, &result) else { return result }
+        if message.portal.isEmpty {
+            session.pointee.unnamedPortalLink = link
+        } else if let plan = statement.plan {
+            notePortal(session, detail, message, frame, statement, plan, link: link)
+        }
+        return result
+    }
+
+    /// Binds a statement whose plan says more than where it goes.
+    @inline(never)
+    private func bindPlanned(
+        _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ detail: SessionDetail, _ message: BindMessage,
+        _ frame: UnsafeRawBufferPointer, _ statement: SharedStatement
+    ) -> FrameResult {
         if statement.planEnvironment != session.pointee.environment, mustAwaitCatalog(index, session) { return .blocked }
         let plan: StatementPlan
         do throws(DatabaseMessage) {
@@ -346,26 +392,50 @@ extension Worker {
         let plan = try statement.text.withBytes { (text) throws(DatabaseMessage) in
             try planOne(text, statement.parameterTypes, session: session)
         }
-        statement.plan = plan
-        statement.planEnvironment = sessions.at(session).pointee.environment
+        keep(plan, of: statement, session: session)
         return plan
+    }
+
+    private func keep(_ plan: StatementPlan, of statement: SharedStatement, session: Int32) {
+        let environment = planningEnvironment(session)
+        let hotPlan = plan.isPlainPassThrough ? planner.hotPlan(of: plan, environment: environment) : nil
+        statement.keep(plan, hotPlan: hotPlan, environment: sessions.at(session).pointee.environment)
     }
 
     /// Binds on a link. A statement for several shards is bound on one, so that PostgreSQL checks the parameters and can
     /// describe the portal; Execute then runs it on all.
-    @inline(__always)
     private func bindOnLink(
         _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ detail: SessionDetail, _ message: BindMessage,
         _ frame: UnsafeRawBufferPointer, _ statement: SharedStatement, _ plan: StatementPlan, _ shard: ShardIndex, isPassed: Bool
     ) -> FrameResult {
+        var result = FrameResult.consumed
+        let effect = isPassed ? plan.effect : .reads
+        guard let link = writeBind(index, session, detail, message, frame, statement, shard, effect, &result) else { return result }
+        if isPassed, message.portal.isEmpty, plan.isPlainPassThrough {
+            session.pointee.unnamedPortalLink = link
+            return .consumed
+        }
+        notePortal(session, detail, message, frame, statement, plan, link: isPassed ? link : -1)
+        return .consumed
+    }
+
+    /// Sends the Bind to a link of `shard`, the statement's Parse before it where that is needed; nil: the frame waits, or the
+    /// error was told.
+    @inline(__always)
+    private func writeBind(
+        _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ detail: SessionDetail, _ message: BindMessage,
+        _ frame: UnsafeRawBufferPointer, _ statement: SharedStatement, _ shard: ShardIndex, _ effect: DataEffect,
+        _ result: inout FrameResult
+    ) -> Int32? {
         if !message.portal.isEmpty, detail.portals[Array(message.portal)] != nil {
-            return raise(index, DatabaseMessage(error: .duplicateCursor, "cursor \"\(message.portal.text)\" already exists"))
+            result = raise(index, DatabaseMessage(error: .duplicateCursor, "cursor \"\(message.portal.text)\" already exists"))
+            return nil
         }
         if session.pointee.heldParse != 0, session.pointee.heldParse != statement.number {
-            guard case .consumed = flushHeldParse(index, session) else { return .blocked }
+            result = flushHeldParse(index, session)
+            guard case .consumed = result else { return nil }
         }
-        var result = FrameResult.consumed
-        guard let link = batchLink(index, shard: shard, effect: isPassed ? plan.effect : .reads, &result) else { return result }
+        guard let link = batchLink(index, shard: shard, effect: effect, &result) else { return nil }
         ensurePrepared(session, link, statement, isUnnamed: message.statement.isEmpty)
         let record = links.at(link)
         let stream = streams.at(record.pointee.stream.index)
@@ -377,12 +447,7 @@ extension Worker {
             }
         }
         sent(session, record, .passBind)
-        if isPassed, message.portal.isEmpty, plan.isPlainPassThrough {
-            session.pointee.unnamedPortalLink = link
-            return .consumed
-        }
-        notePortal(session, detail, message, frame, statement, plan, link: isPassed ? link : -1)
-        return .consumed
+        return link
     }
 
     private func notePortal(

@@ -13,8 +13,10 @@ final class SharedStatement {
     /// Sessions that hold it by a name or as the unnamed statement.
     var holders = 0
     /// Its plan, valid in the environment of this number.
-    var plan: StatementPlan?
-    var planEnvironment: UInt32 = .max
+    private(set) var plan: StatementPlan?
+    private(set) var planEnvironment: UInt32 = .max
+    /// Where each Bind goes, when its parameters alone say so: spares most of them the plan and its route.
+    private(set) var hotPlan: HotPlan?
     let hash: UInt64
     /// Its name on the links.
     let linkName: [UInt8]
@@ -26,6 +28,12 @@ final class SharedStatement {
         self.hash = hash
         linkName = Array("pgbraid_\(number)".utf8)
     }
+
+    func keep(_ plan: StatementPlan, hotPlan: HotPlan?, environment: UInt32) {
+        self.plan = plan
+        self.hotPlan = hotPlan
+        planEnvironment = environment
+    }
 }
 
 /// All shared statements of one worker. Looking up is O(1).
@@ -35,11 +43,26 @@ final class StatementTable {
     private var numbersByHash: [UInt64: [UInt32]] = [:]
     private var unheld: [UInt32] = []
     private let keepCount: Int
+    /// The statements asked for last, by the low bits of their numbers: spares most Binds the dictionary's hashing.
+    private var recent: [SharedStatement?] = Array(repeating: nil, count: 256)
 
     /// - Parameter keepCount: how many statements that nobody holds are kept for the next who asks.
     init(keepCount: Int) { self.keepCount = keepCount }
 
-    func at(_ number: UInt32) -> SharedStatement? { statements[number] }
+    @inline(__always)
+    func at(_ number: UInt32) -> SharedStatement? {
+        if let found = recent[Self.place(number)], found.number == number { return found }
+        return findAndRemember(number)
+    }
+
+    @inline(never)
+    private func findAndRemember(_ number: UInt32) -> SharedStatement? {
+        guard let found = statements[number] else { return nil }
+        recent[Self.place(number)] = found
+        return found
+    }
+
+    private static func place(_ number: UInt32) -> Int { Int(number & 255) }
 
     /// The statement of this text and these types; the caller holds it and must `release` it.
     func hold(text: UnsafeRawBufferPointer, parameterTypes: [UInt32]) -> SharedStatement {
@@ -77,6 +100,7 @@ final class StatementTable {
             numbersByHash[statement.hash]?.removeAll { $0 == number }
             if numbersByHash[statement.hash]?.isEmpty == true { numbersByHash[statement.hash] = nil }
             statements[number] = nil
+            if recent[Self.place(number)]?.number == number { recent[Self.place(number)] = nil }
         }
     }
 
