@@ -53,5 +53,8 @@ let package = Package(
         .testTarget(name: "DistributedCommitTests", dependencies: ["DistributedCommit"], swiftSettings: strict),
         .testTarget(
             name: "ProxyHostTests", dependencies: ["ProxyHost", "ProxyCore", "Primitives", "COpenSSL", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "IntegrationTests", dependencies: ["WireProtocol", "Primitives", "TestSupport"], exclude: ["Dialogues"],
+            swiftSettings: strict),
     ]
 )
