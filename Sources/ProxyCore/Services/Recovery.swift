@@ -53,6 +53,8 @@ final class RecoveryDriver {
     }
 
     private func listDecisions(_ shard: ShardIndex) {
+        // Known to be down: not worth the wait for the next attempt to connect.
+        guard worker.cluster.shards[shard.int].isUp else { return tell(.listingFailed(shard)) }
         worker.runAdmin(shard, InternalSchema.listDecisions(retention: .seconds(600), limit: 1000), limit: Worker.recoveryPatience) { [self] answer in
             guard answer.isSuccess, answer.results.count == 2 else { return tell(.listingFailed(shard)) }
             let decisions = answer.results[0].compactMap { row -> DecisionRecord? in
