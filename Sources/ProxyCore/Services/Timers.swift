@@ -87,6 +87,7 @@ extension Worker {
         }
         endIdleClients()
         forgetDecisions()
+        if isShuttingDown { shutdownProgress() }
     }
 
     /// Closes links that were idle or are alive for too long.
@@ -169,24 +170,30 @@ extension Worker {
         shutdownProgress()
     }
 
-    /// Lets go of sessions with nothing open; the rest go when their transaction ends.
+    /// What a session is told that ends with the proxy.
+    var shutdownMessage: DatabaseMessage {
+        DatabaseMessage(fatal: .adminShutdown, "terminating connection due to administrator command")
+    }
+
+    /// The session runs nothing and has no transaction.
+    func hasNothingOpen(_ index: Int32) -> Bool {
+        let session = sessions.at(index)
+        return session.pointee.activity == .idle && session.pointee.detail?.transaction == nil && !session.pointee.isBatchOpen
+    }
+
+    /// Lets go of sessions with nothing open; the rest go when their next message finds their transaction ended.
     func shutdownProgress() {
         for index in 0..<sessions.highWater {
             let session = sessions.at(index)
             guard session.pointee.detail != nil, session.pointee.phase != .leaving else { continue }
-            if session.pointee.activity == .idle, session.pointee.detail?.transaction == nil, !session.pointee.isBatchOpen {
-                endSession(
-                    index, DatabaseMessage(fatal: .adminShutdown, "terminating connection due to administrator command"))
-            }
+            if hasNothingOpen(index) { endSession(index, shutdownMessage) }
         }
         if sessions.takenCount == 0 { effects.append(.finished) }
     }
 
     private func endShutdown() {
         for index in 0..<sessions.highWater where sessions.at(index).pointee.detail != nil {
-            if sessions.at(index).pointee.phase != .leaving {
-                endSession(index, DatabaseMessage(fatal: .adminShutdown, "terminating connection due to administrator command"))
-            }
+            if sessions.at(index).pointee.phase != .leaving { endSession(index, shutdownMessage) }
         }
         effects.append(.finished)
     }

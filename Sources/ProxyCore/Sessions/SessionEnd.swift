@@ -115,7 +115,7 @@ extension Worker {
         for link in held where links.at(link).pointee.session == index {
             if links.at(link).pointee.expectations.isEmpty { release(link) } else { breakLink(link, reason: "its client left") }
         }
-        if isShuttingDown { shutdownProgress() }
+        if isShuttingDown && sessions.takenCount == 0 { effects.append(.finished) }
     }
 
     /// The session's present work is over and its client has left.

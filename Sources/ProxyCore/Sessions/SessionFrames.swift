@@ -28,6 +28,10 @@ extension Worker {
         if session.pointee.phase != .ready {
             return session.pointee.phase == .console ? consoleReceived(index, bytes) : loginReceived(index, bytes)
         }
+        if isShuttingDown, hasNothingOpen(index) {
+            endSession(index, shutdownMessage)
+            return bytes.count
+        }
         let generation = session.pointee.generation
         var position = 0
         while true {
