@@ -42,8 +42,8 @@ def wait_until(condition, seconds):
 
 
 class Campaign:
-    def __init__(self, executable, directory, seed):
-        self.directory, self.seed = directory, seed
+    def __init__(self, executable, directory, seed, forgets_decisions, workers):
+        self.directory, self.seed, self.forgets_decisions = directory, seed, forgets_decisions
         self.random = random.Random(seed)
         self.passed = self.failed = 0
         self.shards = Shards(directory, SHARD_COUNT)
@@ -51,8 +51,8 @@ class Campaign:
         relayed = os.path.join(directory, "relay")
         make_directory(relayed)
         self.faults = FaultProxy(relayed, self.shards.sockets, range(FIRST_PORT, FIRST_PORT + SHARD_COUNT))
-        self.relayed = Proxy(executable, directory, relayed, SHARD_COUNT, "relayed")
-        self.direct = Proxy(executable, directory, self.shards.sockets, SHARD_COUNT, "direct")
+        self.relayed = Proxy(executable, directory, relayed, SHARD_COUNT, "relayed", workers)
+        self.direct = Proxy(executable, directory, self.shards.sockets, SHARD_COUNT, "direct", workers)
         self.script = os.path.join(directory, "tpcb.sql")
         with open(self.script, "w") as file:
             file.write(SCRIPT)
@@ -108,6 +108,8 @@ class Campaign:
     # Part 1: the proxy is killed.
 
     def kill_rounds(self, random_count, per_point):
+        if random_count + per_point == 0:
+            return
         plan = ["at random"] * random_count + [point for point in POINTS for _ in range(per_point)]
         self.random.shuffle(plan)
         found = []
@@ -139,6 +141,8 @@ class Campaign:
         transactions = pgbench.wait()
         stuck = ledger.stop()
         prepared = len(self.shards.prepared())
+        if self.forgets_decisions:
+            self.shards.everywhere("DELETE FROM pgbraid.decision RETURNING 1")
         self.check(f"{name}: the proxy lived until it was killed", code == -9 and (survived or point in POINTS), f"ended with {code}" if code != -9 else "")
         self.check(f"{name}: no client hangs", stuck == 0, f"{transactions} transactions of pgbench, {prepared} prepared at the restart")
         for error in sorted(set(ledger.errors)):
@@ -150,6 +154,42 @@ class Campaign:
         self.check_ledger(name)
         proxy.kill()
         return prepared, has_fired
+
+    def two_proxies(self, count):
+        """The transactions of a proxy that is dead are finished by another one that serves clients meanwhile."""
+        self.direct.start()
+        for number in range(count):
+            point = self.random.choice(list(POINTS))
+            name = f"one of two proxies killed ({point})"
+            self.relayed.start()
+            ledgers = [Ledger(proxy, self.ledger_path, f"{self.seed}/{name}/{number}") for proxy in (self.relayed, self.direct)]
+            self.faults.kill_at(point, self.random.randint(1, 60), self.relayed.process.pid, 20)
+            self.relayed.kill()
+            left = len(self.shards.prepared())
+            heard = sum(ledgers[1].heard.values())
+            goes_on = wait_until(lambda: sum(ledgers[1].heard.values()) > heard + 50, 15)
+            stuck = sum(ledger.stop() for ledger in ledgers)
+            self.check(f"{name}: the other one goes on", stuck == 0 and goes_on is not None, f"{left} were prepared")
+            self.check_nothing_prepared(name)
+            self.check_ledger(name)
+        self.direct.kill()
+
+    def termination(self):
+        """SIGTERM lets transactions end: nothing is left, and no client is in doubt."""
+        name = "terminated under load"
+        self.direct.start()
+        ledger = Ledger(self.direct, self.ledger_path, f"{self.seed}/{name}", threads=8)
+        time.sleep(1.5)
+        self.direct.process.terminate()
+        ended = wait_until(lambda: not self.direct.is_running, 35)
+        prepared = self.shards.prepared()
+        stuck = ledger.stop()
+        self.check(f"{name}: it ends with 0", self.direct.process.poll() == 0, f"{self.direct.process.poll()} after {ended} s")
+        self.check(f"{name}: nothing is left prepared, and no client hangs", not prepared and stuck == 0, prepared or "")
+        self.check(f"{name}: no client is in doubt", not ledger.heard.get("U"), ledger.heard)
+        self.check_ledger(name)
+        if self.direct.is_running:
+            self.direct.kill()
 
     # Part 2: a shard is stopped.
 
@@ -229,19 +269,23 @@ class Campaign:
         except psycopg.Error:
             return False
 
-    def restart_without(self, stopped):
-        """The proxy dies while it decides, and one shard is down when it comes back."""
-        name = f"restarted without shard {stopped}"
+    def restart_without_decider(self, number):
+        """The proxy dies when a transaction is decided, and the shard that knows so is down when it comes back."""
         proxy = self.relayed
         proxy.start()
-        ledger = Ledger(proxy, self.ledger_path, f"{self.seed}/without/{stopped}")
-        pgbench = Pgbench(proxy, self.script, CLIENTS, 30, self.seed)
+        ledger = Ledger(proxy, self.ledger_path, f"{self.seed}/without/{number}")
+        pgbench = Pgbench(proxy, self.script, CLIENTS, 30, self.seed + number)
         time.sleep(0.5)
-        self.faults.kill_at("decision answered", 10, proxy.process.pid, 20)
-        self.shards.stop(stopped)
+        self.faults.kill_at("decision answered", self.random.randint(1, 30), proxy.process.pid, 20)
         proxy.kill()
         pgbench.wait()
         ledger.stop()
+        names = [self.shards.sql(shard, "SELECT shard FROM pgbraid.identity")[0][0] for shard in range(SHARD_COUNT)]
+        deciders = [names.index(gid.split(":")[3]) for gid in self.shards.prepared()]
+        stopped = deciders[0] if deciders else 0
+        name = f"restarted without shard {stopped}"
+        self.check(f"{name}: transactions wait for its decision", bool(deciders), f"{deciders.count(stopped)} of {len(deciders)}")
+        self.shards.stop(stopped)
         keys = self.keys_by_shard_except(stopped)
         seconds = self.direct.start()
         self.check(f"{name}: it serves the others", seconds < 10, f"after {seconds:.2f} s")
@@ -273,19 +317,20 @@ class Campaign:
         for point in POINTS:
             # Every second one: the repetitions on other links are hit as well, until the shard is closed.
             for every in (2, 7):
-                self.link_round(f"links cut ({point}, every {every})", lambda: self.faults.cut_at(point, every, seconds))
-        self.link_round("server processes ended at random", lambda: self.end_server_processes(seconds * 2))
+                self.link_round(f"links cut ({point}, every {every})", lambda ledger: self.faults.cut_at(point, every, seconds))
+        self.link_round("server processes ended at random", lambda ledger: self.end_server_processes(seconds * 2))
+        self.link_round("statements cancelled", lambda ledger: self.cancel_statements(ledger, seconds * 2))
         self.relayed.kill()
 
     def link_round(self, name, cut):
         ledger = Ledger(self.relayed, self.ledger_path, f"{self.seed}/{name}", threads=6)
         time.sleep(0.3)
-        count = cut()
+        count = cut(ledger)
         heard = sum(ledger.heard.values())
         goes_on = wait_until(lambda: sum(ledger.heard.values()) > heard + 20, 15)
         opened = wait_until(lambda: all(self.answers(key, self.relayed) for key in range(1, 21)), 10)
         stuck = ledger.stop()
-        self.check(f"{name}: {count} links lost", count > 0)
+        self.check(f"{name}: {count} times", count > 0)
         self.check(f"{name}: the proxy lives and all shards are open", self.relayed.is_running and opened is not None, opened)
         self.check(f"{name}: no client hangs", stuck == 0 and goes_on is not None, stuck or "")
         for error in sorted(set(ledger.errors)):
@@ -305,6 +350,14 @@ class Campaign:
             count += len(self.shards.sql(
                 shard, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pgbraid' ORDER BY random() LIMIT 2"))
             time.sleep(0.05)
+        return count
+
+    def cancel_statements(self, ledger, seconds):
+        end = time.monotonic() + seconds
+        count = 0
+        while time.monotonic() < end:
+            count += ledger.cancel_some(self.random)
+            time.sleep(0.005)
         return count
 
     def idle_losses(self):
@@ -432,20 +485,26 @@ def main():
     parser.add_argument("--kills-per-point", type=int, default=2)
     parser.add_argument("--cut-seconds", type=float, default=2)
     parser.add_argument("--parts", default="1234")
+    parser.add_argument("--workers", type=int, default=1, help="threads of the proxy")
+    parser.add_argument("--forget-decisions", action="store_true",
+                        help="delete the decisions after each kill: part 1 must then fail, or it would prove nothing")
     parser.add_argument("--directory", help="kept afterwards; default: a temporary one, removed when all is well")
     arguments = parser.parse_args()
     directory = arguments.directory or tempfile.mkdtemp(prefix="pgbraid-crash-", dir="/tmp")
     os.makedirs(directory, exist_ok=True)
     os.chmod(directory, 0o755)
     print(f"seed {arguments.seed}, {SHARD_COUNT} shards, {CLIENTS} clients of pgbench, data in {directory}", flush=True)
-    campaign = Campaign(os.path.abspath(arguments.pgbraid), directory, arguments.seed)
+    campaign = Campaign(os.path.abspath(arguments.pgbraid), directory, arguments.seed, arguments.forget_decisions, arguments.workers)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
         if "1" in arguments.parts:
             campaign.kill_rounds(arguments.random_kills, arguments.kills_per_point)
+            campaign.two_proxies(3)
+            campaign.termination()
         if "2" in arguments.parts:
             campaign.shard_rounds([campaign.random.randrange(1, SHARD_COUNT), 0])
-            campaign.restart_without(campaign.random.randrange(SHARD_COUNT))
+            for number in range(2):
+                campaign.restart_without_decider(number)
             campaign.freeze_round(campaign.random.randrange(SHARD_COUNT), 7)
             campaign.freeze_round(campaign.random.randrange(SHARD_COUNT), 14)
         if "3" in arguments.parts:

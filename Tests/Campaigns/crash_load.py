@@ -1,11 +1,15 @@
 """Clients of a campaign: pgbench, and two loads that remember what they were told."""
 
+import itertools
 import random
 import subprocess
 import threading
 import time
 
 import psycopg
+
+# Of the transactions of all ledgers.
+NUMBERS = itertools.count(time.time_ns() // 1000)
 
 BRANCHES, TELLERS, ACCOUNTS = 8, 80, 4000
 
@@ -54,9 +58,10 @@ class Pgbench:
     """pgbench in the background; its clients end when the proxy dies."""
 
     def __init__(self, proxy, script, clients, seconds, seed):
+        protocol = ("simple", "extended", "prepared")[seed % 3]
         self.process = subprocess.Popen(
             ["pgbench", "-n", "-h", proxy.sockets, "-p", "7432", "-U", "app", "-c", str(clients), "-j", "2", "-T", str(seconds),
-             "--random-seed", str(seed), "-f", script, "postgres"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+             "-M", protocol, "--random-seed", str(seed), "-f", script, "postgres"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def wait(self):
         """The number of transactions it counted."""
@@ -79,10 +84,10 @@ class Ledger:
         self.proxy, self.path, self.seed = proxy, path, seed
         self.file = open(path, "a", buffering=1)
         self.lock = threading.Lock()
-        self.next = time.time_ns() // 1000
         self.stopping = threading.Event()
         self.errors = []
         self.heard = {}
+        self.connections = {}
         self.threads = [threading.Thread(target=self._client, args=(number,), daemon=True) for number in range(threads)]
         for thread in self.threads:
             thread.start()
@@ -94,15 +99,21 @@ class Ledger:
         stuck = [thread for thread in self.threads if thread.is_alive()]
         return len(stuck)
 
+    def cancel_some(self, choice):
+        """Cancels what some client is doing; False when there was none."""
+        connection = choice.choice(list(self.connections.values()) or [None])
+        try:
+            if connection is not None and not connection.closed:
+                connection.cancel()
+                return True
+        except psycopg.Error:
+            pass
+        return False
+
     def _note(self, letter, number):
         with self.lock:
             self.heard[letter] = self.heard.get(letter, 0) + 1
             self.file.write(f"{letter} {number}\n")
-
-    def _take(self):
-        with self.lock:
-            self.next += 1
-            return self.next
 
     def _client(self, number):
         choice = random.Random(f"{self.seed}/{number}")
@@ -111,6 +122,7 @@ class Ledger:
             try:
                 if connection is None or connection.closed:
                     connection = self.proxy.connect(cursor_factory=psycopg.ClientCursor)
+                    self.connections[number] = connection
                 # Odd clients write with one statement that needs two-phase commit by itself.
                 connection.autocommit = number % 2 == 1
             except psycopg.Error:
@@ -125,7 +137,7 @@ class Ledger:
             connection.close()
 
     def _transaction(self, connection, choice, is_single):
-        number = self._take()
+        number = next(NUMBERS)
         keys = choice.sample(range(1, 1000), 3)
         is_committing = is_single
         try:

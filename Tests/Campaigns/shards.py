@@ -100,9 +100,9 @@ class Shards:
 class Proxy:
     """pgbraid, started and killed."""
 
-    def __init__(self, executable, directory, shard_sockets, shards, name):
+    def __init__(self, executable, directory, shard_sockets, shards, name, workers):
         self.executable, self.shards = executable, shards
-        self.sockets = os.path.join(directory, "proxy")
+        self.sockets = os.path.join(directory, f"proxy-{name}")
         make_directory(self.sockets)
         self.config = os.path.join(directory, f"{name}.conf")
         self.log = os.path.join(directory, f"{name}.log")
@@ -110,7 +110,7 @@ class Proxy:
         keys = {"pgbench_accounts": "aid", "pgbench_branches": "bid", "pgbench_tellers": "tid", "pgbench_history": "aid",
                 "ledger": "key", "probe": "key"}
         with open(self.config, "w") as file:
-            file.write(f'[proxy]\nlisten = ["{self.sockets}:{PROXY_PORT}"]\nauth = "trust"\nallow_unlisted_users = true\n')
+            file.write(f'[proxy]\nlisten = ["{self.sockets}:{PROXY_PORT}"]\nauth = "trust"\nallow_unlisted_users = true\nworkers = {workers}\n')
             for shard in range(shards):
                 file.write(f'[[shard]]\nhost = "{shard_sockets}"\nport = {FIRST_PORT + shard}\n')
             for table, key in keys.items():
