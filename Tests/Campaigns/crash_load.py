@@ -161,7 +161,9 @@ class Ledger:
                     return
             self._note("A", number)
         except psycopg.Error as error:
-            is_open = is_committing and error.sqlstate in (None, "08007")
+            # The farewell of a proxy that stops, whose SQLSTATE libpq loses when the connection is closed at once.
+            is_farewell = "terminating connection due to administrator command" in str(error)
+            is_open = is_committing and error.sqlstate in (None, "08007") and not is_farewell
             self._note("U" if is_open else "S" if is_single and error.sqlstate == "08006" else "E", number)
             self._recover(connection)
 
