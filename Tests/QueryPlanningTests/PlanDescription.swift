@@ -1,4 +1,5 @@
 // Plans in words, for golden files.
+import Foundation
 import ResultMerging
 import ShardMap
 
@@ -26,15 +27,21 @@ struct PlanDescription {
     }
 
     private func scatterLines(_ scatter: ScatterPlan) -> [String] {
-        var lines = ["shards: \(scatter.shardText)"]
+        var lines = ["shards: \(Self.shortened(scatter.shardText))"]
         lines += mergeLines(scatter.merge)
         if let limit = scatter.limit { lines.append("limit: \(limit)") }
         if let offset = scatter.offset { lines.append("offset: \(offset)") }
         if let finisher = scatter.finisher {
-            lines.append("finisher: \(finisher.text)")
+            lines.append("finisher: \(Self.shortened(finisher.text))")
             lines.append("arrays: \(finisher.partialColumnCount) from $\(finisher.firstArrayParameter)")
         }
         return lines
+    }
+
+    /// Generated names are long so that they never meet the client's.
+    private static func shortened(_ text: String) -> String {
+        [("pg_catalog.", ""), ("pgbraid_rows", "r"), ("pgbraid_partial", "p"), ("pgbraid_part_", "part"), ("pgbraid_part", "q")]
+            .reduce(text) { $0.replacingOccurrences(of: $1.0, with: $1.1) }
     }
 
     private func mergeLines(_ merge: MergePlan) -> [String] {

@@ -1,5 +1,8 @@
 // AggregatePlanner: grouped queries whose groups lie on several shards. Each shard aggregates its part by the same keys; the
 // finisher, one query on one shard, runs the original target list, HAVING, ORDER BY and LIMIT over the partial rows.
+//
+// Where partial results cannot be combined (percentiles, aggregates with ORDER BY, windows), the shards send the rows'
+// columns instead, and the finisher does everything after WHERE.
 import CPGQuery
 import ResultMerging
 
@@ -10,16 +13,24 @@ final class AggregatePlanner {
     let rewriting: SelectRewriting
     let limits: RowLimits
     let printer: ExpressionPrinter
+    /// What the shards send.
+    let input: Input
     var rows = PartialRows()
     /// GROUP BY expressions with the finisher's columns.
     private var keys: [(item: ResolvedItem, column: String)] = []
     /// Columns that PostgreSQL accepts ungrouped because a grouped primary key determines them.
     private var determined: [(variable: Variable, column: String)] = []
 
+    enum Input { case partialAggregates, rows }
+
     var context: AnalysisContext { scatter.context }
     var binder: Binder { scatter.binder }
 
-    init(_ scatter: ScatterPlanner, _ level: BoundLevel, _ rewriting: SelectRewriting, _ limits: RowLimits) {
+    init(
+        _ scatter: ScatterPlanner, _ level: BoundLevel, _ rewriting: SelectRewriting, _ limits: RowLimits,
+        input: Input = .partialAggregates
+    ) {
+        self.input = input
         self.scatter = scatter
         self.level = level
         self.rewriting = rewriting
@@ -29,28 +40,30 @@ final class AggregatePlanner {
 
     func plan() throws(Refusal) -> ScatterPlanner.Result {
         try check()
-        if let merged = try mergePlan() { return merged }
-        try addKeys()
-        let finisher = try finisherText()
+        if input == .partialAggregates, let merged = try mergePlan() { return merged }
+        return try partialQuery(names: nil).plan(scatter.planner)
+    }
+
+    /// - Parameter names: output names, where the query stands inside another one.
+    func partialQuery(names: [String]?) throws(Refusal) -> PartialQuery {
+        try check()
+        if input == .partialAggregates { try addKeys() }
+        let finisher = try finisherText(names)
         // Rows must be counted even where nothing of them is shown.
-        if rows.columns.isEmpty { _ = try add("pg_catalog.count(*)", .int8) }
-        let first = binder.parameterCount + 1
-        let text = try shardText()
-        let plan = ScatterPlan(
-            shardText: text, merge: MergePlan(visibleColumnCount: rows.columns.count),
-            finisher: Finisher(
-                text: finisher.before + rows.source(firstParameter: first) + finisher.after, firstArrayParameter: first,
-                partialColumnCount: rows.columns.count))
-        return .init(plan: plan, reason: "partial aggregates and finisher")
+        if rows.columns.isEmpty {
+            _ = try input == .rows ? add("1", .int4) : add("pg_catalog.count(*)", .int8)
+        }
+        return PartialQuery(
+            shardText: try shardText(), rows: rows, before: finisher.before, after: finisher.after,
+            reason: input == .rows ? "finisher over the rows" : "partial aggregates and finisher")
     }
 
     private func check() throws(Refusal) {
         if rewriting.select.pointee.n_locking_clause > 0 {
             throw Refusal("0A000", "FOR UPDATE is not allowed with aggregate functions or GROUP BY")
         }
-        if level.hasUnknownTargets || level.targets.contains(where: { $0.expression == nil }) {
-            throw scatter.planner.refusal("* in an aggregate query")
-        }
+        let hasStar = input == .partialAggregates && level.targets.contains { $0.expression == nil }
+        if level.hasUnknownTargets || hasStar { throw scatter.planner.refusal("* in an aggregate query") }
         for sublink in level.sublinks {
             switch sublink.clause {
             case .from, .on, .filter, .aggregateArgument, .assignment: continue
@@ -98,6 +111,7 @@ final class AggregatePlanner {
     /// What takes a node's place in the finisher.
     func substitute(_ node: Node) throws(Refusal) -> String? {
         if node.literal != nil || node.paramRef != nil { return nil }
+        if input == .rows { return try rowColumn(node) }
         if let key = keys.first(where: { isSame($0.item, node) }) { return key.column }
         if let call = node.funcCall {
             if context.isAggregate(call) { return try combine(call) }
@@ -107,6 +121,15 @@ final class AggregatePlanner {
         }
         if let column = node.columnRef { return try determinedColumn(column, node) }
         return nil
+    }
+
+    /// A column of the rows that the shards send.
+    private func rowColumn(_ node: Node) throws(Refusal) -> String? {
+        guard let column = node.columnRef else { return nil }
+        guard case .column(let variable, let type)? = binder.references[UnsafeMutableRawPointer(column)],
+            let known = type ?? binder.type(of: variable)
+        else { throw scatter.planner.refusal("a whole row or unknown column") }
+        return try add(try printer.print(node), known)
     }
 
     private func containsColumn(_ node: Node) -> Bool {
@@ -146,7 +169,7 @@ final class AggregatePlanner {
     // MARK: Texts
 
     /// The finisher around its FROM item.
-    private func finisherText() throws(Refusal) -> (before: String, after: String) {
+    private func finisherText(_ names: [String]?) throws(Refusal) -> (before: String, after: String) {
         var before = "SELECT "
         if level.isDistinct {
             var items: [String] = []
@@ -154,9 +177,9 @@ final class AggregatePlanner {
             before += items.isEmpty ? "DISTINCT " : "DISTINCT ON (\(items.joined(separator: ", "))) "
         }
         var targets: [String] = []
-        for target in level.targets {
-            guard let expression = target.expression else { throw scatter.planner.refusal("* in an aggregate query") }
-            targets.append(try finished(expression))
+        for (index, target) in level.targets.enumerated() {
+            let text = try finishedTarget(target)
+            targets.append(names.map { "\(text) AS \(SQLText.quoted($0[index]))" } ?? text)
         }
         before += targets.joined(separator: ", ") + " FROM "
         let having = try Node(rewriting.select.pointee.having_clause).map { (node) throws(Refusal) in " HAVING " + (try finished(node)) } ?? ""
@@ -168,8 +191,17 @@ final class AggregatePlanner {
         return (before, groups + having + windows + order + limits)
     }
 
+    private func finishedTarget(_ target: BoundTarget) throws(Refusal) -> String {
+        if let expression = target.expression { return try finished(expression) }
+        guard let variable = target.variable, let type = binder.type(of: variable) else {
+            throw scatter.planner.refusal("* over columns that are not known")
+        }
+        return try add(target.starReference.map(SQLText.quoted).joined(separator: "."), type)
+    }
+
     private func finishedItem(_ item: ResolvedItem) throws(Refusal) -> String {
-        guard let expression = item.expression else { throw scatter.planner.refusal("* in an aggregate query") }
+        if let target = item.target { return try finishedTarget(level.targets[target]) }
+        guard let expression = item.expression else { throw scatter.planner.refusal("an item that is no expression") }
         return try finished(expression)
     }
 

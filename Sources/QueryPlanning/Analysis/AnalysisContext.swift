@@ -22,6 +22,12 @@ struct AnalysisContext {
         self.acrossShards = acrossShards
     }
 
+    /// The same surroundings for another text.
+    func replacingText(_ text: String) -> AnalysisContext {
+        AnalysisContext(
+            environment: environment, text: text, range: 0..<text.utf8.count, parameterTypes: parameterTypes, acrossShards: acrossShards)
+    }
+
     /// The statement's own text.
     var statementText: String { slice(range) }
 

@@ -165,47 +165,57 @@ struct RowPlanner {
 
     /// Lets PostgreSQL order, make distinct and cut the shards' rows.
     private func finish(_ keys: [SortItem]) throws(Refusal) -> ScatterPlanner.Result {
-        var rows = PartialRows()
-        var outputs: [String] = []
-        for index in level.targets.indices {
-            // Columns must stay apart even when two targets are alike.
-            guard let type = targetType(index), let column = rows.add("target \(index)", type, isKey: false, context) else {
-                throw scatter.planner.refusal("the type of column \(index + 1) is not known, and its rows must be ordered or made distinct")
-            }
-            outputs.append(column)
-        }
-        var hidden = HiddenColumns(visibleCount: level.targets.count)
-        let columnOf = { (item: ResolvedItem, text: String, type: SQLType?) throws(Refusal) -> String in
-            if let target = item.target { return outputs[target] }
-            guard let type, let column = rows.add(text, type, isKey: false, context) else {
-                throw scatter.planner.refusal("the type of an ORDER BY or DISTINCT expression is not known")
-            }
-            _ = hidden.position(of: text, item)
-            return column
-        }
-        var order: [String] = []
-        for key in keys { order.append(try columnOf(key.item, key.expression, key.type) + (key.suffix.isEmpty ? "" : " " + key.suffix)) }
-        var distinctOn: [String] = []
-        if removesDuplicates {
-            for item in level.distinctOn { distinctOn.append(try columnOf(item, text(of: item, keys) ?? "", type(of: item))) }
-        }
-        let first = scatter.binder.parameterCount + 1
-        let finisher = Finisher(
-            text: finisherText(outputs, order, distinctOn, rows.source(firstParameter: first)), firstArrayParameter: first,
-            partialColumnCount: rows.columns.count)
-        let text = try rewriting.shardText(hidden: hidden.columns, limits: limits)
-        return .init(
-            plan: ScatterPlan(shardText: text, merge: MergePlan(visibleColumnCount: rows.columns.count), finisher: finisher),
-            reason: "finisher orders the rows")
+        try partialQuery(keys, names: nil).plan(scatter.planner)
     }
 
-    private func finisherText(_ outputs: [String], _ order: [String], _ distinctOn: [String], _ source: String) -> String {
-        var text = "SELECT "
-        if removesDuplicates { text += distinctOn.isEmpty ? "DISTINCT " : "DISTINCT ON (\(distinctOn.joined(separator: ", "))) " }
-        text += outputs.joined(separator: ", ") + " FROM " + source
-        if !order.isEmpty { text += " ORDER BY " + order.joined(separator: ", ") }
-        for range in rewriting.clauses.limits { text += " " + rewriting.text(range) }
-        return text
+    /// - Parameter names: output names, where the query stands inside another one.
+    func partialQuery(names: [String]?) throws(Refusal) -> PartialQuery { try partialQuery(try sortItems(), names: names) }
+
+    private func partialQuery(_ keys: [SortItem], names: [String]?) throws(Refusal) -> PartialQuery {
+        var draft = FinisherDraft(hidden: HiddenColumns(visibleCount: level.targets.count))
+        for index in level.targets.indices {
+            // Columns must stay apart even when two targets are alike.
+            guard let type = targetType(index), let column = draft.rows.add("target \(index)", type, isKey: false, context) else {
+                throw scatter.planner.refusal("the type of column \(index + 1) is not known, and its rows must be ordered or made distinct")
+            }
+            draft.outputs.append(column)
+        }
+        var order: [String] = []
+        for key in keys {
+            let column = try column(of: key.item, key.expression, key.type, &draft)
+            order.append(column + (key.suffix.isEmpty ? "" : " " + key.suffix))
+        }
+        var distinctOn: [String] = []
+        if removesDuplicates {
+            for item in level.distinctOn { distinctOn.append(try column(of: item, text(of: item, keys) ?? "", type(of: item), &draft)) }
+        }
+        let outputs = zip(draft.outputs, names ?? []).map { "\($0) AS \(SQLText.quoted($1))" }
+        var before = "SELECT "
+        if removesDuplicates { before += distinctOn.isEmpty ? "DISTINCT " : "DISTINCT ON (\(distinctOn.joined(separator: ", "))) " }
+        before += (names == nil ? draft.outputs : outputs).joined(separator: ", ") + " FROM "
+        var after = order.isEmpty ? "" : " ORDER BY " + order.joined(separator: ", ")
+        for range in rewriting.clauses.limits { after += " " + rewriting.text(range) }
+        return PartialQuery(
+            shardText: try rewriting.shardText(hidden: draft.hidden.columns, limits: limits), rows: draft.rows, before: before,
+            after: after, reason: "finisher orders the rows")
+    }
+
+    private struct FinisherDraft {
+        var rows = PartialRows()
+        var outputs: [String] = []
+        var hidden: HiddenColumns
+    }
+
+    /// The finisher's column for an ORDER BY or DISTINCT item; not a target's, it travels hidden.
+    private func column(
+        of item: ResolvedItem, _ text: String, _ type: SQLType?, _ draft: inout FinisherDraft
+    ) throws(Refusal) -> String {
+        if let target = item.target { return draft.outputs[target] }
+        guard let type, let column = draft.rows.add(text, type, isKey: false, context) else {
+            throw scatter.planner.refusal("the type of an ORDER BY or DISTINCT expression is not known")
+        }
+        _ = draft.hidden.position(of: text, item)
+        return column
     }
 }
 

@@ -28,7 +28,45 @@ struct ScatterPlanner {
         }
     }
 
-    private func planLevel(_ level: BoundLevel) throws(Refusal) -> Result {
+    /// The query as one that a single server makes from what the shards compute.
+    /// - Parameter names: output names.
+    func partialQuery(names: [String]) throws(Refusal) -> PartialQuery {
+        switch query.body {
+        case .select(let level):
+            let step = try step(level)
+            switch step.kind {
+            case .rows(let removesDuplicates):
+                return try RowPlanner(self, level, step.rewriting, step.limits, removesDuplicates: removesDuplicates).partialQuery(names: names)
+            case .groups:
+                do throws(Refusal) {
+                    return try AggregatePlanner(self, level, step.rewriting, step.limits).partialQuery(names: names)
+                } catch {
+                    return try AggregatePlanner(self, level, step.rewriting, step.limits, input: .rows).partialQuery(names: names)
+                }
+            case .windows: return try AggregatePlanner(self, level, step.rewriting, step.limits, input: .rows).partialQuery(names: names)
+            }
+        case .setOperation(let kind, let isAll, let left, let right):
+            return try setRowPlanner(kind, isAll: isAll, left, right).partialQuery(names: names)
+        case .values, .recursive, .modification: throw planner.refusal("a query of this form")
+        }
+    }
+
+    /// What remains to be done with the shards' rows of a level.
+    private struct Step {
+        enum Kind {
+            /// The rows are final but for order, DISTINCT and LIMIT.
+            case rows(removesDuplicates: Bool)
+            /// Groups lie on several shards.
+            case groups
+            /// Windows reach over several shards.
+            case windows
+        }
+        let kind: Kind
+        let rewriting: SelectRewriting
+        let limits: RowLimits
+    }
+
+    private func step(_ level: BoundLevel) throws(Refusal) -> Step {
         guard let node = query.node else { throw planner.refusal("a statement of this form") }
         let input = analysis.analyseInput(level, Facts()).state
         try check(input)
@@ -36,11 +74,32 @@ struct ScatterPlanner {
         try checkLocking(node.pointee, limits)
         let rewriting = try SelectRewriting(context, node)
         let grouped = analysis.grouped(level, input)
-        if case .other = grouped { return try AggregatePlanner(self, level, rewriting, limits).plan() }
-        if case .other(let reason) = analysis.windowed(level, grouped) { throw planner.refusal(reason) }
-        let isDistinct: Bool
-        if case .other = analysis.distinct(level, grouped, query) { isDistinct = true } else { isDistinct = false }
-        return try RowPlanner(self, level, rewriting, limits, removesDuplicates: isDistinct).plan()
+        let kind: Step.Kind
+        if case .other = grouped {
+            kind = .groups
+        } else if case .other = analysis.windowed(level, grouped) {
+            kind = .windows
+        } else if case .other = analysis.distinct(level, grouped, query) {
+            kind = .rows(removesDuplicates: true)
+        } else {
+            kind = .rows(removesDuplicates: false)
+        }
+        return Step(kind: kind, rewriting: rewriting, limits: limits)
+    }
+
+    private func planLevel(_ level: BoundLevel) throws(Refusal) -> Result {
+        let step = try step(level)
+        switch step.kind {
+        case .rows(let removesDuplicates):
+            return try RowPlanner(self, level, step.rewriting, step.limits, removesDuplicates: removesDuplicates).plan()
+        case .groups:
+            do throws(Refusal) {
+                return try AggregatePlanner(self, level, step.rewriting, step.limits).plan()
+            } catch where error.sqlState == "0A000" {
+                return try AggregatePlanner(self, level, step.rewriting, step.limits, input: .rows).plan()
+            }
+        case .windows: return try AggregatePlanner(self, level, step.rewriting, step.limits, input: .rows).plan()
+        }
     }
 
     func check(_ state: RelationState) throws(Refusal) {
@@ -53,7 +112,6 @@ struct ScatterPlanner {
     }
 
     private func checkLocking(_ select: PgQuery__SelectStmt, _ limits: RowLimits) throws(Refusal) {
-        if select.limit_option == PG_QUERY__LIMIT_OPTION__LIMIT_OPTION_WITH_TIES { throw planner.refusal("FETCH FIRST ... WITH TIES") }
         let locking = NodeList(select.locking_clause, select.n_locking_clause).nodes.compactMap(\.lockingClause)
         if limits.isPresent, locking.contains(where: { $0.pointee.wait_policy == PG_QUERY__LOCK_WAIT_POLICY__LockWaitSkip }) {
             throw planner.refusal("SKIP LOCKED with LIMIT")

@@ -4,6 +4,10 @@ import ResultMerging
 
 extension ScatterPlanner {
     func planSetOperation(_ kind: SetOperator, isAll: Bool, _ left: BoundQuery, _ right: BoundQuery) throws(Refusal) -> Result {
+        try setRowPlanner(kind, isAll: isAll, left, right).plan()
+    }
+
+    func setRowPlanner(_ kind: SetOperator, isAll: Bool, _ left: BoundQuery, _ right: BoundQuery) throws(Refusal) -> SetRowPlanner {
         guard let node = query.node else { throw planner.refusal("a statement of this form") }
         let placed = analysis.setOperationState(query)
         var removesDuplicates = false
@@ -12,10 +16,9 @@ extension ScatterPlanner {
         } else {
             try check(placed)
         }
-        if node.pointee.limit_option == PG_QUERY__LIMIT_OPTION__LIMIT_OPTION_WITH_TIES { throw planner.refusal("FETCH FIRST ... WITH TIES") }
         let limits = try RowLimits(node.pointee)
         let rewriting = try SelectRewriting(context, node)
-        return try SetRowPlanner(self, node.pointee, rewriting, limits, removesDuplicates: removesDuplicates).plan()
+        return SetRowPlanner(self, node.pointee, rewriting, limits, removesDuplicates: removesDuplicates)
     }
 
     /// The arms of nested UNIONs: where duplicates go at the top, it does not matter that they go below.
@@ -141,6 +144,13 @@ struct SetRowPlanner {
     }
 
     private func finish(_ keys: [Key]) throws(Refusal) -> ScatterPlanner.Result {
+        try partialQuery(keys, names: nil).plan(scatter.planner)
+    }
+
+    /// - Parameter names: output names, where the query stands inside another one.
+    func partialQuery(names: [String]?) throws(Refusal) -> PartialQuery { try partialQuery(try sortKeys(), names: names) }
+
+    private func partialQuery(_ keys: [Key], names: [String]?) throws(Refusal) -> PartialQuery {
         var rows = PartialRows()
         var outputs: [String] = []
         for (index, column) in columns.enumerated() {
@@ -149,17 +159,12 @@ struct SetRowPlanner {
             }
             outputs.append(output)
         }
-        let first = scatter.binder.parameterCount + 1
-        var text = "SELECT " + (removesDuplicates ? "DISTINCT " : "") + outputs.joined(separator: ", ") + " FROM "
-            + rows.source(firstParameter: first)
-        if !keys.isEmpty {
-            text += " ORDER BY " + keys.map { "\(outputs[$0.column]) \($0.suffix)" }.joined(separator: ", ")
-        }
-        for range in rewriting.clauses.limits { text += " " + rewriting.text(range) }
-        let shardText = try rewriting.shardText(hidden: [], limits: limits)
-        let finisher = Finisher(text: text, firstArrayParameter: first, partialColumnCount: columns.count)
-        return .init(
-            plan: ScatterPlan(shardText: shardText, merge: MergePlan(visibleColumnCount: columns.count), finisher: finisher),
+        let shown = names.map { zip(outputs, $0).map { "\($0) AS \(SQLText.quoted($1))" } } ?? outputs
+        var after = keys.isEmpty ? "" : " ORDER BY " + keys.map { "\(outputs[$0.column]) \($0.suffix)" }.joined(separator: ", ")
+        for range in rewriting.clauses.limits { after += " " + rewriting.text(range) }
+        return PartialQuery(
+            shardText: try rewriting.shardText(hidden: [], limits: limits), rows: rows,
+            before: "SELECT " + (removesDuplicates ? "DISTINCT " : "") + shown.joined(separator: ", ") + " FROM ", after: after,
             reason: "finisher orders the rows")
     }
 

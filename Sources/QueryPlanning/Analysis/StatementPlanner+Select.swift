@@ -50,9 +50,27 @@ extension StatementPlanner {
             throw refusal("data-modifying WITH items must be confined to one shard")
         }
         try checkBinding()
-        let scatter = try ScatterPlanner(self, query).plan()
+        let scatter: ScatterPlanner.Result
+        do throws(Refusal) {
+            scatter = try ScatterPlanner(self, query).plan()
+        } catch where error.sqlState == "0A000" {
+            scatter = try gather(query, usage, instead: error)
+        }
         let route = confinement.route ?? .all
         let reason = "\(scatter.reason) over \(describe(route))"
         return plan(.scatter(route, scatter.plan), "SELECT", usage, effect: .reads, reason: reason)
+    }
+
+    /// The plan that fetches the sharded parts; where that is not possible either, the first refusal says more.
+    private func gather(
+        _ query: BoundQuery, _ usage: StatementUsage, instead refusal: Refusal
+    ) throws(Refusal) -> ScatterPlanner.Result {
+        do throws(Refusal) {
+            return try GatherPlanner(self, query).plan(usage)
+        } catch {
+            var refusal = refusal
+            refusal.detail = refusal.detail ?? error.message
+            throw refusal
+        }
     }
 }

@@ -15,6 +15,13 @@ struct StatementPlanner {
         analysis = PlacementAnalysis(binder)
     }
 
+    /// The same statement, seen from a part of its text.
+    init(_ other: StatementPlanner, _ context: AnalysisContext) {
+        self.context = context
+        binder = other.binder
+        analysis = other.analysis
+    }
+
     /// Plans a SELECT, VALUES, UPDATE, DELETE or MERGE.
     /// - Throws: what the grammar accepts and the planner refuses, as the error the client gets.
     static func plan(_ node: Node, _ context: AnalysisContext) throws(Refusal) -> StatementPlan {
@@ -128,5 +135,17 @@ struct StatementPlanner {
     func checkBinding() throws(Refusal) {
         if let error = binder.firstError { throw error }
         if let unsupported = binder.unsupported { throw refusal(unsupported) }
+    }
+
+    /// A finisher's text must parse, name no sharded table, and resolve all its names.
+    func checkFinisher(_ text: String) throws(Refusal) {
+        let bound = Binder(context.replacingText(text))
+        guard let tree = try? ParseTree(text), tree.statements.count == 1, let select = tree.statements[0].node.selectStmt else {
+            throw SelectRewriting.notUnderstood
+        }
+        _ = bound.bindQuery(select, parent: nil)
+        guard !StatementUsage(bound).hasSharded, bound.firstError == nil, bound.unknownTables.isEmpty else {
+            throw SelectRewriting.notUnderstood
+        }
     }
 }

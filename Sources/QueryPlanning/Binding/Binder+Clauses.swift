@@ -42,6 +42,7 @@ extension Binder {
         }
         if items.contains(where: \.isOpen) { binding.level.hasUnknownTargets = true }
         for column in items.flatMap(\.columns) {
+            use(column.variable)
             adopt([column.variable], into: binding.query, level: binding.level.id)
             binding.level.targets.append(
                 BoundTarget(

@@ -39,10 +39,23 @@ extension Binder {
         let reference = resolve(column, scope)
         references[UnsafeMutableRawPointer(column)] = reference
         switch reference {
-        case .column(let variable, _): adopt([variable], into: binding.query, level: binding.level.id)
+        case .column(let variable, _):
+            use(variable)
+            adopt([variable], into: binding.query, level: binding.level.id)
         case .systemColumn: binding.level.usesSystemColumns = true
-        case .row, .unknownColumn, .unresolved: break
+        case .row: usesWholeRows = true
+        case .unknownColumn, .unresolved: break
         }
+    }
+
+    /// Notes that a column is needed; a merged USING column needs both sides'.
+    func use(_ variable: Variable) {
+        let entry = entries[variable.entry]
+        guard entry.usedColumns.insert(variable.column).inserted, case .mergedColumns(let pairs) = entry.source,
+            pairs.indices.contains(variable.column)
+        else { return }
+        use(pairs[variable.column].left)
+        use(pairs[variable.column].right)
     }
 
     private func resolve(_ column: Message<PgQuery__ColumnRef>, _ scope: Scope) -> Reference {

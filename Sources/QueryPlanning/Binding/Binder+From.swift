@@ -24,9 +24,17 @@ extension Binder {
 
     /// - Parameter lateral: names to the left, visible to LATERAL items and functions.
     func bindFromItem(_ node: Node, _ binding: LevelBinding, _ scope: Scope, lateral: [NamespaceItem]) -> FromItem {
-        if let table = node.rangeVar { return tableItem(table, binding, scope) }
+        if let table = node.rangeVar {
+            let item = tableItem(table, binding, scope)
+            if case .entry(let entry) = item.tree, viewDepth == 0 { entry.node = node }
+            return item
+        }
         if let join = node.joinExpr { return bindJoin(join, binding, scope, lateral: lateral) }
-        if let subselect = node.rangeSubselect { return bindSubselect(subselect, binding, scope, lateral) }
+        if let subselect = node.rangeSubselect {
+            let item = bindSubselect(subselect, binding, scope, lateral)
+            if case .entry(let entry) = item.tree, viewDepth == 0 { entry.node = node }
+            return item
+        }
         if let function = node.rangeFunction { return bindFunctions(function, binding, scope.seeing(lateral)) }
         if let sample = node.rangeTableSample, let table = Node(sample.pointee.relation) {
             let item = bindFromItem(table, binding, scope, lateral: lateral)
@@ -103,6 +111,7 @@ extension Binder {
             let entry = makeEntry(
                 level: binding.level, name: alias, columns: query.columns.map { BoundColumn(name: $0.name, type: $0.type) },
                 source: .query(query))
+            entry.isCommonReference = true
             adopt(query.outerReferences, into: binding.query, level: binding.level.id)
             return entry
         case .recursive(let number, let columns):

@@ -42,6 +42,8 @@ extension Binder {
 
     private func usingNames(_ join: Message<PgQuery__JoinExpr>, _ left: FromItem, _ right: FromItem) -> [String] {
         if join.pointee.is_natural != 0 {
+            // All names take part in finding the common ones.
+            for column in left.columns + right.columns { use(column.variable) }
             return left.columns.map(\.name).filter { name in right.columns.contains { $0.name == name } }
         }
         return NodeList(join.pointee.using_clause, join.pointee.n_using_clause).strings
@@ -64,6 +66,8 @@ extension Binder {
                 continue
             }
             pairs.append((first, second))
+            use(first.variable)
+            use(second.variable)
             result.conjuncts += equality(first.variable, second.variable)
         }
         if join.pointee.jointype == PG_QUERY__JOIN_TYPE__JOIN_FULL, !pairs.isEmpty {

@@ -16,6 +16,7 @@ extension Binder {
     ) -> BoundCTE? {
         guard let body = Node(item.pointee.ctequery) else { return nil }
         let name = text(item.pointee.ctename)
+        commonTableNames.insert(name)
         let names = NodeList(item.pointee.aliascolnames, item.pointee.n_aliascolnames).strings
         let query: BoundQuery
         if let select = body.selectStmt {
@@ -30,7 +31,7 @@ extension Binder {
             query.columns += searchColumns(item)
         }
         scope.commonTables[name] = .query(query)
-        return BoundCTE(name: name, query: query, isModifying: body.selectStmt == nil)
+        return BoundCTE(name: name, node: body, query: query, isModifying: body.selectStmt == nil)
     }
 
     private func searchColumns(_ item: Message<PgQuery__CommonTableExpr>) -> [BoundColumn] {

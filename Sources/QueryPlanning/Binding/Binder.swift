@@ -24,7 +24,10 @@ final class Binder {
     /// Something the analysis cannot follow; only one shard will do.
     var unsupported: String?
     var unknownTables: [String] = []
+    /// Names of all WITH items.
+    var commonTableNames: Set<String> = []
     var usesCurrentTime = false
+    var usesWholeRows = false
     /// A row-locking clause anywhere.
     var locksRows = false
 

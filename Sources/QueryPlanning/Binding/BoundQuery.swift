@@ -46,6 +46,12 @@ final class RangeEntry {
     let source: RangeSource
     /// It has columns that are not listed (functions that return rows of unknown types).
     let hasUnknownColumns: Bool
+    /// The RangeVar or RangeSubselect it stands for in the statement's text; nil inside of views.
+    var node: Node?
+    /// Columns that anything refers to.
+    var usedColumns: Set<Int> = []
+    /// A reference to a WITH item.
+    var isCommonReference = false
     /// A row-locking clause reaches it.
     var isRowLocked = false
     /// TABLESAMPLE.
@@ -234,6 +240,8 @@ final class BoundModification {
 /// A WITH item.
 struct BoundCTE {
     let name: String
+    /// The item's query.
+    let node: Node
     let query: BoundQuery
     let isModifying: Bool
 }

@@ -6,7 +6,8 @@
 import CPGQuery
 
 struct ExpressionPrinter {
-    let rewriting: SelectRewriting
+    /// Where subqueries are cut from; nil refuses them.
+    let rewriting: SelectRewriting?
     /// The text that takes a node's place; nil for nodes that are printed.
     typealias Substitution = (Node) throws(Refusal) -> String?
 
@@ -86,7 +87,7 @@ struct ExpressionPrinter {
 
     /// Cut from the client's text; nothing inside is replaced.
     private func printSublink(_ sublink: Message<PgQuery__SubLink>, _ substitute: Substitution) throws(Refusal) -> String {
-        guard let select = Node(sublink.pointee.subselect), let text = rewriting.parenthesised(select, sublink) else {
+        guard let select = Node(sublink.pointee.subselect), let text = rewriting?.parenthesised(select, sublink) else {
             throw refusal("a subquery")
         }
         let operatorName = NodeList(sublink.pointee.oper_name, sublink.pointee.n_oper_name).strings

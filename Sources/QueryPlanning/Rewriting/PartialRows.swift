@@ -1,10 +1,12 @@
-// PartialRows: the shards' partial columns as the finisher reads them. Every column travels as text in an array and is cast
+// PartialRows: what the shards compute for a finisher, column by column. Every column travels as text in an array and is cast
 // back, so that PostgreSQL computes with the same values, scales and collations as one server would.
+import ResultMerging
 
 struct PartialRows {
     struct Column {
         /// What the shards compute.
         let expression: String
+        let type: SQLType
         /// `::type COLLATE ...`
         let cast: String
         let isKey: Bool
@@ -12,6 +14,7 @@ struct PartialRows {
     }
     private(set) var columns: [Column] = []
 
+    /// The name of the FROM item that offers the columns.
     static let name = "pgbraid_partial"
 
     /// Adds a column and returns how the finisher writes it; nil when its type cannot be named. Equal expressions share a
@@ -24,7 +27,7 @@ struct PartialRows {
             return "\(Self.name).\(known.name)"
         }
         let name = (isKey ? "k" : "a") + "\(columns.count { $0.isKey == isKey } + 1)"
-        columns.append(Column(expression: expression, cast: cast, isKey: isKey, name: name))
+        columns.append(Column(expression: expression, type: type, cast: cast, isKey: isKey, name: name))
         return "\(Self.name).\(name)"
     }
 
@@ -34,12 +37,39 @@ struct PartialRows {
 
     /// The FROM item: `(SELECT r.a1::bigint AS a1 ... FROM unnest($3::text[], ...) AS r (a1 ...)) AS pgbraid_partial`.
     func source(firstParameter: Int) -> String {
-        let columns = ordered
-        let casts = columns.map { "pgbraid_rows.\($0.name)\($0.cast) AS \($0.name)" }
-        let arrays = columns.indices.map { "$\(firstParameter + $0)::pg_catalog.text[]" }
-        // The grammar knows unnest of several arrays by its bare name only, and makes it pg_catalog's.
-        let unnest = columns.count == 1 ? "pg_catalog.unnest" : "unnest"
-        return "(SELECT \(casts.joined(separator: ", ")) FROM \(unnest)(\(arrays.joined(separator: ", "))) AS pgbraid_rows ("
-            + columns.map(\.name).joined(separator: ", ") + ")) AS \(Self.name)"
+        let names = ordered.map(\.name)
+        let arrays = Self.unnest(ordered.indices.map { firstParameter + $0 })
+        return "(SELECT \(casts) FROM \(arrays) AS pgbraid_rows (\(names.joined(separator: ", ")))) AS \(Self.name)"
+    }
+
+    /// `pgbraid_rows.a1::bigint AS a1, ...`
+    var casts: String { ordered.map { "pgbraid_rows.\($0.name)\($0.cast) AS \($0.name)" }.joined(separator: ", ") }
+
+    /// The grammar knows unnest of several arrays by its bare name only, and makes it pg_catalog's.
+    static func unnest(_ parameters: [Int]) -> String {
+        let arrays = parameters.map { "$\($0)::pg_catalog.text[]" }.joined(separator: ", ")
+        return (parameters.count == 1 ? "pg_catalog.unnest" : "unnest") + "(\(arrays))"
+    }
+}
+
+/// A query whose rows one server makes from what the shards compute.
+struct PartialQuery {
+    /// What every shard runs; its columns are `rows.ordered`.
+    let shardText: String
+    let rows: PartialRows
+    /// The query around its FROM item, which offers the columns as `pgbraid_partial`.
+    let before: String
+    let after: String
+    let reason: String
+
+    /// The plan for a statement that is this query.
+    func plan(_ planner: StatementPlanner) throws(Refusal) -> ScatterPlanner.Result {
+        let first = planner.binder.parameterCount + 1
+        let count = rows.columns.count
+        let text = before + rows.source(firstParameter: first) + after
+        try planner.checkFinisher(text)
+        let finisher = Finisher(text: text, firstArrayParameter: first, partialColumnCount: count)
+        return .init(
+            plan: ScatterPlan(shardText: shardText, merge: MergePlan(visibleColumnCount: count), finisher: finisher), reason: reason)
     }
 }

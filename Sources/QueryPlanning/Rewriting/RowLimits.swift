@@ -6,6 +6,8 @@ import CPGQuery
 struct RowLimits {
     let limit: Amount?
     let offset: Amount?
+    /// WITH TIES: only PostgreSQL knows which rows tie.
+    let hasTies: Bool
 
     /// A count as it stands in the text.
     enum Amount {
@@ -18,6 +20,7 @@ struct RowLimits {
     init(_ select: PgQuery__SelectStmt) throws(Refusal) {
         limit = try Self.amount(Node(select.limit_count), "2201W", "LIMIT")
         offset = try Self.amount(Node(select.limit_offset), "2201X", "OFFSET")
+        hasTies = select.limit_option == PG_QUERY__LIMIT_OPTION__LIMIT_OPTION_WITH_TIES
     }
 
     private static func amount(_ node: Node?, _ sqlState: String, _ name: String) throws(Refusal) -> Amount? {
@@ -51,7 +54,9 @@ struct RowLimits {
         return nil
     }
 
+    /// Whether the proxy cannot cut the rows by itself.
     var hasExpression: Bool {
+        if hasTies { return true }
         if case .expression? = limit { return true }
         if case .expression? = offset { return true }
         return false
@@ -59,7 +64,7 @@ struct RowLimits {
 
     /// How many rows each shard is asked for, as SQL; nil for all. Saturates instead of overflowing.
     var shardLimit: String? {
-        guard case .count(let limit)? = limit else { return nil }
+        guard !hasTies, case .count(let limit)? = limit else { return nil }
         switch (limit, offset) {
         case (.constant(let count), nil): return "\(count)"
         case (.parameter(let number), nil): return "$\(number)"
