@@ -85,6 +85,7 @@ struct StatementInsertTests {
         ),
         ("INSERT INTO items VALUES (1, set_config('a.b', 'c', false)::int)", "0A000 a function in the INSERT into \"items\" acts on one server only"),
         ("INSERT INTO items VALUES (1, (SELECT count(*) FROM orders))", "0A000 subqueries in an INSERT may read reference tables only"),
+        ("INSERT INTO settings (name) VALUES ('a') RETURNING now()", "0A000 INSERT into reference table \"settings\" may store different rows on each shard"),
         (
             "INSERT INTO items VALUES (1, 2) ON CONFLICT (user_id, item_id) DO UPDATE SET user_id = 6",
             "0A000 ON CONFLICT DO UPDATE cannot change the sharding key \"user_id\""
@@ -135,12 +136,29 @@ struct StatementInsertTests {
     func insertSelect(text: String, plan: String) { #expect(world.plan(text) == plan) }
 
     @Test("INSERT ... SELECT that would move rows is refused", arguments: [
-        "INSERT INTO orders (user_id) SELECT item_id FROM items", "INSERT INTO orders (user_id, amount) SELECT 7, item_id FROM items WHERE user_id = 8",
+        "INSERT INTO orders (user_id) SELECT item_id FROM items",
         "INSERT INTO orders (user_id, amount) SELECT user_id, count(*) FROM items GROUP BY user_id",
         "INSERT INTO pgbench_accounts SELECT g, 1, 0, '' FROM generate_series(1, 5) g",
         "INSERT INTO orders (user_id) SELECT user_id FROM items UNION SELECT user_id FROM orders",
     ])
     func movingSelect(text: String) { #expect(world.plan(text).hasSuffix("would move rows between shards")) }
+
+    @Test("WITH, subqueries and joins pass when all of them is confined to one shard", arguments: [
+        ("WITH x AS (SELECT 1 AS a) INSERT INTO items (user_id, item_id) SELECT 5, a FROM x", true),
+        ("WITH n AS (INSERT INTO items VALUES ($1, 1) RETURNING user_id) INSERT INTO orders (user_id, order_id) SELECT user_id, 2 FROM n WHERE user_id = $1", true),
+        ("INSERT INTO items VALUES ($1, (SELECT max(item_id) + 1 FROM items WHERE user_id = $1))", true),
+        ("INSERT INTO orders (user_id, amount) SELECT i.user_id, count(*) FROM items i JOIN orders o USING (user_id) WHERE i.user_id = 5 GROUP BY 1", true),
+        ("INSERT INTO orders (user_id, amount) SELECT 7, item_id FROM items WHERE user_id = 8", true),
+        ("WITH x AS (SELECT user_id AS u FROM items) INSERT INTO orders (user_id) SELECT u FROM x", false),
+        ("INSERT INTO items VALUES ($1, (SELECT max(item_id) FROM items))", false),
+        ("INSERT INTO items VALUES ($1, (SELECT max(item_id) FROM items WHERE user_id = $1)) RETURNING (SELECT count(*) FROM items)", false),
+        ("WITH c AS (INSERT INTO countries VALUES ('x') RETURNING 1) INSERT INTO items VALUES (5, 1)", false),
+        ("INSERT INTO items VALUES (5, 1, (SELECT name FROM items WHERE user_id = 5)) ON CONFLICT (user_id, item_id) DO UPDATE SET user_id = 6", false),
+    ])
+    func confined(text: String, passes: Bool) throws {
+        let plan = world.plan(text)
+        #expect(passes ? plan.hasPrefix("pass ") : plan.hasPrefix("REFUSED 0A000"), "\(plan)")
+    }
 
     @Test("a temporary table takes values and reference rows")
     func temporary() {

@@ -123,7 +123,7 @@ extension StatementPlanner {
     }
 
     /// The keys of an INSERT's rows, where all are constants.
-    private func insertConfinement(_ modification: BoundModification) -> Confinement {
+    func insertConfinement(_ modification: BoundModification) -> Confinement {
         let source = modification.source.map { analysis.analyse($0, Facts()).confinement } ?? .none
         guard let key = key(of: modification) else { return source }
         guard let position = modification.columns.firstIndex(of: key.name), let query = modification.source else {

@@ -13,11 +13,19 @@ extension StatementClassifier {
             try checkSteady(inspection, node, target)
         } catch {
             if target.source?.isPlainValues == false || target.relation.hasTriggers { throw error }
+            if returnsTime(target) { throw error }
             return try drawing(orThrow: error, node, target, rows) { inspection, _ in !inspection.isSteady }
         }
         return StatementPlan(
             action: .modify(.all, text: nil, tag: .first), effect: .writes, commandName: "INSERT",
             parameterCount: ParameterCount.highest(in: node), reason: "reference table: the same rows on all shards")
+    }
+
+    /// The drawn time may be that of another transaction than RETURNING's.
+    private func returnsTime(_ target: InsertTarget) -> Bool {
+        var inspection = ExpressionInspection(context)
+        for item in NodeList(target.statement.returning_list, target.statement.n_returning_list).nodes { inspection.add(item) }
+        return inspection.effects.contains(.transactionTime)
     }
 
     /// RETURNING is evaluated on all shards and answered by the lowest: it may differ, but must not do anything.

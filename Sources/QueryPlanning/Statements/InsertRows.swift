@@ -7,6 +7,16 @@ import CPGQuery
 extension StatementClassifier {
     func insertSharded(_ node: Node, _ target: InsertTarget, _ key: ShardedKey) throws(Refusal) -> StatementPlan {
         try checkConflictAction(target, key)
+        do throws(Refusal) {
+            try refuseWith(target)
+            return try insertPlain(node, target, key)
+        } catch {
+            if error.sqlState == "0A000", let plan = planConfined(node, target, key) { return plan }
+            throw error
+        }
+    }
+
+    private func insertPlain(_ node: Node, _ target: InsertTarget, _ key: ShardedKey) throws(Refusal) -> StatementPlan {
         guard let source = target.source else { return try insertDefaults(node, target, key) }
         guard source.isPlainValues else { return try insertSelect(node, source, target, key) }
         let rows = try valueRows(source, target)

@@ -34,7 +34,6 @@ extension StatementClassifier {
         let target = try insertTarget(statement, reference)
         switch target.relation.placement {
         case .sharded(let index, let placement):
-            try refuseWith(target)
             return try insertSharded(node, target, ShardedKey(column: index, placement: placement, relation: target.relation))
         case .reference:
             try refuseWith(target)
@@ -84,7 +83,7 @@ extension StatementClassifier {
     }
 
     /// WITH in front of INSERT: its queries would have to agree with the rows' shards.
-    private func refuseWith(_ target: InsertTarget) throws(Refusal) {
+    func refuseWith(_ target: InsertTarget) throws(Refusal) {
         guard let with = target.statement.with_clause else { return }
         throw Refusal(
             "0A000", "WITH in front of INSERT into \"\(target.relation.name)\" is not supported",

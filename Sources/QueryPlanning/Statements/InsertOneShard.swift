@@ -1,0 +1,35 @@
+// InsertOneShard: an INSERT with WITH, subqueries or joins in it, when all of it is confined to one shard: the rows it writes,
+// and the sharded tables it reads, by constants that name the same shard. Decided by the analyser's rules.
+import CPGQuery
+
+extension StatementClassifier {
+    /// The pass-through plan; nil where the statement is not confined to one shard, or it cannot be told.
+    func planConfined(_ node: Node, _ target: InsertTarget, _ key: ShardedKey) -> StatementPlan? {
+        guard key.maximumCharacters == nil, !context.acrossShards, !hasSubqueryBesideSource(target) else { return nil }
+        var inspection = ExpressionInspection(context)
+        inspection.add(node)
+        let isPlain = target.statement.with_clause == nil && !inspection.hasSubquery && target.source?.isPlainValues ?? true
+        guard !isPlain, inspection.sessionEffect == nil, !inspection.effects.contains(.catalogRead) else { return nil }
+        return try? StatementPlanner(context).planConfinedInsert(node)
+    }
+
+    /// In ON CONFLICT and RETURNING, where the analyser's rules for a query's source do not look.
+    private func hasSubqueryBesideSource(_ target: InsertTarget) -> Bool {
+        var inspection = ExpressionInspection(context)
+        if let conflict = target.statement.on_conflict_clause { inspection.add(below: conflict) }
+        for item in NodeList(target.statement.returning_list, target.statement.n_returning_list).nodes { inspection.add(item) }
+        return inspection.hasSubquery
+    }
+}
+
+extension StatementPlanner {
+    fileprivate func planConfinedInsert(_ node: Node) throws(Refusal) -> StatementPlan? {
+        guard let (modification, _) = binder.bindModification(node, parent: nil), modification.kind == .insert else { return nil }
+        let usage = StatementUsage(binder)
+        try refuseReferenceWrites()
+        guard usage.hasSharded, try planWithoutSharding(usage, "INSERT", effect: .writes) == nil else { return nil }
+        let confinement = try modificationConfinement().reduce(insertConfinement(modification)) { $0.merged($1) }
+        try checkBinding()
+        return planOneShard(confinement, usage, "INSERT", effect: .writes)
+    }
+}
