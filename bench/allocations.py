@@ -14,8 +14,8 @@ import subprocess
 from clients import Client, point_query
 from cluster import COPY, Pgbraid
 
-QUERIES = 1000
-ATTEMPTS = 20
+QUERIES = 500
+ATTEMPTS = 60
 CLIENTS = 8
 WARM_UP_QUERIES = 5000
 SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "count_allocations.c")

@@ -23,6 +23,10 @@ class Load:
         self.script, self.clients, self.mode, self.seconds, self.scale = script, clients, mode, seconds, scale
 
 
+class NoTransaction(RuntimeError):
+    """The machine was so busy that nothing was measured."""
+
+
 class Run:
     """The outcome of one pgbench run: transactions per second, latency in ms, CPU of the proxy in µs a transaction."""
 
@@ -33,6 +37,13 @@ class Run:
         self.p99_latency = latencies[int(len(latencies) * 0.99)] / 1000
         self.cost = cost
         self.cpu = cost.total / transactions * 1e6
+
+
+def run_once_more_if_nothing_ran(binaries, target, load):
+    try:
+        return run_pgbench(binaries, target, load)
+    except NoTransaction:
+        return run_pgbench(binaries, target, load)
 
 
 def run_pgbench(binaries, target, load):
@@ -49,6 +60,8 @@ def run_pgbench(binaries, target, load):
         if result.returncode != 0:
             raise RuntimeError(f"pgbench on {target.name}: {result.stderr.strip()[-2000:]}")
         transactions = int(re.search(r"transactions actually processed: (\d+)", result.stdout).group(1))
+        if transactions == 0:
+            raise NoTransaction(f"{target.name} finished no transaction in {load.seconds} s, see {target.host}")
         return Run(transactions, load.seconds, read_latencies(directory), cost)
 
 
@@ -65,11 +78,11 @@ def run_rounds(binaries, targets, load, rounds, report):
     """Runs of each target, by its name, in the order of the rounds."""
     runs = {target.name: [] for target in targets}
     for target in targets:
-        run_pgbench(binaries, target, Load(load.script, load.clients, load.mode, 1, load.scale))
+        run_once_more_if_nothing_ran(binaries, target, Load(load.script, load.clients, load.mode, 1, load.scale))
     for number in range(rounds):
         shift = number % len(targets)
         for target in targets[shift:] + targets[:shift]:
-            runs[target.name].append(run_pgbench(binaries, target, load))
+            runs[target.name].append(run_once_more_if_nothing_ran(binaries, target, load))
         report(".")
     report("\n")
     return runs
