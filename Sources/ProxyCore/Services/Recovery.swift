@@ -242,7 +242,7 @@ extension Worker {
         guard let hash = TransactionHash(bytes: Digest.sha256(token).prefix(16)) else { return nil }
         return TransactionIdentity(
             cluster: clusterIdentifier, instance: cluster.instance, decider: cluster.shardIdentifier(decider),
-            tokenHexadecimal: token.map { hexadecimal($0) }.joined(), hash: hash)
+            tokenHexadecimal: hexadecimal(token), hash: hash)
     }
 
     /// What forbids PREPARE TRANSACTION on a link of the session.

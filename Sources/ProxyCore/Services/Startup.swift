@@ -9,7 +9,7 @@ import WireProtocol
 
 extension Worker {
     func beginStartup() {
-        cluster.instance = random.bytes(8).map { hexadecimal($0) }.joined()
+        cluster.instance = hexadecimal(random.bytes(8))
         for shard in 0..<shardCount { install(ShardIndex(shard)) }
     }
 
@@ -32,7 +32,7 @@ extension Worker {
     }
 
     private func identify(_ shard: ShardIndex) {
-        let proposed = "s" + random.bytes(6).map { hexadecimal($0) }.joined()
+        let proposed = "s" + hexadecimal(random.bytes(6))
         runAdmin(shard, InternalSchema.identify(cluster: clusterIdentifier, shard: proposed)) { [unowned self] answer in
             guard answer.isSuccess, let row = answer.results.last?.first, row.count >= 3 else { return installFailed(shard, answer) }
             guard row[0] == clusterIdentifier else {
@@ -129,9 +129,19 @@ extension Worker {
         if !cluster.isReady { openClosedShards() }
     }
 
-    func hexadecimal(_ byte: UInt8) -> String {
-        let digits = Array("0123456789abcdef")
-        return String([digits[Int(byte >> 4)], digits[Int(byte & 15)]])
+    /// Two lower-case digits a byte.
+    func hexadecimal(_ bytes: [UInt8]) -> String {
+        String(unsafeUninitializedCapacity: 2 * bytes.count) { buffer in
+            for (index, byte) in bytes.enumerated() {
+                buffer[2 * index] = Self.digit(byte >> 4)
+                buffer[2 * index + 1] = Self.digit(byte & 15)
+            }
+            return 2 * bytes.count
+        }
+    }
+
+    private static func digit(_ value: UInt8) -> UInt8 {
+        value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
     }
 
     // MARK: Shards coming and going
