@@ -8,14 +8,11 @@ final class BroadcastExecution: Execution {
     private let text: String
     private let linksAsked: [Int32]
     private var wasSent = false
-    /// ParameterStatus messages of the first link go to the client.
-    private let reportsSettings: Bool
     private(set) var tag = ""
 
-    init(worker: Worker, session: Int32, parent: Execution?, text: String, links: [Int32], reportsSettings: Bool = false) {
+    init(worker: Worker, session: Int32, parent: Execution?, text: String, links: [Int32]) {
         self.text = text
         linksAsked = links
-        self.reportsSettings = reportsSettings
         super.init(worker: worker, session: session, parent: parent)
     }
 
@@ -27,7 +24,7 @@ final class BroadcastExecution: Execution {
     }
 
     override func frame(_ frame: UnsafeRawBufferPointer, type: UInt8, leg: Int) {
-        if type == BackendMessageType.parameterStatus || type == BackendMessageType.noticeResponse {
+        if type == BackendMessageType.noticeResponse {
             if leg == 0, worker.sessions.at(session).pointee.phase != .leaving {
                 worker.output(ofSession: session).pointee.output.append(frame)
             }

@@ -131,6 +131,7 @@ class Execution: LinkTask {
         switch type {
         case BackendMessageType.commandComplete:
             if let message = try? CommandCompleteMessage(frame) { legs[leg].tag = message.tag.text }
+        case BackendMessageType.parameterStatus where leg == 0: worker.noteParameterStatus(session, frame)
         case BackendMessageType.errorResponse:
             guard let message = try? DatabaseMessage(frame: frame) else { return }
             legs[leg].error = legs[leg].error ?? message

@@ -45,7 +45,30 @@ final class SettingExecution: Execution {
         firstLink = links[0]
         worker.start(
             BroadcastExecution(
-                worker: worker, session: session, parent: self, text: String(decoding: call.text, as: UTF8.self), links: links), on: session)
+                worker: worker, session: session, parent: self, text: shardText, links: links), on: session)
+    }
+
+    private var isReset: Bool {
+        switch command {
+        case .reset, .resetAll: true
+        default: false
+        }
+    }
+
+    private var loginSettings: SettingList {
+        record.pointee.detail.map { worker.startupSettings($0) } ?? SettingList()
+    }
+
+    /// The statement for the shards. What RESET goes back to is the value of the client's startup packet, which a link
+    /// does not know.
+    private var shardText: String {
+        let text = String(decoding: call.text, as: UTF8.self)
+        let entries = loginSettings.entries
+        switch command {
+        case .reset(let name): return ([text] + entries.filter { $0.name == name }.map(\.statement)).joined(separator: ";")
+        case .resetAll: return ([text] + entries.map(\.statement)).joined(separator: ";")
+        default: return text
+        }
     }
 
     override func childFinished(_ child: Execution, _ outcome: Outcome) {
@@ -54,13 +77,22 @@ final class SettingExecution: Execution {
         let text = String(decoding: call.text, as: UTF8.self)
         switch command {
         case .set(let name, let isLocal): note(isLocal: isLocal, step: text) { $0.set(name, statement: text) }
-        case .reset(let name): note(isLocal: false, step: text) { $0.reset(name) }
-        case .resetAll: note(isLocal: false, step: text) { $0.resetAll() }
+        case .reset(let name):
+            let entry = loginSettings.entries.first { $0.name == name }
+            note(isLocal: false, step: shardText) { list in
+                if let entry { list.set(name, statement: entry.statement) } else { list.reset(name) }
+            }
+        case .resetAll:
+            let entries = loginSettings.entries
+            note(isLocal: false, step: shardText) { list in
+                list.resetAll()
+                for entry in entries { list.set(entry.name, statement: entry.statement) }
+            }
         case .setTransaction, .setConstraints: note(isLocal: true, step: text) { _ in }
         case .setSessionCharacteristics: note(isLocal: false, step: text) { $0.set("session characteristics", statement: text) }
         case .show, .discardAll, .discardPlans, .discardSequences, .discardTemporary: break
         }
-        worker.tellComplete(session, (child as? BroadcastExecution)?.tag ?? call.plan.commandName)
+        worker.tellComplete(session, isReset ? "RESET" : (child as? BroadcastExecution)?.tag ?? call.plan.commandName)
         finish(.success)
     }
 
@@ -104,6 +136,7 @@ final class SettingExecution: Execution {
         record.pointee.settings = worker.settingsTable.number(of: detail.settings)
         record.pointee.environment = worker.environmentNumber(of: session)
         record.pointee.isPlain = detail.transaction == nil && worker.settings.poolMode == .transaction
+        worker.noteLoginStatus(session)
         worker.tellComplete(session, "DISCARD ALL")
         finish(.success)
     }

@@ -131,7 +131,7 @@ extension Worker {
         } else if expectation?.isPassed == true {
             let session = link.pointee.session
             guard session >= 0, sessions.at(session).pointee.phase != .leaving else { return }
-            output(ofSession: session).pointee.output.append(frame)
+            if isStatusNew(session, frame) { output(ofSession: session).pointee.output.append(frame) }
         }
     }
 }

@@ -89,7 +89,6 @@ extension Worker {
             StartupMessage(parameters: [
                 .init(name: "user", value: pool.user),
                 .init(name: "database", value: settings.shards[link.pointee.shard.int].database),
-                .init(name: "application_name", value: "pgbraid"),
                 .init(name: "client_encoding", value: "UTF8"),
             ]))
         streams.markDirty(link.pointee.stream.index)

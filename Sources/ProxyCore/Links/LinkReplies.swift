@@ -204,7 +204,13 @@ extension Worker {
         link.pointee.status = status
         switch expectation {
         case .passQuery, .passSync:
-            if link.pointee.session >= 0 { sessions.at(link.pointee.session).pointee.status = status }
+            if link.pointee.session >= 0 {
+                sessions.at(link.pointee.session).pointee.status = status
+                if sessions.at(link.pointee.session).pointee.hasStatusNews {
+                    flush(&cursor, to: link)
+                    tellStatusNews(link.pointee.session)
+                }
+            }
             take(6, forwarded: true, link, &cursor)
         case .passQueryWithoutReady, .dropQuery, .dropSync:
             take(6, forwarded: false, link, &cursor)

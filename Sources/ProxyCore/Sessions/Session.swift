@@ -64,6 +64,8 @@ struct Session {
     var isDiverted = false
     /// `detail.portals` is not empty.
     var hasPortals = false
+    /// `detail.statusNews` is to be told before the next ReadyForQuery.
+    var hasStatusNews = false
     /// Flush was sent for what is outstanding.
     var isFlushSent = false
     /// A Parse that waits for its shard to be known: the statement's number, and whether it is the unnamed one.

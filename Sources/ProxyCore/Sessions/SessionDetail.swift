@@ -35,6 +35,10 @@ final class SessionDetail {
     var settings = SettingList()
     /// Why the link the session waited for cannot be had; met by whoever asks for it next.
     var waitFailure: DatabaseMessage?
+    /// Settings whose values the client is yet to be told.
+    var statusNews: [(name: String, value: String)] = []
+    /// What the client was told of settings last.
+    var toldStatus: [String: String] = [:]
 
     init(facts: AcceptFacts) { self.facts = facts }
 

@@ -171,6 +171,7 @@ extension Worker {
     func writeReady(_ index: Int32) {
         let session = sessions.at(index)
         guard session.pointee.phase != .leaving else { return }
+        if session.pointee.hasStatusNews { tellStatusNews(index) }
         output(ofSession: index).pointee.output.writeReadyForQuery(
             TransactionStatus(rawValue: session.pointee.status) ?? .idle)
     }

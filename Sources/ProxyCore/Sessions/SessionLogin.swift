@@ -232,10 +232,9 @@ extension Worker {
         let session = sessions.at(index)
         let pool = pools[Int(session.pointee.pool)]
         let output = streams.at(session.pointee.stream.index)
-        let changed = settingsTable.reported[session.pointee.settings] ?? []
-        for (name, value) in pool.parameterStatus {
-            let now = changed.last { $0.name == name }?.value ?? (name == "application_name" ? "" : value)
-            output.pointee.output.writeParameterStatus(name: name, value: now)
+        for (name, value) in loginStatus(pool, settings: session.pointee.settings) {
+            output.pointee.output.writeParameterStatus(name: name, value: value)
+            session.pointee.detail?.toldStatus[name] = value
         }
         session.pointee.cancelSecret = Int32(bitPattern: random.number32())
         output.pointee.output.writeBackendKeyData(cancelKey(of: index))
