@@ -24,6 +24,8 @@ final class CopyInExecution: MultiShardExecution {
     private var respondedCount = 0
     private var isReceiving = false
     private var isClientDone = false
+    /// The client sent CopyFail.
+    private var isClientFailing = false
 
     init(worker: Worker, session: Int32, parent: Execution?, call: StatementCall, plan: CopyInPlan, shards: [ShardIndex]) {
         self.plan = plan
@@ -53,7 +55,7 @@ final class CopyInExecution: MultiShardExecution {
         case BackendMessageType.errorResponse:
             let isFirst = failure == nil
             collect(frame, type: type, leg: leg)
-            if let line = originalLine(leg), let message = legs[leg].error, isFirst { failure = moved(message, leg, to: line) }
+            if let line = isClientFailing ? splitter.lineNumber + 1 : originalLine(leg), let message = legs[leg].error, isFirst { failure = moved(message, leg, to: line) }
             if isFirst { failOthers(except: leg) }
         default: collect(frame, type: type, leg: leg)
         }
@@ -85,19 +87,15 @@ final class CopyInExecution: MultiShardExecution {
             return true
         case FrontendMessageType.copyFail:
             isClientDone = true
+            isClientFailing = true
             let reason = (try? CopyFailMessage(frame))?.reason.text ?? ""
             for leg in legs.indices { fail(leg, reason: reason) }
             endIfAnswered()
             return true
         case FrontendMessageType.sync, FrontendMessageType.flush: return true
         default:
-            // PostgreSQL fails the COPY on any other message and handles it afterwards.
-            isClientDone = true
-            noteFailure(
-                DatabaseMessage(error: .protocolViolation, "unexpected message type 0x\(String(type, radix: 16, uppercase: true)) during COPY from stdin"))
-            failOthers(except: nil)
-            endIfAnswered()
-            return false
+            worker.loseSynchronization(session, type: type)
+            return true
         }
     }
 

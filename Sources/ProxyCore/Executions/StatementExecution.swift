@@ -170,7 +170,8 @@ final class StatementExecution: Execution {
             record.pointee.sawError = false
             let stream = worker.output(ofLink: link)
             let link_ = worker.links.at(link)
-            if call.bind == nil {
+            // COPY FROM STDIN takes no parameters, and would swallow the Sync behind its Execute.
+            if call.bind == nil || call.plan.isCopyIn {
                 call.text.withUnsafeBytes { stream.pointee.output.writeQuery($0) }
                 link_.pointee.expectations.append(.passQueryWithoutReady)
             } else {
@@ -190,7 +191,7 @@ final class StatementExecution: Execution {
         guard passLink >= 0 else { return false }
         switch type {
         case FrontendMessageType.copyData, FrontendMessageType.copyDone, FrontendMessageType.copyFail:
-            guard record.pointee.isCopyingIn else { return true }
+            guard record.pointee.isCopyingIn else { return false }
             _ = worker.copyFrame(session, type: type, frame)
             let stream = worker.output(ofLink: passLink)
             if stream.pointee.output.count > worker.settings.limits.outputHighWaterBytes {
@@ -199,7 +200,10 @@ final class StatementExecution: Execution {
             }
             return true
         case FrontendMessageType.sync, FrontendMessageType.flush: return record.pointee.isCopyingIn
-        default: return false
+        default:
+            guard record.pointee.isCopyingIn else { return false }
+            worker.loseSynchronization(session, type: type)
+            return true
         }
     }
 

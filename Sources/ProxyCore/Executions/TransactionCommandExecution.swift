@@ -72,6 +72,10 @@ final class TransactionCommandExecution: Execution {
             warn(.noActiveSQLTransaction, "there is no transaction in progress")
             return done("COMMIT")
         }
+        if !transaction.isExplicit {
+            if chain { return fail(.noActiveSQLTransaction, "COMMIT AND CHAIN can only be used in transaction blocks") }
+            warn(.noActiveSQLTransaction, "there is no transaction in progress")
+        }
         if chain { chainedModes = String(transaction.beginText.dropFirst("BEGIN".count)) }
         let failed = record.pointee.status == TransactionStatus.failed.rawValue
         if failed {
@@ -87,6 +91,10 @@ final class TransactionCommandExecution: Execution {
             warn(.noActiveSQLTransaction, "there is no transaction in progress")
             return done("ROLLBACK")
         }
+        if !transaction.isExplicit {
+            if chain { return fail(.noActiveSQLTransaction, "ROLLBACK AND CHAIN can only be used in transaction blocks") }
+            warn(.noActiveSQLTransaction, "there is no transaction in progress")
+        }
         if chain { chainedModes = String(transaction.beginText.dropFirst("BEGIN".count)) }
         end(RollbackExecution(worker: worker, session: session, parent: self))
     }
@@ -97,10 +105,19 @@ final class TransactionCommandExecution: Execution {
 
     private func requireBlock(_ name: String) -> Transaction? {
         guard let transaction, transaction.isExplicit || command != .savepoint(name) else {
-            fail(.noActiveSQLTransaction, "\(call.plan.commandName) can only be used in transaction blocks")
+            fail(.noActiveSQLTransaction, "\(fullName) can only be used in transaction blocks")
             return nil
         }
         return transaction
+    }
+
+    /// The command's name as PostgreSQL's messages have it.
+    private var fullName: String {
+        switch command {
+        case .release: "RELEASE SAVEPOINT"
+        case .rollbackTo: "ROLLBACK TO SAVEPOINT"
+        default: call.plan.commandName
+        }
     }
 
     private func savepoint(_ name: String) {

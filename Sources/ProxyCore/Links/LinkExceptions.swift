@@ -24,8 +24,12 @@ extension Worker {
         case BackendMessageType.errorResponse where expectation != .task: linkError(index, link, frame, expectation, &cursor)
         case BackendMessageType.copyInResponse where expectation == .passQuery || expectation == .passExecute
             || expectation == .passQueryWithoutReady:
-            if link.pointee.session >= 0 { sessions.at(link.pointee.session).pointee.isCopyingIn = true }
             passToClient(frame, link)
+            if link.pointee.session >= 0 {
+                sessions.at(link.pointee.session).pointee.isCopyingIn = true
+                // Data that came with the statement waits unread.
+                unpause(link.pointee.session)
+            }
         case BackendMessageType.copyOutResponse where expectation?.passesRows == true,
             BackendMessageType.copyDone where expectation?.passesRows == true:
             passToClient(frame, link)
@@ -79,7 +83,7 @@ extension Worker {
             return
         }
         if expectation.isPassed {
-            passToClient(frame, link)
+            passError(frame, link)
             statistics.errors &+= 1
             if link.pointee.session >= 0 { sessions.at(link.pointee.session).pointee.sawError = true }
         } else {
@@ -93,23 +97,42 @@ extension Worker {
         }
     }
 
+    /// Passes an error on. Where it names a prepared statement as the links know it, the client's own name is put there.
+    private func passError(_ frame: UnsafeRawBufferPointer, _ link: UnsafeMutablePointer<Link>) {
+        guard link.pointee.session >= 0, let detail = sessions.at(link.pointee.session).pointee.detail,
+            var message = try? DatabaseMessage(frame: frame), let place = message.message.firstRange(of: "\"pgbraid_")
+        else { return passToClient(frame, link) }
+        let digits = message.message[place.upperBound...].prefix { $0.isNumber }
+        guard let number = UInt32(digits), let name = detail.statements.name(of: number) else { return passToClient(frame, link) }
+        message.message.replaceSubrange(place.lowerBound..<digits.endIndex, with: "\"" + name)
+        guard sessions.at(link.pointee.session).pointee.phase != .leaving else { return }
+        output(ofSession: link.pointee.session).pointee.output.writeErrorResponse(message)
+    }
+
     /// PostgreSQL skips to Sync after an error, so nothing up to there is answered. An error to a slipped-in message
     /// is the client's error when a message of the client follows it.
     private func skipToSync(_ link: UnsafeMutablePointer<Link>, firstIsPassed: Bool, _ frame: UnsafeRawBufferPointer) {
         var wasTold = firstIsPassed
         var skippedParse = false
+        var changedNames: Int = 0
+        let failed = link.pointee.expectations.first
         while let next = link.pointee.expectations.first, next != .passSync, next != .dropSync, next != .task, next != .passQuery {
             if next.isPassed && !wasTold {
-                passToClient(frame, link)
+                passError(frame, link)
                 wasTold = true
             }
             if next == .passParse || next == .dropParse || next == .dropClose { skippedParse = true }
+            if next == .passParse || next == .synthesizeParse || next == .synthesizeClose { changedNames += 1 }
             link.pointee.expectations.removeFirst()
         }
         let session = link.pointee.session
         if session >= 0 {
             sessions.at(session).pointee.isCopyingIn = false
-            if link.pointee.expectations.isEmpty { sessions.at(session).pointee.skipsUntilSync = true }
+            undoNameChanges(session, count: changedNames, firstFailed: failed == .passParse)
+            if link.pointee.expectations.isEmpty {
+                undoHeldParse(session)
+                sessions.at(session).pointee.skipsUntilSync = true
+            }
         }
         if skippedParse { forgetUnsureStatements(link) }
     }

@@ -41,16 +41,24 @@ extension Worker {
     /// What the client was still to hear from the link.
     struct PendingAnswers {
         var any = false
-        /// ReadyForQuery was among it.
-        var ready = false
+        /// How many ReadyForQuery were among it.
+        var readyCount = 0
+        /// Something of the client's comes behind the last of them.
+        var isOpen = false
     }
 
     private func pendingAnswers(_ link: UnsafeMutablePointer<Link>) -> PendingAnswers {
         var pending = PendingAnswers()
         for offset in 0..<link.pointee.expectations.count {
             let entry = link.pointee.expectations.entry(offset)
-            if entry.isPassed { pending.any = true }
-            if entry == .passQuery || entry == .passSync { pending.ready = true }
+            if entry.isPassed {
+                pending.any = true
+                pending.isOpen = true
+            }
+            if entry == .passQuery || entry == .passSync {
+                pending.readyCount += 1
+                pending.isOpen = false
+            }
         }
         return pending
     }

@@ -176,10 +176,12 @@ extension Worker {
     @inline(__always)
     private func popExpectation(_ link: UnsafeMutablePointer<Link>, _ cursor: inout ReplyCursor) {
         cursor.hasPopped = true
+        if link.pointee.expectations.first == .passParse { confirmNameChange(link.pointee.session) }
         link.pointee.expectations.removeFirst()
         while let next = link.pointee.expectations.first, next == .synthesizeParse || next == .synthesizeClose {
             flush(&cursor, to: link)
             writeSynthesized(next, session: link.pointee.session)
+            confirmNameChange(link.pointee.session)
             link.pointee.expectations.removeFirst()
         }
     }

@@ -17,6 +17,8 @@ extension Worker {
         switch type {
         case FrontendMessageType.sync: return sync(index, session)
         case FrontendMessageType.terminate:
+            // Answers to what came before, with its Sync, are on their way: they are the client's.
+            if session.pointee.activity == .passing, !session.pointee.isLinkUnsynced { return .blocked }
             dropSession(index)
             return .consumed
         case FrontendMessageType.copyData, FrontendMessageType.copyDone, FrontendMessageType.copyFail:
@@ -59,6 +61,7 @@ extension Worker {
     /// An error of the proxy itself: the batch is skipped to Sync, the block has failed.
     func raise(_ index: Int32, _ message: DatabaseMessage) -> FrameResult {
         let session = sessions.at(index)
+        if let result = settleHeldParse(index, session) { return result }
         guard isDrained(session) else { return .blocked }
         statistics.errors &+= 1
         output(ofSession: index).pointee.output.writeErrorResponse(message)
@@ -140,7 +143,9 @@ extension Worker {
             statistics.countStatement(shard: shard)
             return link
         case .waiting: result = .blocked
-        case .failed(let message): result = raise(index, message)
+        case .failed(let message):
+            undoHeldParse(index)
+            result = raise(index, message)
         }
         return nil
     }
@@ -161,18 +166,16 @@ extension Worker {
         _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ message: ParseMessage
     ) -> FrameResult {
         guard let detail = session.pointee.detail else { return .consumed }
-        if session.pointee.heldParse != 0 {
-            guard case .consumed = flushHeldParse(index, session) else { return .blocked }
-        }
+        if let result = settleHeldParse(index, session) { return result }
         if mustAwaitCatalog(index, session) { return .blocked }
         let types = (0..<message.parameterCount).map { message.parameterType($0) }
         let plan: StatementPlan
         do throws(DatabaseMessage) {
             plan = try planOne(message.text, types, session: index)
         } catch {
-            return raise(index, error)
+            return raiseInParse(index, detail, message, error)
         }
-        if let refusal = refusal(of: plan, session) { return raise(index, refusal) }
+        if let refusal = refusal(of: plan, session) { return raiseInParse(index, detail, message, refusal) }
         if !message.name.isEmpty, detail.statements.number(of: message.name) != 0 {
             return raise(
                 index, DatabaseMessage(error: .duplicatePreparedStatement, "prepared statement \"\(message.name.text)\" already exists"))
@@ -188,18 +191,32 @@ extension Worker {
         let statement = statements.hold(text: message.text, parameterTypes: types)
         keep(plan, of: statement, session: index)
         if message.name.isEmpty {
-            statements.release(detail.unnamedStatement)
+            detail.nameChanges.append(.unnamed(number: statement.number, before: detail.unnamedStatement))
             detail.unnamedStatement = statement.number
         } else {
+            detail.nameChanges.append(.named(Array(message.name), number: statement.number))
             detail.statements.add(message.name, number: statement.number)
         }
         if plan.isAnsweredHere {
             output(ofSession: index).pointee.output.writeParseComplete()
+            confirmNameChange(index)
         } else {
             session.pointee.heldParse = statement.number
             session.pointee.isHeldParseUnnamed = message.name.isEmpty
         }
         return .consumed
+    }
+
+    /// An error to Parse. PostgreSQL forgets the unnamed statement before it looks at the new one.
+    private func raiseInParse(
+        _ index: Int32, _ detail: SessionDetail, _ message: ParseMessage, _ error: DatabaseMessage
+    ) -> FrameResult {
+        let result = raise(index, error)
+        if case .consumed = result, message.name.isEmpty {
+            statements.release(detail.unnamedStatement)
+            detail.unnamedStatement = 0
+        }
+        return result
     }
 
     /// The plan of a text that must be one statement.
@@ -225,6 +242,14 @@ extension Worker {
         }
         if case .refuse(let refusal) = plan.action, plan.drawing == nil { return DatabaseMessage(refusal) }
         return nil
+    }
+
+    /// Sends a Parse that is held before the present frame is handled; otherwise what becomes of the frame.
+    @inline(__always)
+    private func settleHeldParse(_ index: Int32, _ session: UnsafeMutablePointer<Session>) -> FrameResult? {
+        guard session.pointee.heldParse != 0 else { return nil }
+        guard case .consumed = flushHeldParse(index, session) else { return .blocked }
+        return session.pointee.skipsUntilSync ? .consumed : nil
     }
 
     /// Sends the held Parse to some shard, because its answer is wanted before a key is known.
@@ -257,6 +282,7 @@ extension Worker {
             guard isHeld else { return }
             if link.pointee.expectations.isEmpty {
                 writeSynthesized(.synthesizeParse, session: link.pointee.session)
+                confirmNameChange(link.pointee.session)
             } else {
                 sent(session, link, .synthesizeParse)
             }
@@ -431,9 +457,9 @@ extension Worker {
             result = raise(index, DatabaseMessage(error: .duplicateCursor, "cursor \"\(message.portal.text)\" already exists"))
             return nil
         }
-        if session.pointee.heldParse != 0, session.pointee.heldParse != statement.number {
-            result = flushHeldParse(index, session)
-            guard case .consumed = result else { return nil }
+        if session.pointee.heldParse != statement.number, let settled = settleHeldParse(index, session) {
+            result = settled
+            return nil
         }
         guard let link = batchLink(index, shard: shard, effect: effect, &result) else { return nil }
         ensurePrepared(session, link, statement, isUnnamed: message.statement.isEmpty)
@@ -486,9 +512,7 @@ extension Worker {
             output(ofSession: index).pointee.output.writeNoData()
             return .consumed
         }
-        if session.pointee.heldParse != 0, session.pointee.heldParse != number {
-            guard case .consumed = flushHeldParse(index, session) else { return .blocked }
-        }
+        if session.pointee.heldParse != number, let result = settleHeldParse(index, session) { return result }
         var result = FrameResult.consumed
         guard let link = batchLink(index, shard: currentShard(session) ?? anyShard(index), effect: .reads, &result) else { return result }
         ensurePrepared(session, link, statement, isUnnamed: message.name.isEmpty)
@@ -505,6 +529,7 @@ extension Worker {
         _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ detail: SessionDetail, _ message: DescribeMessage,
         _ frame: UnsafeRawBufferPointer
     ) -> FrameResult {
+        if let result = settleHeldParse(index, session) { return result }
         if message.name.isEmpty, session.pointee.unnamedPortalLink >= 0 {
             return forward(index, session, frame, to: session.pointee.unnamedPortalLink, .passDescribePortal)
         }
@@ -545,6 +570,7 @@ extension Worker {
     private func execute(
         _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ message: ExecuteMessage, _ frame: UnsafeRawBufferPointer
     ) -> FrameResult {
+        if let result = settleHeldParse(index, session) { return result }
         if message.portal.isEmpty, session.pointee.unnamedPortalLink >= 0 {
             session.pointee.hasBatchExecuted = true
             return forward(index, session, frame, to: session.pointee.unnamedPortalLink, .passExecute)
@@ -610,9 +636,7 @@ extension Worker {
         _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ message: CloseMessage, _ frame: UnsafeRawBufferPointer
     ) -> FrameResult {
         guard let detail = session.pointee.detail else { return .consumed }
-        if session.pointee.heldParse != 0 {
-            guard case .consumed = flushHeldParse(index, session) else { return .blocked }
-        }
+        if let result = settleHeldParse(index, session) { return result }
         if message.kind == .portal {
             let isUnnamed = message.name.isEmpty
             let link = isUnnamed && session.pointee.unnamedPortalLink >= 0
@@ -620,24 +644,32 @@ extension Worker {
             if isUnnamed { session.pointee.unnamedPortalLink = -1 }
             detail.portals[Array(message.name)] = nil
             if link >= 0, link == session.pointee.link { return forward(index, session, frame, to: link, .passClose) }
-        } else if message.name.isEmpty {
-            statements.release(detail.unnamedStatement)
-            detail.unnamedStatement = 0
+            detail.nameChanges.append(.none)
         } else {
-            statements.release(detail.statements.remove(message.name))
+            detail.nameChanges.append(closing(message.name, detail))
         }
         if session.pointee.link >= 0, !links.at(session.pointee.link).pointee.expectations.isEmpty {
             links.at(session.pointee.link).pointee.expectations.append(.synthesizeClose)
         } else {
             output(ofSession: index).pointee.output.writeCloseComplete()
+            confirmNameChange(index)
         }
         return .consumed
     }
 
-    private func flush(_ index: Int32, _ session: UnsafeMutablePointer<Session>) -> FrameResult {
-        if session.pointee.heldParse != 0 {
-            guard case .consumed = flushHeldParse(index, session) else { return .blocked }
+    /// Takes a statement's name; the statement stays held until that is confirmed.
+    private func closing(_ name: UnsafeRawBufferPointer, _ detail: SessionDetail) -> NameChange {
+        if name.isEmpty {
+            let number = detail.unnamedStatement
+            detail.unnamedStatement = 0
+            return .unnamed(number: 0, before: number)
         }
+        let number = detail.statements.remove(name)
+        return number == 0 ? .none : .closed(Array(name), number: number)
+    }
+
+    private func flush(_ index: Int32, _ session: UnsafeMutablePointer<Session>) -> FrameResult {
+        if let result = settleHeldParse(index, session) { return result }
         if session.pointee.link >= 0, session.pointee.isLinkUnsynced {
             output(ofLink: session.pointee.link).pointee.output.writeFlush()
             streams.markDirty(links.at(session.pointee.link).pointee.stream.index)

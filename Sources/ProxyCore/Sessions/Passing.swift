@@ -138,12 +138,15 @@ extension Worker {
         session.pointee.isLinkUnsynced = false
         session.pointee.activity = .idle
         if session.pointee.phase == .leaving { return leavingQuiet(index) }
-        if pending.any { output(ofSession: index).pointee.output.writeErrorResponse(message) }
-        if pending.ready {
-            if session.pointee.detail?.transaction == nil { session.pointee.status = TransactionStatus.idle.rawValue }
+        undoAllNameChanges(index)
+        if session.pointee.detail?.transaction == nil { session.pointee.status = TransactionStatus.idle.rawValue }
+        for _ in 0..<pending.readyCount {
+            output(ofSession: index).pointee.output.writeErrorResponse(message)
             writeReady(index)
-        } else if session.pointee.isBatchOpen {
-            session.pointee.skipsUntilSync = true
+        }
+        if pending.isOpen || session.pointee.isBatchOpen {
+            output(ofSession: index).pointee.output.writeErrorResponse(message)
+            session.pointee.skipsUntilSync = session.pointee.isBatchOpen
         }
         unpause(index)
     }

@@ -22,6 +22,8 @@ final class SessionDetail {
     let statements = StatementNames()
     /// The unnamed statement's number, 0 when there is none.
     var unnamedStatement: UInt32 = 0
+    /// Changes to the names that no answer has confirmed.
+    var nameChanges = NameChanges()
     /// Portals that live on a link, by name; the link must still hold the transaction.
     var portals: [[UInt8]: Portal] = [:]
     /// Where answers go while a portal is filled.
@@ -33,12 +35,12 @@ final class SessionDetail {
     var temporaryTables: [String] = []
     /// Session settings by name: the statement that replays each.
     var settings = SettingList()
-    /// Why the link the session waited for cannot be had; met by whoever asks for it next.
-    var waitFailure: DatabaseMessage?
     /// Settings whose values the client is yet to be told.
     var statusNews: [(name: String, value: String)] = []
     /// What the client was told of settings last.
     var toldStatus: [String: String] = [:]
+    /// Why the link the session waited for cannot be had; met by whoever asks for it next.
+    var waitFailure: DatabaseMessage?
 
     init(facts: AcceptFacts) { self.facts = facts }
 

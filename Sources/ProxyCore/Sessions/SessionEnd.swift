@@ -12,6 +12,15 @@ extension Worker {
         dropSession(index)
     }
 
+    /// A message that PostgreSQL cannot take while it reads COPY data: it gives the connection up.
+    func loseSynchronization(_ index: Int32, type: UInt8) {
+        let digits = String(type, radix: 16, uppercase: true)
+        output(ofSession: index).pointee.output.writeErrorResponse(
+            DatabaseMessage(error: .protocolViolation, "unexpected message type 0x\(digits) during COPY from stdin"))
+        endSession(
+            index, DatabaseMessage(fatal: .protocolViolation, "terminating connection because protocol synchronization was lost"))
+    }
+
     /// Closes after what waits is sent.
     func dropSession(_ index: Int32) {
         let stream = sessions.at(index).pointee.stream
@@ -106,6 +115,7 @@ extension Worker {
         if session.pointee.link >= 0, !held.contains(session.pointee.link) { held.append(session.pointee.link) }
         detail.transaction = nil
         detail.pinnedLinks = []
+        dropNameChanges(detail)
         for number in detail.statements.removeAll() { statements.release(number) }
         statements.release(detail.unnamedStatement)
         session.pointee.detail = nil

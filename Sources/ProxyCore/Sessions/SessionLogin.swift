@@ -64,7 +64,7 @@ extension Worker {
             do throws(ProtocolViolation) {
                 try startup(index, StartupPacket(UnsafeRawBufferPointer(rebasing: bytes[0..<length])))
             } catch {
-                endSession(index, DatabaseMessage(fatal: .protocolViolation, error.message))
+                endSession(index, error.asFatal)
             }
             _ = session
             return length
@@ -150,11 +150,11 @@ extension Worker {
             output.pointee.output.writeAuthenticationOk()
             return enterConsole(index)
         }
+        output.pointee.output.writeAuthenticationOk()
         guard detail.database == settings.database else {
             return endSession(
                 index, DatabaseMessage(fatal: .invalidCatalogName, "database \"\(detail.database)\" does not exist"))
         }
-        output.pointee.output.writeAuthenticationOk()
         streams.markDirty(session.pointee.stream.index)
         session.pointee.pool = poolNumber(of: detail.user)
         session.pointee.phase = .loggingIn

@@ -11,15 +11,21 @@ extension Worker {
         do throws(ProtocolViolation) {
             text = try QueryMessage(frame).text
         } catch {
-            endSession(index, DatabaseMessage(fatal: .protocolViolation, error.message))
+            failQuery(index, error.asError)
             return .consumed
         }
-        if session.pointee.status != TransactionStatus.failed.rawValue,
+        if session.pointee.status != TransactionStatus.failed.rawValue, session.pointee.isPlain || !isBlockImplicit(session),
             let target = hotTarget(text, session: session)
         {
             return passQuery(index, session, shard: target.shard, effect: target.effect, frame)
         }
         return plannedQuery(index, session, text, frame)
+    }
+
+    /// A batch without Sync left a block that ends with this Query.
+    @inline(never)
+    private func isBlockImplicit(_ session: UnsafeMutablePointer<Session>) -> Bool {
+        session.pointee.detail?.transaction?.isExplicit == false
     }
 
     /// Sends a Query frame to the one shard it concerns.
@@ -59,7 +65,9 @@ extension Worker {
             return .consumed
         }
         if planned.isEmpty || planned.count == 1 && planned[0].plan.isEmpty { return answerEmptyQuery(index) }
-        if session.pointee.status != TransactionStatus.failed.rawValue, let shard = commonShard(planned, text, index) {
+        if session.pointee.status != TransactionStatus.failed.rawValue, !isBlockImplicit(session),
+            let shard = commonShard(planned, text, index)
+        {
             let effect = planned.reduce(DataEffect.reads) { $0.joined($1.plan.effect) }
             return passQuery(index, session, shard: shard, effect: effect, frame)
         }

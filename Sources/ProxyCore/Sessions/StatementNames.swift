@@ -27,6 +27,12 @@ final class StatementNames {
         return 0
     }
 
+    /// A name of the statement; any one where it has several. O(n).
+    func name(of number: UInt32) -> String? {
+        for case let entry? in slots where entry.number == number { return UnsafeRawBufferPointer(entry.name).text }
+        return nil
+    }
+
     /// Adds a name that is not there yet.
     func add(_ name: UnsafeRawBufferPointer, number: UInt32) {
         if (count + 1) * 2 > slots.count { grow() }
