@@ -31,6 +31,8 @@ public struct Limits: Sendable {
     public var preparedStatementsPerLink = 512
     /// Prepared statements one session may hold.
     public var preparedStatementsPerSession = 10_000
+    /// Portals one session may have open.
+    public var portalsPerSession = 10_000
     /// Plans one worker keeps.
     public var cachedPlans = 10_000
     /// Client sessions one worker serves.

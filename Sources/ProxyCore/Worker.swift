@@ -23,6 +23,9 @@ public final class Worker {
     var now: Instant
     let sessions: Slab<Session>
     let links: Slab<Link>
+    /// Takes what is said to clients that have left. No socket belongs to it, so that the stream of a client that left can
+    /// be another client's while the work it left behind is still being ended.
+    let sink: StreamID
     var pools: [Pool] = []
     var poolNumbers: [String: Int32] = [:]
     let planner: Planner
@@ -61,8 +64,10 @@ public final class Worker {
         self.now = now
         sessions = Slab(capacity: settings.limits.sessions)
         links = Slab(capacity: 65_536)
+        sink = streams.open(.session)
         planner = Planner(limits: settings.limits)
-        statements = StatementTable(keepCount: settings.limits.cachedPlans)
+        statements = StatementTable(
+            keepCount: settings.limits.cachedPlans, keepBytes: settings.limits.cachedPlans * 1024)
         cluster = Cluster(shardCount: settings.shards.count, name: settings.clusterName, rules: settings.rules)
         adminQueue = Array(repeating: [], count: settings.shards.count)
         keepers = Array(repeating: nil, count: settings.shards.count)
@@ -97,6 +102,8 @@ public final class Worker {
     public func received(_ stream: UInt32, bytes: UnsafeRawBufferPointer, now: Instant) -> Int {
         self.now = now
         let record = streams.at(stream)
+        // Of a stream that is about to close nothing more is heard.
+        guard record.pointee.owner >= 0 || record.pointee.role == .canceller else { return bytes.count }
         switch record.pointee.role {
         case .session: return sessionReceived(record.pointee.owner, bytes)
         case .link: return linkReceived(record.pointee.owner, bytes)

@@ -203,7 +203,7 @@ final class CopyInExecution: MultiShardExecution {
     override func committed() {
         let count = plan.key == nil
             ? legs.first?.tag.split(separator: " ").last.map(String.init) ?? "0"
-            : "\(legs.reduce(0) { $0 + (UInt64($1.tag.split(separator: " ").last ?? "") ?? 0) })"
+            : "\(legs.reduce(0) { $0 &+ (UInt64($1.tag.split(separator: " ").last ?? "") ?? 0) })"
         worker.tellComplete(session, "COPY \(count)")
         conclude(.success)
     }
@@ -236,7 +236,7 @@ final class CopyOutExecution: MultiShardExecution {
             worker.output(ofSession: session).pointee.output.append(frame)
         case BackendMessageType.copyData where failure == nil && !isClientGone: pass(frame, leg)
         case BackendMessageType.copyData, BackendMessageType.copyDone: break
-        case BackendMessageType.commandComplete: rowCount += (try? CommandCompleteMessage(frame))?.rowCount ?? 0
+        case BackendMessageType.commandComplete: rowCount &+= (try? CommandCompleteMessage(frame))?.rowCount ?? 0
         case BackendMessageType.errorResponse:
             let isFirst = failure == nil
             collect(frame, type: type, leg: leg)

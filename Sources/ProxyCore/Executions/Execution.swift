@@ -43,6 +43,9 @@ class Execution: LinkTask {
         self.parent = parent
     }
 
+    /// Notices kept of one leg; a function can raise any number of them.
+    static let keptWarnings = 100
+
     // MARK: What subclasses say
 
     /// Rows are kept in `Leg.rows`; only for the proxy's own small queries.
@@ -137,7 +140,8 @@ class Execution: LinkTask {
             legs[leg].error = legs[leg].error ?? message
             noteFailure(message)
         case BackendMessageType.noticeResponse:
-            if let message = try? DatabaseMessage(frame: frame) { legs[leg].warnings.append(message) }
+            guard legs[leg].warnings.count < Self.keptWarnings, let message = try? DatabaseMessage(frame: frame) else { return }
+            legs[leg].warnings.append(message)
         case BackendMessageType.dataRow where keepsRows:
             if let row = try? DataRowMessage(frame) { legs[leg].rows.append(row.texts) }
         default: break
@@ -163,6 +167,12 @@ class Execution: LinkTask {
 
     func noteFailure(_ message: DatabaseMessage) {
         if failure == nil { failure = message }
+    }
+
+    /// A row was not given because it is larger than a row that must be seen whole may be; what follows it is.
+    func rowTooLarge(_ message: DatabaseMessage) {
+        noteFailure(message)
+        cancelLegs()
     }
 
     /// The client asks to stop.

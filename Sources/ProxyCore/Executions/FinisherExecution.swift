@@ -91,6 +91,7 @@ final class FinisherExecution: MultiShardExecution {
     }
 
     override func clientDrained() {
+        guard isFinishing, legs[0].outstanding > 0 else { return }
         let stream = worker.links.at(legs[0].link).pointee.stream
         if worker.streams.at(stream.index).pointee.isReadPaused { worker.resumeReading(stream) }
     }

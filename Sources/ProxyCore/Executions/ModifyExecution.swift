@@ -107,7 +107,7 @@ final class ModifyExecution: MultiShardExecution {
         if leg == 0 || firstTag.isEmpty { firstTag = message.tag.text }
         guard let count = message.rowCount else { return }
         countedCommand = message.command.text
-        rowCount += count
+        rowCount &+= count
     }
 
     override func allReady() {

@@ -81,6 +81,11 @@ final class ScatterExecution: MultiShardExecution {
         for leg in legs where !leg.isLost { unpauseLink(leg.link) }
     }
 
+    override func rowTooLarge(_ message: DatabaseMessage) {
+        noteFailure(message)
+        stop()
+    }
+
     private func unpauseLink(_ link: Int32) {
         let stream = worker.links.at(link).pointee.stream
         if worker.streams.at(stream.index).pointee.isReadPaused { worker.resumeReading(stream) }

@@ -45,13 +45,7 @@ extension Worker {
         passToClient(range, link)
     }
 
-    private func passToClient(_ range: UnsafeRawBufferPointer, _ link: UnsafeMutablePointer<Link>) {
-        let session = link.pointee.session
-        guard session >= 0, sessions.at(session).pointee.phase != .leaving else { return }
-        let index = sessions.at(session).pointee.stream.index
-        streams.at(index).pointee.output.append(range)
-        streams.markDirty(index)
-    }
+    private func passToClient(_ range: UnsafeRawBufferPointer, _ link: UnsafeMutablePointer<Link>) { forward(range, from: link) }
 
     private func handleTaskReply(
         _ index: Int32, _ link: UnsafeMutablePointer<Link>, _ frame: UnsafeRawBufferPointer, type: UInt8,
@@ -153,8 +147,8 @@ extension Worker {
             link.pointee.task?.received(frame, type: BackendMessageType.parameterStatus, from: index)
         } else if expectation?.isPassed == true {
             let session = link.pointee.session
-            guard session >= 0, sessions.at(session).pointee.phase != .leaving else { return }
-            if isStatusNew(session, frame) { output(ofSession: session).pointee.output.append(frame) }
+            guard session >= 0, isStatusNew(session, frame) else { return }
+            forward(frame, from: link)
         }
     }
 }

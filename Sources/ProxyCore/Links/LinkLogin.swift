@@ -4,6 +4,9 @@ import WireProtocol
 
 /// The state of one link's login; dropped when it is idle for the first time.
 final class LinkLogin {
+    /// Reported parameters kept; PostgreSQL reports about 15, extensions may add some.
+    static let keptParameters = 200
+
     var scram: ScramClient?
     var tls: TLSFacts?
     var parameterStatus: [(name: String, value: String)] = []
@@ -103,6 +106,7 @@ extension Worker {
             case BackendMessageType.authentication: try answerAuthentication(index, login, AuthenticationMessage(frame))
             case BackendMessageType.parameterStatus:
                 let status = try ParameterStatusMessage(frame)
+                guard login.parameterStatus.count < LinkLogin.keptParameters else { return }
                 login.parameterStatus.append((status.name.text, status.value.text))
             case BackendMessageType.backendKeyData: link.pointee.cancelKey = try BackendKeyDataMessage(frame).key
             case BackendMessageType.errorResponse: login.error = try DatabaseMessage(frame: frame)

@@ -25,7 +25,11 @@ extension Worker {
         }
         guard link.pointee.generation == generation else { return bytes.count }
         flush(&cursor, to: link)
-        if cursor.hasPopped && link.pointee.expectations.isEmpty { linkQuiet(index) }
+        if cursor.hasPopped && link.pointee.expectations.isEmpty {
+            // Its client may be slow, but the next to have this link is not to wait for that.
+            if streams.at(link.pointee.stream.index).pointee.isReadPaused { resumeReading(link.pointee.stream) }
+            linkQuiet(index)
+        }
         return cursor.position
     }
 
@@ -49,7 +53,7 @@ extension Worker {
 
     /// Appends bytes to the output of the link's client; a slow client pauses the link.
     @inline(__always)
-    private func forward(_ range: UnsafeRawBufferPointer, from link: UnsafeMutablePointer<Link>) {
+    func forward(_ range: UnsafeRawBufferPointer, from link: UnsafeMutablePointer<Link>) {
         let session = link.pointee.session
         guard session >= 0, sessions.at(session).pointee.phase != .leaving else { return }
         let stream = streams.at(sessions.at(session).pointee.stream.index)
@@ -76,7 +80,7 @@ extension Worker {
         guard available >= FrameHeader.bytes else { return false }
         let type = cursor.bytes[cursor.position]
         let length = Int(cursor.bytes.integer(at: cursor.position + 1, as: Int32.self)) + 1
-        guard length >= FrameHeader.bytes else {
+        guard length >= FrameHeader.bytes, type != BackendMessageType.readyForQuery || length == FrameHeader.bytes + 1 else {
             breakLink(index, reason: "malformed message from the shard")
             return false
         }
@@ -89,11 +93,29 @@ extension Worker {
             return true
         }
         guard length <= settings.limits.shardFrameBytes else {
+            if expectation == .task, type == BackendMessageType.dataRow || type == BackendMessageType.copyData,
+                let execution = link.pointee.task as? Execution
+            {
+                refuseRow(link, length: length, of: execution)
+                return true
+            }
             breakLink(index, reason: "a message of \(length) bytes is over the limit of \(settings.limits.shardFrameBytes)")
             return false
         }
         guard available >= length else { return false }
         return handleReply(index, link, type: type, length: length, expectation, &cursor)
+    }
+
+    /// A row that its task would have to see whole is larger than it may be: the task fails, the link reads past the row.
+    @inline(never)
+    private func refuseRow(_ link: UnsafeMutablePointer<Link>, length: Int, of execution: Execution) {
+        link.pointee.frameRemaining = length
+        link.pointee.frameIsForwarded = false
+        let limit = settings.limits.shardFrameBytes
+        execution.rowTooLarge(
+            DatabaseMessage(
+                error: .configurationLimitExceeded, "row of \(length) bytes is too large to be merged",
+                hint: "The limit is \(limit) bytes: shard_message in section [limits] of proxy.conf."))
     }
 
     /// Moves past `count` bytes, due to the client or not.

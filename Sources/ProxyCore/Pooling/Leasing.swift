@@ -99,7 +99,7 @@ extension Worker {
         let session = sessions.at(index)
         session.pointee.activity = .waiting
         session.pointee.waitingShard = Int16(shard.value)
-        session.pointee.waitSequence &+= 1
+        session.pointee.waitingSince = now
         session.pointee.nextWaiting = -1
         session.pointee.previousWaiting = shardPool.pointee.lastWaiting
         if shardPool.pointee.lastWaiting >= 0 {
@@ -109,9 +109,7 @@ extension Worker {
         }
         shardPool.pointee.lastWaiting = index
         shardPool.pointee.waitingCount += 1
-        timers.add(
-            .queueWait(session: index, generation: session.pointee.generation, sequence: session.pointee.waitSequence),
-            at: now + settings.queryWaitTimeout)
+        timeQueue(shardPool, pool: session.pointee.pool, shard: shard)
         openLinksAsNeeded(pool: session.pointee.pool, shard: shard)
         return .waiting
     }

@@ -17,6 +17,8 @@ struct ShardPool {
     var firstWaiting: Int32 = -1
     var lastWaiting: Int32 = -1
     var waitingCount: Int32 = 0
+    /// A timer is set for the first who waits.
+    var isTimed = false
     /// No attempt to connect before this moment, after one failed.
     var retryAt = Instant.origin
     var lastFailure: String?

@@ -31,6 +31,8 @@ extension Worker {
         var position = 0
         let generation = sessions.at(index).pointee.generation
         while sessions.at(index).pointee.generation == generation, sessions.at(index).pointee.phase == .console {
+            let client = streams.at(sessions.at(index).pointee.stream.index)
+            if client.pointee.output.count > settings.limits.outputHighWaterBytes, stall(client, behind: client) { return position }
             switch FrameScanner.frame(in: bytes, at: position, limit: settings.limits.clientFrameBytes) {
             case .incomplete: return position
             case .violation:

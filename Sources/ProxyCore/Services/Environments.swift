@@ -36,14 +36,33 @@ final class EnvironmentTable {
         return lastNumber
     }
 
-    /// Forgets environments of older catalogs; returns their numbers.
-    func forget(olderThan epoch: Int) -> [UInt32] {
-        let old = numbers.filter { $0.key.epoch < epoch }
+    private static let leastSweep = 1024
+    private var sweepAbove = leastSweep
+
+    var isDueForSweep: Bool { environments.count > sweepAbove }
+
+    /// Forgets all environments but `used`; returns the numbers of those forgotten.
+    func sweep(used: Set<UInt32>) -> [UInt32] {
+        let unused = forget { !used.contains($1) }
+        sweepAbove = max(Self.leastSweep, 2 * environments.count)
+        return unused
+    }
+
+    /// Forgets the environments of a catalog that only one block saw; returns their numbers.
+    func forget(epoch: Int) -> [UInt32] { forget { key, _ in key.epoch == epoch } }
+
+    private func forget(_ isForgotten: (Key, UInt32) -> Bool) -> [UInt32] {
+        let old = numbers.filter { isForgotten($0.key, $0.value) }
         for (key, number) in old {
             numbers[key] = nil
             environments[number] = nil
         }
         return old.values.sorted()
+    }
+
+    /// Forgets environments of older catalogs; returns their numbers.
+    func forget(olderThan epoch: Int) -> [UInt32] {
+        forget { key, _ in key.epoch < epoch }
     }
 }
 
@@ -84,6 +103,12 @@ extension Worker {
         forgetEnvironments()
         effects.append(.tellWorkers(.catalogChanged))
         loadCatalog()
+    }
+
+    /// The block is over and with it what only it saw of the catalog.
+    func forgetCatalog(of transaction: Transaction) {
+        guard let epoch = transaction.catalogEpoch else { return }
+        for number in environments.forget(epoch: epoch) { planner.forget(environment: number) }
     }
 
     func forgetEnvironments() {

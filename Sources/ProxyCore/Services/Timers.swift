@@ -11,8 +11,10 @@ enum Timer {
     case connect(link: Int32, generation: UInt32)
     /// A client must be logged in by now.
     case login(session: Int32, generation: UInt32)
-    /// A session has waited for a link long enough.
-    case queueWait(session: Int32, generation: UInt32, sequence: UInt32)
+    /// The first of those who wait for a link may have waited long enough.
+    case queueWait(pool: Int32, shard: ShardIndex)
+    /// A cancel request must have landed by now.
+    case cancel(StreamID)
     /// The shard may be tried again.
     case retry(pool: Int32, shard: ShardIndex)
     /// The client left; its statement has had its time.
@@ -46,7 +48,8 @@ extension Worker {
             guard record.pointee.generation == generation, record.pointee.detail != nil else { return }
             guard record.pointee.phase != .ready, record.pointee.phase != .console, record.pointee.phase != .leaving else { return }
             endSession(session, DatabaseMessage(fatal: .queryCanceled, "canceling authentication due to timeout"))
-        case .queueWait(let session, let generation, let sequence): queueWaited(session, generation, sequence)
+        case .queueWait(let pool, let shard): queueWaited(pool, shard)
+        case .cancel(let stream): cancelTimedOut(stream)
         case .retry(let pool, let shard):
             if pool == adminPool.index { openAdminLink(shard) }
             openLinksAsNeeded(pool: pool, shard: shard)
@@ -65,18 +68,29 @@ extension Worker {
         }
     }
 
-    private func queueWaited(_ index: Int32, _ generation: UInt32, _ sequence: UInt32) {
-        let session = sessions.at(index)
-        guard session.pointee.generation == generation, session.pointee.activity == .waiting, session.pointee.waitSequence == sequence,
-            session.pointee.waitingShard >= 0
-        else { return }
-        let shard = session.pointee.waitingShard
-        statistics.queueTimeouts &+= 1
-        failWait(
-            index,
-            DatabaseMessage(
-                error: .tooManyConnections, "timed out after \(settings.queryWaitTimeout.seconds) s waiting for a link to shard \(shard)",
-                hint: "All links are in use: raise pool_size, or end transactions sooner."))
+    /// One timer a queue, for its head: whoever waits leaves within the same time, so that the order is that of deadlines.
+    func timeQueue(_ shardPool: UnsafeMutablePointer<ShardPool>, pool: Int32, shard: ShardIndex) {
+        guard !shardPool.pointee.isTimed, shardPool.pointee.firstWaiting >= 0 else { return }
+        shardPool.pointee.isTimed = true
+        let since = sessions.at(shardPool.pointee.firstWaiting).pointee.waitingSince
+        timers.add(.queueWait(pool: pool, shard: shard), at: since + settings.queryWaitTimeout)
+    }
+
+    private func queueWaited(_ pool: Int32, _ shard: ShardIndex) {
+        let shardPool = pools[Int(pool)].shards + shard.int
+        while case let first = shardPool.pointee.firstWaiting, first >= 0,
+            sessions.at(first).pointee.waitingSince + settings.queryWaitTimeout <= now
+        {
+            statistics.queueTimeouts &+= 1
+            failWait(
+                first,
+                DatabaseMessage(
+                    error: .tooManyConnections,
+                    "timed out after \(settings.queryWaitTimeout.seconds) s waiting for a link to shard \(shard)",
+                    hint: "All links are in use: raise pool_size, or end transactions sooner."))
+        }
+        shardPool.pointee.isTimed = false
+        timeQueue(shardPool, pool: pool, shard: shard)
     }
 
     private func housekeep() {
@@ -85,9 +99,51 @@ extension Worker {
         for pool in pools {
             for shard in 0..<shardCount { ageLinks(pool.shards + shard) }
         }
+        endStalledClients()
         endIdleClients()
         forgetDecisions()
+        sweepTables()
+        streams.at(sink.index).pointee.output.free()
         if isShuttingDown { shutdownProgress() }
+    }
+
+    /// Settings lists and planning environments that no session and no link has any more.
+    private func sweepTables() {
+        if settingsTable.isDueForSweep {
+            var used: Set<UInt32> = []
+            for index in 0..<sessions.highWater {
+                guard let detail = sessions.at(index).pointee.detail else { continue }
+                used.insert(sessions.at(index).pointee.settings)
+                if let number = settingsTable.known(detail.settings) { used.insert(number) }
+            }
+            for index in 0..<links.highWater where links.at(index).pointee.isOpen { used.insert(links.at(index).pointee.settings) }
+            settingsTable.sweep(used: used)
+        }
+        if environments.isDueForSweep {
+            var used: Set<UInt32> = []
+            for index in 0..<sessions.highWater where sessions.at(index).pointee.detail != nil {
+                used.insert(sessions.at(index).pointee.environment)
+            }
+            for number in environments.sweep(used: used) { planner.forget(environment: number) }
+        }
+    }
+
+    /// Ends clients that take nothing of what waits for them: they hold links and, in a block, locks.
+    private func endStalledClients() {
+        guard settings.clientStallTimeout > .zero else { return }
+        for index in 0..<sessions.highWater {
+            let session = sessions.at(index)
+            guard session.pointee.detail != nil, session.pointee.phase != .leaving,
+                streams.at(session.pointee.stream.index).pointee.wantsDrained
+            else { continue }
+            if session.pointee.stalledSince == .origin { session.pointee.stalledSince = now }
+            guard now - session.pointee.stalledSince > settings.clientStallTimeout else { continue }
+            endSession(
+                index,
+                DatabaseMessage(
+                    fatal: .connectionFailure, "terminating connection because the client takes no data",
+                    hint: "The limit is client_stall in section [timeouts] of proxy.conf."))
+        }
     }
 
     /// Closes links that were idle or are alive for too long.

@@ -7,12 +7,16 @@ import WireProtocol
 
 /// One CancelRequest on its way to a shard.
 struct Canceller {
+    var stream: StreamID
     var link: Int32
     var generation: UInt32
     var key: CancelKey
 }
 
 extension Worker {
+    /// Cancel requests under way for one link; further ones add nothing.
+    static let cancelsPerLink = 4
+
     /// A client shows the key of its session and asks to stop what runs there.
     func cancelSession(_ key: CancelKey) {
         guard Int(key.processID >> 20) == number else { return }
@@ -27,11 +31,24 @@ extension Worker {
     /// Asks the shard to stop what the link runs.
     func sendCancel(toLink index: Int32) {
         let link = links.at(index)
-        guard link.pointee.state == .leased, !link.pointee.expectations.isEmpty else { return }
+        guard link.pointee.state == .leased, !link.pointee.expectations.isEmpty,
+            link.pointee.cancelsUnderWay < Self.cancelsPerLink
+        else { return }
         let stream = streams.open(.canceller)
         link.pointee.cancelsUnderWay += 1
-        cancellers[stream.index] = Canceller(link: index, generation: link.pointee.generation, key: link.pointee.cancelKey)
+        cancellers[stream.index] = Canceller(
+            stream: stream, link: index, generation: link.pointee.generation, key: link.pointee.cancelKey)
         effects.append(.connect(stream, link.pointee.shard))
+        timers.add(.cancel(stream), at: now + settings.connectTimeout)
+    }
+
+    /// The shard neither took nor closed the request's connection. The cancel may still hit, so nobody is to have the
+    /// link again.
+    func cancelTimedOut(_ stream: StreamID) {
+        guard let canceller = cancellers[stream.index], canceller.stream == stream else { return }
+        if links.at(canceller.link).pointee.generation == canceller.generation { links.at(canceller.link).pointee.isRetiring = true }
+        effects.append(.abort(stream))
+        cancellerClosed(stream)
     }
 
     func cancellerConnected(_ stream: StreamID) {

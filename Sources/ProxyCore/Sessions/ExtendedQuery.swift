@@ -330,6 +330,9 @@ extension Worker {
         guard let detail = session.pointee.detail else { return .consumed }
         let number = message.statement.isEmpty ? detail.unnamedStatement : detail.statements.number(of: message.statement)
         guard let statement = statements.at(number) else { return raise(index, missing(message.statement)) }
+        if session.pointee.hasPortals, detail.portals.count >= settings.limits.portalsPerSession {
+            return raise(index, tooManyPortals)
+        }
         if let (shard, effect) = hotTarget(of: statement, session, message) {
             return bindHot(index, session, detail, message, frame, statement, shard, effect)
         }
@@ -403,6 +406,19 @@ extension Worker {
     @inline(__always)
     private func currentShard(_ session: UnsafeMutablePointer<Session>) -> ShardIndex? {
         session.pointee.link >= 0 && !session.pointee.isLinkReserved ? links.at(session.pointee.link).pointee.shard : nil
+    }
+
+    private var tooManyPortals: DatabaseMessage {
+        DatabaseMessage(
+            error: .configurationLimitExceeded, "too many open portals in this session",
+            hint: "Close those no longer needed; the limit is \(settings.limits.portalsPerSession).")
+    }
+
+    /// Outside a block portals live until Sync.
+    private func endPortals(_ session: UnsafeMutablePointer<Session>) {
+        guard let detail = session.pointee.detail, detail.transaction?.isExplicit != true else { return }
+        session.pointee.hasPortals = false
+        detail.portals = [:]
     }
 
     private func missing(_ name: UnsafeRawBufferPointer) -> DatabaseMessage {
@@ -683,6 +699,7 @@ extension Worker {
             guard case .consumed = flushHeldParse(index, session) else { return .blocked }
         }
         session.pointee.heldParse = 0
+        if session.pointee.hasPortals { endPortals(session) }
         let isSimple = session.pointee.link >= 0 && session.pointee.isLinkUnsynced && !session.pointee.isFailedHere
         if isSimple, session.pointee.isPlain || session.pointee.detail?.transaction?.isExplicit != false {
             session.pointee.skipsUntilSync = false

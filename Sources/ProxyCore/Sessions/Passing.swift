@@ -8,6 +8,9 @@ extension Worker {
     @inline(__always)
     func passingQuiet(_ index: Int32, link: Int32) {
         let session = sessions.at(index)
+        // The shard has ended a COPY in the middle of a frame; the link is of use again behind its last byte.
+        if session.pointee.frameRemaining > 0 { return unpause(index) }
+        session.pointee.isCopyingIn = false
         if session.pointee.isBatchOpen || session.pointee.isLinkUnsynced {
             // More of the pipeline may come for this link, or what waits may go on now.
             return unpause(index)
@@ -51,6 +54,7 @@ extension Worker {
         let number = settingsTable.number(of: detail.settings)
         let before = session.pointee.settings
         session.pointee.settings = number
+        forgetCatalog(of: transaction)
         if transaction.changesCatalog {
             session.pointee.environment = 0
             if committed { noteCatalogChange() }
@@ -115,7 +119,6 @@ extension Worker {
         }
         if session.pointee.link == link { session.pointee.link = -1 }
         session.pointee.isCopyingIn = false
-        session.pointee.frameRemaining = 0
     }
 
     /// What the session does about a link it has just let go of.

@@ -73,6 +73,8 @@ struct Session {
     var isHeldParseUnnamed = false
     /// The unnamed portal: the link it is bound on, -1 when it is not bound or not on a link.
     var unnamedPortalLink: Int32 = -1
+    /// `detail.portals` has entries; outside a block they end at Sync.
+    var hasPortals = false
     /// A COPY FROM STDIN is running by pass-through: data frames go to `link`.
     var isCopyingIn = false
     /// Bytes of a client frame that is being streamed to `link`.
@@ -81,8 +83,11 @@ struct Session {
     var nextWaiting: Int32 = -1
     var previousWaiting: Int32 = -1
     var waitingShard: Int16 = -1
-    var waitSequence: UInt32 = 0
     var lastActive = Instant.origin
+    /// Since when the client has taken nothing of what waits for it, as far as housekeeping has seen; origin: it takes.
+    var stalledSince = Instant.origin
+    /// When it began to wait for a link.
+    var waitingSince = Instant.origin
     var cancelSecret: Int32 = 0
     var statementCount: UInt64 = 0
     /// Holds a block open, or pins, or other things hot paths must stop for.

@@ -6,6 +6,7 @@ extension Worker {
     /// Tells the client why, closes, and ends what runs.
     func endSession(_ index: Int32, _ message: DatabaseMessage) {
         let session = sessions.at(index)
+        guard session.pointee.phase != .leaving else { return }
         let stream = session.pointee.stream
         streams.at(stream.index).pointee.output.writeErrorResponse(message)
         streams.markDirty(stream.index)
@@ -23,6 +24,7 @@ extension Worker {
 
     /// Closes after what waits is sent.
     func dropSession(_ index: Int32) {
+        guard sessions.at(index).pointee.phase != .leaving else { return }
         let stream = sessions.at(index).pointee.stream
         streams.at(stream.index).pointee.owner = -1
         effects.append(.close(stream))
@@ -38,8 +40,9 @@ extension Worker {
         let session = sessions.at(index)
         guard session.pointee.phase != .leaving else { return }
         session.pointee.phase = .leaving
+        session.pointee.stream = sink
         if session.pointee.activity == .waiting { abandonWait(index) }
-        let isCopying = session.pointee.isCopyingIn || session.pointee.detail?.execution?.wantsClientFrames == true
+        let isCopying = session.pointee.isCopyingIn || session.pointee.frameRemaining > 0 || session.pointee.detail?.execution?.wantsClientFrames == true
         if isCopying { abandonCopy(index) }
         if session.pointee.activity == .passing || session.pointee.activity == .executing {
             if session.pointee.detail?.transaction != nil { cancelWork(of: index) }
@@ -61,7 +64,7 @@ extension Worker {
     }
 
     /// What the link still sends is read and thrown away.
-    private func readOn(_ link: Int32) {
+    func readOn(_ link: Int32) {
         let stream = links.at(link).pointee.stream
         if streams.at(stream.index).pointee.isReadPaused { resumeReading(stream) }
     }
@@ -87,8 +90,22 @@ extension Worker {
                 breakLink(link, reason: "its client left while it was prepared")
             }
         }
+        let executions = sequence(first: session.pointee.detail?.execution) { $0?.parent }.prefix { $0 != nil }
+        let legs = executions.flatMap { $0?.legs ?? [] }
         session.pointee.detail?.execution = nil
         session.pointee.activity = .idle
+        releaseUnheld(legs.map(\.link), session: index)
+    }
+
+    /// Gives back the links of a statement that was still waiting for more of them; those of a block stay with the block.
+    private func releaseUnheld(_ candidates: [Int32], session index: Int32) {
+        guard let detail = sessions.at(index).pointee.detail else { return }
+        var held = Set(detail.pinnedLinks.map(\.link))
+        held.formUnion(detail.transaction?.participants.map(\.link) ?? [])
+        for link in candidates where held.insert(link).inserted && links.at(link).pointee.session == index {
+            links.at(link).pointee.task = nil
+            if links.at(link).pointee.expectations.isEmpty { release(link) } else { breakLink(link, reason: "its client left") }
+        }
     }
 
     private func abandonCopy(_ index: Int32) {
@@ -113,6 +130,7 @@ extension Worker {
             held.append(participant.link)
         }
         if session.pointee.link >= 0, !held.contains(session.pointee.link) { held.append(session.pointee.link) }
+        if let transaction = detail.transaction { forgetCatalog(of: transaction) }
         detail.transaction = nil
         detail.pinnedLinks = []
         dropNameChanges(detail)

@@ -43,6 +43,7 @@ extension Worker {
                 continue
             }
             guard bytes.count - position >= FrameHeader.bytes else { return position }
+            if isStalled(session) { return position }
             let type = bytes[position]
             let length = Int(bytes.integer(at: position + 1, as: Int32.self)) + 1
             guard isAcceptable(index, type: type, length: length) else { return bytes.count }
@@ -60,6 +61,25 @@ extension Worker {
             }
             position += length
         }
+    }
+
+    /// Too much waits already for the client, which sends and does not read, or for its shard: its frames stay unread until
+    /// that has drained.
+    @inline(__always)
+    private func isStalled(_ session: UnsafeMutablePointer<Session>) -> Bool {
+        let client = streams.at(session.pointee.stream.index)
+        if client.pointee.output.count > settings.limits.outputHighWaterBytes { return stall(client, behind: client) }
+        guard session.pointee.link >= 0 else { return false }
+        let shard = streams.at(links.at(session.pointee.link).pointee.stream.index)
+        if shard.pointee.output.count > settings.limits.outputHighWaterBytes { return stall(client, behind: shard) }
+        return false
+    }
+
+    @inline(never)
+    func stall(_ client: UnsafeMutablePointer<Stream>, behind full: UnsafeMutablePointer<Stream>) -> Bool {
+        full.pointee.wantsDrained = true
+        client.pointee.isReadPaused = true
+        return true
     }
 
     /// Ends the session on a frame that no PostgreSQL would take.
@@ -104,12 +124,15 @@ extension Worker {
         let count = min(session.pointee.frameRemaining, bytes.count)
         guard count > 0 else { return 0 }
         session.pointee.frameRemaining -= count
-        guard session.pointee.isCopyingIn, session.pointee.link >= 0 else { return count }
+        // The frame is finished on its link even when an error has ended the COPY meanwhile.
+        guard session.pointee.link >= 0 else { return count }
         let link = links.at(session.pointee.link)
         let stream = streams.at(link.pointee.stream.index)
         stream.pointee.output.append(UnsafeRawBufferPointer(rebasing: bytes[0..<count]))
         streams.markDirty(link.pointee.stream.index)
-        if stream.pointee.output.count > settings.limits.outputHighWaterBytes {
+        if session.pointee.frameRemaining == 0, link.pointee.expectations.isEmpty {
+            linkQuiet(session.pointee.link)
+        } else if stream.pointee.output.count > settings.limits.outputHighWaterBytes {
             stream.pointee.wantsDrained = true
             streams.at(session.pointee.stream.index).pointee.isReadPaused = true
         }
@@ -130,14 +153,18 @@ extension Worker {
     /// The client took what waited for it: its links may go on.
     func sessionDrained(_ index: Int32) {
         let session = sessions.at(index)
+        session.pointee.stalledSince = .origin
         if session.pointee.activity == .executing {
             session.pointee.detail?.execution?.clientDrained()
-            return
+        } else if session.pointee.link >= 0 {
+            readOn(session.pointee.link)
         }
-        let link = session.pointee.link
-        guard link >= 0 else { return }
-        let stream = links.at(link).pointee.stream
-        if streams.at(stream.index).pointee.isReadPaused { resumeReading(stream) }
+        // Links that sent notifications or notices while nothing was asked of them.
+        if !session.pointee.isPlain, let detail = session.pointee.detail {
+            for pinned in detail.pinnedLinks { readOn(pinned.link) }
+            for participant in detail.transaction?.participants ?? [] { readOn(participant.link) }
+        }
+        unpause(index)
     }
 
     // MARK: Answers of the proxy itself

@@ -8,10 +8,9 @@ extension Worker {
             return rejectStream(stream, DatabaseMessage(fatal: .tooManyConnections, "sorry, too many clients already"))
         }
         let session = sessions.at(index)
-        let (generation, sequence) = (session.pointee.generation, session.pointee.waitSequence)
+        let generation = session.pointee.generation
         session.pointee = Session()
         session.pointee.generation = generation
-        session.pointee.waitSequence = sequence
         session.pointee.stream = stream
         session.pointee.lastActive = now
         session.pointee.detail = SessionDetail(facts: facts)

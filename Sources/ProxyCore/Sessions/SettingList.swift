@@ -38,8 +38,12 @@ struct SettingList: Hashable {
     func contains(_ name: String) -> Bool { entries.contains { $0.name == name } }
 }
 
-/// Settings lists by number; 0 is the empty list. Bounded by how many different lists the sessions have at a time.
+/// Settings lists by number; 0 is the empty list. Bounded by how many different lists sessions and links have at a time:
+/// others are swept out now and then, and their numbers used again.
 final class SettingsTable {
+    private static let leastSweep = 4096
+    private var freeNumbers: [UInt32] = []
+    private var sweepAbove = leastSweep
     private var lists: [SettingList] = [SettingList()]
     private var numbers: [SettingList: UInt32] = [SettingList(): 0]
     /// ParameterStatus values that differ from a fresh link's, by list number, once a link has reported them.
@@ -47,10 +51,32 @@ final class SettingsTable {
 
     func number(of list: SettingList) -> UInt32 {
         if let number = numbers[list] { return number }
-        let number = UInt32(lists.count)
-        lists.append(list)
+        let number: UInt32
+        if let free = freeNumbers.popLast() {
+            number = free
+            lists[Int(number)] = list
+        } else {
+            number = UInt32(lists.count)
+            lists.append(list)
+        }
         numbers[list] = number
         return number
+    }
+
+    /// The number of a list that has one.
+    func known(_ list: SettingList) -> UInt32? { numbers[list] }
+
+    var isDueForSweep: Bool { numbers.count > sweepAbove }
+
+    /// Forgets all lists but those of the numbers `used`.
+    func sweep(used: Set<UInt32>) {
+        for number in 1..<UInt32(lists.count) where !used.contains(number) && !lists[Int(number)].isEmpty {
+            numbers[lists[Int(number)]] = nil
+            reported[number] = nil
+            lists[Int(number)] = SettingList()
+            freeNumbers.append(number)
+        }
+        sweepAbove = max(Self.leastSweep, 2 * numbers.count)
     }
 
     func list(_ number: UInt32) -> SettingList { lists[Int(number)] }

@@ -12,6 +12,8 @@ final class SharedStatement {
     let parameterTypes: [UInt32]
     /// Sessions that hold it by a name or as the unnamed statement.
     var holders = 0
+    /// It is in the table's list of those that may go.
+    var isListed = false
     /// Its plan, valid in the environment of this number.
     private(set) var plan: StatementPlan?
     private(set) var planEnvironment: UInt32 = .max
@@ -42,12 +44,19 @@ final class StatementTable {
     private var lastNumber: UInt32 = 0
     private var numbersByHash: [UInt64: [UInt32]] = [:]
     private var unheld: [UInt32] = []
+    private var unheldBytes = 0
     private let keepCount: Int
+    private let keepBytes: Int
     /// The statements asked for last, by the low bits of their numbers: spares most Binds the dictionary's hashing.
     private var recent: [SharedStatement?] = Array(repeating: nil, count: 256)
 
-    /// - Parameter keepCount: how many statements that nobody holds are kept for the next who asks.
-    init(keepCount: Int) { self.keepCount = keepCount }
+    /// - Parameters:
+    ///   - keepCount: how many statements that nobody holds are kept for the next who asks.
+    ///   - keepBytes: how many bytes of text they may take.
+    init(keepCount: Int, keepBytes: Int) {
+        self.keepCount = keepCount
+        self.keepBytes = keepBytes
+    }
 
     @inline(__always)
     func at(_ number: UInt32) -> SharedStatement? {
@@ -85,21 +94,33 @@ final class StatementTable {
     func release(_ number: UInt32) {
         guard number != 0, let statement = statements[number] else { return }
         statement.holders -= 1
-        guard statement.holders == 0 else { return }
+        guard statement.holders == 0, !statement.isListed else { return }
+        statement.isListed = true
         unheld.append(number)
-        if unheld.count > 2 * keepCount { evict() }
+        unheldBytes += statement.text.count
+        if unheld.count > 2 * keepCount || unheldBytes > 2 * keepBytes { evict() }
     }
 
-    /// Forgets the oldest statements nobody holds. Their numbers are never used again, so a link that still has one
+    /// Forgets the oldest statements nobody holds, half of what is kept at most. Their numbers are never used again, so a link that still has one
     /// prepared only wastes a slot until its own limit closes it.
     private func evict() {
-        let candidates = unheld.prefix(unheld.count - keepCount)
-        unheld.removeFirst(candidates.count)
-        for number in candidates {
-            guard let statement = statements[number], statement.holders == 0 else { continue }
+        var count = 0
+        while unheld.count - count > keepCount || unheldBytes > keepBytes, count < unheld.count {
+            forget(unheld[count])
+            count += 1
+        }
+        unheld.removeFirst(count)
+    }
+
+    private func forget(_ number: UInt32) {
+        guard let statement = statements[number] else { return }
+        unheldBytes -= statement.text.count
+        statement.isListed = false
+        if statement.holders == 0 {
             numbersByHash[statement.hash]?.removeAll { $0 == number }
             if numbersByHash[statement.hash]?.isEmpty == true { numbersByHash[statement.hash] = nil }
             statements[number] = nil
+            if recent[Self.place(number)] === statement { recent[Self.place(number)] = nil }
             if recent[Self.place(number)]?.number == number { recent[Self.place(number)] = nil }
         }
     }
