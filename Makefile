@@ -1,12 +1,14 @@
 # make run    a cluster of four PostgreSQL servers on this machine, pgbraid in front of it, and sample data
 # make test   build everything and run all tests
 # make build  the optimised executable, .build/release/pgbraid
+# make fuzz   spoilt frames from clients and a shard against a build with address sanitizer; FUZZ="--seed N ..."
+# make memory the proxy's peak memory under bulk loads and slow peers; MEMORY="--copy-megabytes N ..."
 # make bench  compare with PgBouncer and PostgreSQL; writes docs/performance.md
 # make crash  kill the proxy and shards under load and look whether any transaction is halved; some minutes
 #
 # Works as root and as an ordinary user. What is missing is installed by apt (with sudo when not root).
 
-.PHONY: run test build bench crash lint packages test-packages clean
+.PHONY: run test build fuzz memory build-asan bench crash lint packages test-packages clean
 
 # Where `make run` keeps its servers, and where the proxy listens.
 DATA ?= /tmp/pgbraid-dev
@@ -34,6 +36,15 @@ bench: build
 crash: build
 	@bash scripts/install-packages.sh test
 	/usr/bin/python3 Tests/Campaigns/crash_campaign.py $(CRASH)
+
+build-asan: packages
+	swift build --sanitize=address --scratch-path .build-asan --product pgbraid
+
+fuzz: build-asan
+	/usr/bin/python3 Tests/Campaigns/frame_fuzz.py --program .build-asan/debug/pgbraid $(FUZZ)
+
+memory: build
+	/usr/bin/python3 Tests/Campaigns/memory_bounds.py --program .build/release/pgbraid $(MEMORY)
 
 lint:
 	swift format lint --recursive --parallel Sources Tests Package.swift

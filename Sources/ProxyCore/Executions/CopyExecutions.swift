@@ -171,6 +171,8 @@ final class CopyInExecution: MultiShardExecution {
     override func clientLeft() {
         isClientDone = true
         for leg in legs.indices { fail(leg, reason: "the client left") }
+        // After an error only the client's data was awaited.
+        endIfAnswered()
     }
 
     override func allReady() { endIfAnswered() }

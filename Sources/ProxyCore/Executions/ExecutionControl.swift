@@ -16,6 +16,8 @@ extension Worker {
         let index = execution.session
         let session = sessions.at(index)
         guard let detail = session.pointee.detail else { return }
+        // A link it had was lost while it waited for another.
+        if session.pointee.activity == .waiting { stopWaiting(index) }
         if let parent = execution.parent {
             detail.execution = parent
             return parent.childFinished(execution, outcome)

@@ -72,8 +72,10 @@ final class SettingExecution: Execution {
     }
 
     override func childFinished(_ child: Execution, _ outcome: Outcome) {
-        defer { releaseIfLoose() }
-        if case .failure = outcome { return finish(outcome) }
+        if case .failure = outcome {
+            releaseIfLoose()
+            return finish(outcome)
+        }
         let text = String(decoding: call.text, as: UTF8.self)
         switch command {
         case .set(let name, let isLocal): note(isLocal: isLocal, step: text) { $0.set(name, statement: text) }
@@ -92,6 +94,8 @@ final class SettingExecution: Execution {
         case .setSessionCharacteristics: note(isLocal: false, step: text) { $0.set("session characteristics", statement: text) }
         case .show, .discardAll, .discardPlans, .discardSequences, .discardTemporary: break
         }
+        // Before the end, which may free the session.
+        releaseIfLoose()
         worker.tellComplete(session, isReset ? "RESET" : (child as? BroadcastExecution)?.tag ?? call.plan.commandName)
         finish(.success)
     }

@@ -49,6 +49,8 @@ struct Link {
     var cancelKey = CancelKey(processID: 0, secretKey: 0)
     var connectedAt = Instant.origin
     var idleSince = Instant.origin
+    /// When the proxy last asked something of its own: settings, ROLLBACK, statements of its services.
+    var askedSince = Instant.origin
     /// Next idle link of the same pool and shard.
     var nextIdle: Int32 = -1
     var prepared = PreparedSet()

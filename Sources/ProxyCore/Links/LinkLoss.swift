@@ -5,6 +5,7 @@ import WireProtocol
 extension Worker {
     /// Closes a link that cannot be used any more; its session or task learns why.
     func breakLink(_ index: Int32, reason: String) {
+        guard links.at(index).pointee.isOpen else { return }
         let stream = links.at(index).pointee.stream
         streams.at(stream.index).pointee.owner = -1
         effects.append(.abort(stream))

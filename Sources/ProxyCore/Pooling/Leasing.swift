@@ -51,6 +51,7 @@ extension Worker {
         let record = links.at(link)
         if record.pointee.settings == session.pointee.settings { return .link(link) }
         let script = settingsTable.script(from: record.pointee.settings, to: session.pointee.settings)
+        record.pointee.askedSince = now
         output(ofLink: link).pointee.output.writeQuery(script)
         record.pointee.expectations.append(.dropQuery)
         record.pointee.settings = session.pointee.settings
@@ -179,6 +180,7 @@ extension Worker {
     /// The session is done with the link: it goes to who waits, to the idle stack, or is cleaned or closed first.
     func release(_ index: Int32) {
         let link = links.at(index)
+        guard link.pointee.isOpen else { return }
         link.pointee.task = nil
         if link.pointee.cancelsUnderWay > 0 {
             link.pointee.isReleasePending = true
@@ -196,6 +198,7 @@ extension Worker {
         let link = links.at(index)
         link.pointee.session = -1
         link.pointee.state = .leased
+        link.pointee.askedSince = now
         let task = CleanTask(worker: self, link: index)
         link.pointee.task = task
         if link.pointee.status != TransactionStatus.idle.rawValue { task.ask("ROLLBACK") }
@@ -283,6 +286,7 @@ final class CleanTask: LinkTask {
     func holdInstanceLock() {
         guard let instance = try? InstanceIdentifier(worker.cluster.instance) else { return }
         worker.links.at(link).pointee.task = self
+        worker.links.at(link).pointee.askedSince = worker.now
         ask(InternalSchema.instanceLock(instance))
     }
 

@@ -40,6 +40,7 @@ final class AdminTask: LinkTask {
         record.pointee.state = .leased
         record.pointee.session = -1
         record.pointee.task = self
+        record.pointee.askedSince = worker.now
         for text in texts {
             worker.output(ofLink: link).pointee.output.writeQuery(text)
             record.pointee.expectations.append(.task)

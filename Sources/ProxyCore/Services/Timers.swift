@@ -18,7 +18,7 @@ enum Timer {
     /// The shard may be tried again.
     case retry(pool: Int32, shard: ShardIndex)
     /// The client left; its statement has had its time.
-    case leaving(session: Int32, generation: UInt32)
+    case leaving(session: Int32, generation: UInt32, isCancelled: Bool)
     case commit(session: Int32, generation: UInt32, hash: TransactionHash, timer: CommitTimer)
     case install(ShardIndex)
     case catalog
@@ -33,6 +33,8 @@ extension Worker {
     static let housekeepingInterval = Span.seconds(1)
     /// How long the statement of a client that left may go on before it is cancelled.
     static let leavingPatience = Span.seconds(10)
+    /// How long a statement of the proxy's services may take.
+    static let adminPatience = Span.seconds(60)
     /// Links of the admin user beyond the pool's size, for the proxy's own work.
     static let adminReserve = 4
 
@@ -53,9 +55,9 @@ extension Worker {
         case .retry(let pool, let shard):
             if pool == adminPool.index { openAdminLink(shard) }
             openLinksAsNeeded(pool: pool, shard: shard)
-        case .leaving(let session, let generation):
+        case .leaving(let session, let generation, let isCancelled):
             guard sessions.at(session).pointee.generation == generation else { return }
-            cancelWork(of: session)
+            hurryLeaving(session, isCancelled: isCancelled)
         case .commit(let session, let generation, let hash, let timer):
             guard sessions.at(session).pointee.generation == generation, cluster.inFlight.contains(hash) else { return }
             (sessions.at(session).pointee.detail?.execution as? CommitExecution)?.tell(.timerFired(timer))
@@ -99,12 +101,41 @@ extension Worker {
         for pool in pools {
             for shard in 0..<shardCount { ageLinks(pool.shards + shard) }
         }
+        breakSilentLinks()
         endStalledClients()
         endIdleClients()
         forgetDecisions()
         sweepTables()
         streams.at(sink.index).pointee.output.free()
         if isShuttingDown { shutdownProgress() }
+    }
+
+    /// Closes links that do not answer what the proxy itself asked: a session or a service waits for it, and a hung shard
+    /// must not keep it for ever.
+    private func breakSilentLinks() {
+        for index in 0..<links.highWater {
+            let link = links.at(index)
+            guard link.pointee.isOpen, link.pointee.state == .leased else { continue }
+            if link.pointee.session >= 0, sessions.at(link.pointee.session).pointee.detail == nil {
+                logger.error("a link belongs to a session that has ended", metadata: ["link": "\(index)"])
+                breakLink(index, reason: "its session has ended")
+                continue
+            }
+            guard !link.pointee.expectations.isEmpty else { continue }
+            let patience: Span
+            if link.pointee.task is CleanTask {
+                patience = settings.connectTimeout
+            } else if link.pointee.task is AdminTask {
+                patience = Self.adminPatience
+            } else if link.pointee.session >= 0, case let session = sessions.at(link.pointee.session),
+                session.pointee.activity == .waiting, session.pointee.isLinkReserved, session.pointee.link == index
+            {
+                patience = settings.connectTimeout
+            } else {
+                continue
+            }
+            if now - link.pointee.askedSince > patience { breakLink(index, reason: "no answer to a statement of the proxy") }
+        }
     }
 
     /// Settings lists and planning environments that no session and no link has any more.

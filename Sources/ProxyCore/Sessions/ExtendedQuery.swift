@@ -707,7 +707,6 @@ extension Worker {
             session.pointee.isLinkUnsynced = false
             session.pointee.hasBatchExecuted = false
             session.pointee.unnamedPortalLink = -1
-            if session.pointee.hasPortals { forgetPortals(session) }
             session.pointee.activity = .passing
             let record = links.at(session.pointee.link)
             streams.at(record.pointee.stream.index).pointee.output.writeSync()
@@ -731,7 +730,6 @@ extension Worker {
         session.pointee.isBatchOpen = false
         session.pointee.isFailedHere = false
         session.pointee.unnamedPortalLink = -1
-        if session.pointee.hasPortals { forgetPortals(session) }
         session.pointee.activity = .idle
         if let transaction = session.pointee.detail?.transaction, !transaction.isExplicit {
             start(BatchEndExecution(worker: self, session: index, isFailed: isFailed), on: index)
@@ -739,13 +737,6 @@ extension Worker {
         }
         writeReady(index)
         return .consumed
-    }
-
-    /// Outside a block portals end with the batch.
-    private func forgetPortals(_ session: UnsafeMutablePointer<Session>) {
-        guard let detail = session.pointee.detail, detail.transaction?.isExplicit != true else { return }
-        detail.portals = [:]
-        session.pointee.hasPortals = false
     }
 
     /// The batch failed in the proxy after the link had executed a part: ROLLBACK before Sync would commit it.

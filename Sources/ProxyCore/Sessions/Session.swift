@@ -73,8 +73,6 @@ struct Session {
     var isHeldParseUnnamed = false
     /// The unnamed portal: the link it is bound on, -1 when it is not bound or not on a link.
     var unnamedPortalLink: Int32 = -1
-    /// `detail.portals` has entries; outside a block they end at Sync.
-    var hasPortals = false
     /// A COPY FROM STDIN is running by pass-through: data frames go to `link`.
     var isCopyingIn = false
     /// Bytes of a client frame that is being streamed to `link`.

@@ -49,18 +49,37 @@ extension Worker {
             let link = session.pointee.link
             if session.pointee.activity == .passing, link >= 0 {
                 readOn(link)
+                session.pointee.isBatchOpen = false
                 if session.pointee.isLinkUnsynced { syncForLeaving(index, link) }
                 if !links.at(link).pointee.expectations.isEmpty {
-                    timers.add(.leaving(session: index, generation: session.pointee.generation), at: now + Self.leavingPatience)
-                    return
+                    return awaitEnd(index, isCancelled: false)
                 }
             } else if session.pointee.detail?.execution != nil {
+                let generation = session.pointee.generation
                 session.pointee.detail?.execution?.clientDrained()
-                timers.add(.leaving(session: index, generation: session.pointee.generation), at: now + Self.leavingPatience)
-                return
+                guard session.pointee.generation == generation else { return }
+                return awaitEnd(index, isCancelled: false)
             }
         }
         freeSession(index)
+    }
+
+    private func awaitEnd(_ index: Int32, isCancelled: Bool) {
+        let generation = sessions.at(index).pointee.generation
+        timers.add(.leaving(session: index, generation: generation, isCancelled: isCancelled), at: now + Self.leavingPatience)
+    }
+
+    /// What a client left behind still runs: it is cancelled, and when that does not help either, its links are closed.
+    func hurryLeaving(_ index: Int32, isCancelled: Bool) {
+        guard isCancelled else {
+            cancelWork(of: index)
+            return awaitEnd(index, isCancelled: true)
+        }
+        let generation = sessions.at(index).pointee.generation
+        for link in 0..<links.highWater where links.at(link).pointee.isOpen && links.at(link).pointee.session == index {
+            guard sessions.at(index).pointee.generation == generation else { return }
+            if !links.at(link).pointee.expectations.isEmpty { breakLink(link, reason: "a statement of a client that left does not end") }
+        }
     }
 
     /// What the link still sends is read and thrown away.
@@ -76,9 +95,11 @@ extension Worker {
         sessions.at(index).pointee.isLinkUnsynced = false
     }
 
-    private func abandonWait(_ index: Int32) {
+    /// The session does not want the link any more that it waits for, or has reserved.
+    func stopWaiting(_ index: Int32) {
         leaveQueue(index)
         let session = sessions.at(index)
+        session.pointee.activity = .executing
         if session.pointee.isLinkReserved {
             let link = session.pointee.link
             session.pointee.isLinkReserved = false
@@ -87,9 +108,14 @@ extension Worker {
                 release(link)
             } else {
                 links.at(link).pointee.session = -1
-                breakLink(link, reason: "its client left while it was prepared")
+                breakLink(link, reason: "it was given up while it was prepared")
             }
         }
+    }
+
+    private func abandonWait(_ index: Int32) {
+        stopWaiting(index)
+        let session = sessions.at(index)
         let executions = sequence(first: session.pointee.detail?.execution) { $0?.parent }.prefix { $0 != nil }
         let legs = executions.flatMap { $0?.legs ?? [] }
         session.pointee.detail?.execution = nil
@@ -136,12 +162,15 @@ extension Worker {
         dropNameChanges(detail)
         for number in detail.statements.removeAll() { statements.release(number) }
         statements.release(detail.unnamedStatement)
+        // A batch nobody will end with Sync: the link is of no use to others.
+        let unsynced = session.pointee.isLinkUnsynced ? session.pointee.link : -1
         session.pointee.detail = nil
         session.pointee.link = -1
         session.pointee.generation &+= 1
         sessions.giveBack(index)
         for link in held where links.at(link).pointee.session == index {
-            if links.at(link).pointee.expectations.isEmpty { release(link) } else { breakLink(link, reason: "its client left") }
+            let isClean = links.at(link).pointee.expectations.isEmpty && link != unsynced
+            if isClean { release(link) } else { breakLink(link, reason: "its client left") }
         }
         if isShuttingDown && sessions.takenCount == 0 { effects.append(.finished) }
     }
