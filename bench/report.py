@@ -93,8 +93,10 @@ def document(results):
 
 INTRODUCTION = """# Performance
 
-Written by `make bench` (`bench/run`); do not edit. {machine}. Everything runs on this one machine, so what counts are
-ratios between targets measured in the same rounds: in every round each target runs for {seconds} s, in turn, and the
+Written by `make bench` (`bench/run`); do not edit.
+
+{machine}: a load average far above 4 says that others were
+at work too, and that the figures are too high. Everything runs on this one machine, so what counts are ratios between targets measured in the same rounds: in every round each target runs for {seconds} s, in turn, and the
 figures are medians over the rounds. CPU is the proxy's own, from the scheduler's nanoseconds; its parts user and system
 are sums of 10 ms ticks over all rounds. pgbench runs with one thread at scale {scale}.
 
@@ -103,7 +105,8 @@ are sums of 10 ms ticks over all rounds. pgbench runs with one thread at scale {
 
 def machine():
     model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "")
-    return f"{os.cpu_count()} processors ({model}), Linux {platform.release()}"
+    return (f"{os.cpu_count()} processors ({model}), Linux {platform.release()}, load average "
+            f"{os.getloadavg()[2]:.1f} in the last quarter of an hour")
 
 
 def acceptance_text(results):
