@@ -414,13 +414,6 @@ extension Worker {
             hint: "Close those no longer needed; the limit is \(settings.limits.portalsPerSession).")
     }
 
-    /// Outside a block portals live until Sync.
-    private func endPortals(_ session: UnsafeMutablePointer<Session>) {
-        guard let detail = session.pointee.detail, detail.transaction?.isExplicit != true else { return }
-        session.pointee.hasPortals = false
-        detail.portals = [:]
-    }
-
     private func missing(_ name: UnsafeRawBufferPointer) -> DatabaseMessage {
         DatabaseMessage(
             error: .invalidSQLStatementName,
@@ -699,7 +692,6 @@ extension Worker {
             guard case .consumed = flushHeldParse(index, session) else { return .blocked }
         }
         session.pointee.heldParse = 0
-        if session.pointee.hasPortals { endPortals(session) }
         let isSimple = session.pointee.link >= 0 && session.pointee.isLinkUnsynced && !session.pointee.isFailedHere
         if isSimple, session.pointee.isPlain || session.pointee.detail?.transaction?.isExplicit != false {
             session.pointee.skipsUntilSync = false
