@@ -447,6 +447,8 @@ def run_long_statements(port, proxy):
                 others.append(f"{name}: {error!r}")
             if client:
                 client.close()
+            if time.monotonic() - begin > 5:
+                print(f"  {name}: {time.monotonic() - begin:.0f} s", flush=True)
             slowest = max(slowest, (time.monotonic() - begin, name))
             if not proxy.is_alive:
                 return answers, refusals, others + [f"{name}: the proxy died"], slowest
