@@ -22,7 +22,7 @@ extension StatementClassifier {
         }
         guard let relation = reference.relation(in: context) else {
             throw Refusal(
-                "42P01", "relation \"\(reference.displayName)\" does not exist", position: context.position(reference.location))
+                "42P01", "relation \"\(reference.displayName)\" does not exist")
         }
         return statement.is_from != 0
             ? try copyFrom(statement, reference, relation) : try copyTo(statement, reference, relation)
