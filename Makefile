@@ -4,11 +4,12 @@
 # make fuzz   spoilt frames from clients and a shard against a build with address sanitizer; FUZZ="--seed N ..."
 # make memory the proxy's peak memory under bulk loads and slow peers; MEMORY="--copy-megabytes N ..."
 # make bench  compare with PgBouncer and PostgreSQL; writes docs/performance.md
+# make transfers  show that no read sees half of a transaction, also with the proxy and shards being killed; three minutes
 # make crash  kill the proxy and shards under load and look whether any transaction is halved; some minutes
 #
 # Works as root and as an ordinary user. What is missing is installed by apt (with sudo when not root).
 
-.PHONY: run test build fuzz memory build-asan bench crash lint packages test-packages clean
+.PHONY: run test build fuzz memory build-asan bench crash transfers lint packages test-packages clean
 
 # Where `make run` keeps its servers, and where the proxy listens.
 DATA ?= /tmp/pgbraid-dev
@@ -32,6 +33,10 @@ test: test-packages
 bench: build
 	@bash scripts/install-packages.sh bench
 	bench/run $(BENCH)
+
+transfers: build
+	@bash scripts/install-packages.sh test
+	/usr/bin/python3 Tests/Campaigns/transfer_proof.py $(TRANSFERS)
 
 crash: build
 	@bash scripts/install-packages.sh test

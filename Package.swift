@@ -37,7 +37,7 @@ let package = Package(
         .target(
             name: "ProxyHost",
             dependencies: [
-                "ProxyCore", "CLinux", "COpenSSL", "TOMLKit", .product(name: "Logging", package: "swift-log"),
+                "ProxyCore", "DistributedCommit", "CLinux", "COpenSSL", "TOMLKit", .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: hot),
         .executableTarget(
             name: "pgbraid",

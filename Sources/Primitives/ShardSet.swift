@@ -21,6 +21,11 @@ public struct ShardSet: Hashable, Sendable {
         insert(shard)
     }
 
+    public init(_ shards: some Sequence<ShardIndex>) {
+        self.init()
+        for shard in shards { insert(shard) }
+    }
+
     /// All shards of a cluster of `count`.
     public static func all(_ count: Int) -> ShardSet {
         var set = ShardSet()

@@ -3,6 +3,7 @@
 // Host -> Worker: the methods of Worker (`accepted`, `received`, `connected`, `connectFailed`, `closed`, `drained`,
 // `tlsEstablished`, `tick`, `deliver`). Worker -> Host: bytes in `Stream.output` (marked dirty) and these effects,
 // which the host carries out after each call, in order.
+import DistributedCommit
 import Primitives
 
 /// What the worker asks of the host.
@@ -33,6 +34,8 @@ public enum Effect: Sendable {
 public enum WorkerMessage: Sendable {
     /// A client asks to cancel what the session with this key does.
     case cancel(process: Int32, secret: Int32)
+    /// Windows of the snapshot gate that waited are open; each worker finds its own among them.
+    case gateEntered(GateTicket)
     /// DDL ran: table and type knowledge must be read again.
     case catalogChanged
 }

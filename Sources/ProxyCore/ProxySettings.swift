@@ -23,6 +23,22 @@ public enum PoolMode: String, Sendable, CaseIterable {
     case session
 }
 
+/// What reads over several shards may see of transactions over several shards.
+public enum ConsistentReads: String, Sendable, CaseIterable {
+    /// All of a transaction or nothing.
+    case atomic
+    /// Also half of one.
+    case off
+}
+
+/// How far SERIALIZABLE reaches.
+public enum SerializableScope: String, Sendable, CaseIterable {
+    /// A transaction at that level is confined to one shard.
+    case oneShard = "one_shard"
+    /// It holds on each shard by itself; write skew between shards is possible.
+    case perShard = "per_shard"
+}
+
 /// One PostgreSQL server behind the proxy.
 public struct ShardSettings: Sendable, Equatable {
     /// Host name, address, or directory of a unix socket when it begins with a slash.
@@ -103,6 +119,11 @@ public struct ProxySettings: Sendable {
     public var shutdownTimeout = Span.seconds(30)
     public var recoveryInterval = Span.seconds(5)
     public var inDoubtTimeout = Span.seconds(30)
+
+    public var consistentReads = ConsistentReads.atomic
+    public var serializable = SerializableScope.oneShard
+    /// How long a statement may take to have its snapshots on all shards, while commits wait; doubled at each attempt.
+    public var snapshotWindowLimit = Span.milliseconds(50)
 
     public var tlsCertificateFile: String?
     public var tlsKeyFile: String?

@@ -4,6 +4,7 @@
 // sends what waits in dirty streams and carries out `effects`. Nothing here reads a clock, a socket or entropy.
 // The parts: Sessions/ (clients), Links/ (shards), Pooling/ (who gets which link), Executions/ (what takes more than
 // passing bytes), Transactions/ (blocks and commit), Services/ (the proxy's own work).
+import DistributedCommit
 import Logging
 import Primitives
 import QueryPlanning
@@ -49,13 +50,21 @@ public final class Worker {
     /// The link whose answers passed last.
     var lastPassedLink: Int32 = -1
     var isShuttingDown = false
+    /// Keeps this and the other workers' multi-shard commits and snapshots apart.
+    let gate: SharedSnapshotGate
+    /// Whose windows are open or asked for, by the ticket's serial. Looked up, never iterated.
+    var gateVisitors: [UInt64: any GateVisitor] = [:]
+    var lastGateSerial: UInt64 = 0
     var cancellers: [UInt32: Canceller] = [:]
     /// Spreads statements that any shard can answer.
     var nextAnyShard = 0
 
+    /// - Parameter gate: the one gate of all workers of the proxy.
     public init(
-        number: Int, settings: ProxySettings, streams: StreamTable, random: any RandomSource, logger: Logger, now: Instant
+        number: Int, settings: ProxySettings, streams: StreamTable, random: any RandomSource, logger: Logger, now: Instant,
+        gate: SharedSnapshotGate = SharedSnapshotGate()
     ) {
+        self.gate = gate
         self.number = number
         self.settings = settings
         self.streams = streams
@@ -74,6 +83,7 @@ public final class Worker {
         lastOpeningAttempt = Array(repeating: now + Span.seconds(-10), count: settings.shards.count)
         mockSecret = random.bytes(32)
         effects.reserveCapacity(1024)
+        publishClosedShards()
     }
 
     var shardCount: Int { settings.shards.count }
@@ -169,6 +179,7 @@ public final class Worker {
         self.now = now
         switch message {
         case .cancel(let process, let secret): cancelSession(CancelKey(processID: process, secretKey: secret))
+        case .gateEntered(let ticket): admit(ticket)
         case .catalogChanged:
             forgetEnvironments()
             loadCatalog()

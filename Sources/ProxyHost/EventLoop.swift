@@ -11,6 +11,7 @@
 //
 // The extensions beside this file: Receiving, Sending, Closing, Effects, Connecting, Accepting, Encryption.
 import CLinux
+import DistributedCommit
 import Glibc
 import Logging
 import Primitives
@@ -27,6 +28,8 @@ struct LoopEnvironment {
     /// All loops' mailboxes, this one's included.
     var allMailboxes: [Mailbox]
     var report: LoopReport
+    /// Shared by all loops.
+    var gate: SharedSnapshotGate
     var logger: Logger
 }
 
@@ -100,7 +103,7 @@ final class EventLoop {
         events = .allocate(capacity: Self.eventsPerWait)
         worker = Worker(
             number: environment.number, settings: environment.settings, streams: streams,
-            random: SystemRandomSource(), logger: environment.logger, now: System.now())
+            random: SystemRandomSource(), logger: environment.logger, now: System.now(), gate: environment.gate)
         try System.pollAdd(poll, environment.mailbox.bell, Self.readable, data: Self.bellData)
     }
 

@@ -2,6 +2,7 @@
 //
 // The thread that calls `run` does nothing but wait for signals and for its loops; it answers SIGTERM and SIGINT by
 // asking every loop to finish (a second one: at once) and SIGHUP by reading the configuration again.
+import DistributedCommit
 import Glibc
 import Logging
 import Primitives
@@ -74,11 +75,12 @@ public final class ProxyServer {
 
     private func startThreads() throws {
         let resolver = Resolver()
+        let gate = SharedSnapshotGate()
         for number in 0..<settings.workerCount {
             let environment = LoopEnvironment(
                 number: number, settings: settings, listeners: listening.byWorker[number], tls: tls,
                 resolver: resolver, mailbox: mailboxes[number], allMailboxes: mailboxes, report: report,
-                logger: logger)
+                gate: gate, logger: logger)
             let report = report
             let logger = logger
             let thread = try Thread.start(name: "worker \(number)", stackBytes: Thread.workerStackBytes) {

@@ -134,8 +134,11 @@ public struct Finisher: Sendable {
     public var firstArrayParameter: Int
     /// How many partial columns there are.
     public var partialColumnCount: Int
+    /// It reads reference tables beside the partial rows: its snapshot must be that of the partial rows.
+    public var readsTables: Bool
 
-    public init(text: String, firstArrayParameter: Int, partialColumnCount: Int) {
+    public init(text: String, firstArrayParameter: Int, partialColumnCount: Int, readsTables: Bool) {
+        self.readsTables = readsTables
         self.text = text
         self.firstArrayParameter = firstArrayParameter
         self.partialColumnCount = partialColumnCount

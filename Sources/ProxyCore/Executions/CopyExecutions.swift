@@ -175,7 +175,7 @@ final class CopyInExecution: MultiShardExecution {
         endIfAnswered()
     }
 
-    override func allReady() { endIfAnswered() }
+    override func answered() { endIfAnswered() }
 
     /// Ends when the shards have answered; after an error the client's data is still read to its end.
     private func endIfAnswered() {
@@ -226,6 +226,11 @@ final class CopyOutExecution: MultiShardExecution {
         super.init(worker: worker, session: session, parent: parent, call: call, shards: shards)
     }
 
+    override var needsStableSnapshot: Bool { true }
+    override var snapshotMoment: SnapshotMoment { .firstAnswer }
+
+    override func lockingText(_ leg: Int) -> [UInt8]? { nil }
+
     override func send(_ leg: Int) { ask(leg, String(decoding: text, as: UTF8.self)) }
 
     private var isClientGone: Bool { worker.sessions.at(session).pointee.phase == .leaving }
@@ -265,7 +270,9 @@ final class CopyOutExecution: MultiShardExecution {
         }
     }
 
-    override func succeeded() {
+    override func succeeded() { commitOwn() }
+
+    override func committed() {
         if !isClientGone {
             let client = worker.output(ofSession: session)
             let trailer = joiner.trailer

@@ -11,7 +11,7 @@ import WireProtocol
 final class FinisherExecution: MultiShardExecution {
     private let plan: ScatterPlan
     private let finisher: Finisher
-    private let collector: PartialCollector
+    private var collector: PartialCollector
     private var isFinishing = false
     private var description: [UInt8] = []
     private var isOriginalDescribed = false
@@ -23,9 +23,26 @@ final class FinisherExecution: MultiShardExecution {
     ) {
         self.plan = plan
         self.finisher = finisher
-        collector = PartialCollector(
-            columnCount: finisher.partialColumnCount, sourceCount: shards.count, bounds: .init(worker.settings.limits))
+        collector = Self.collector(finisher, sourceCount: shards.count, worker)
         super.init(worker: worker, session: session, parent: parent, call: call, shards: shards)
+    }
+
+    override var snapshotMoment: SnapshotMoment { .bind }
+    override var needsStableSnapshot: Bool { finisher.readsTables }
+    /// In a block whose statements take snapshots of their own, the finisher's is another than that of the partial rows.
+    override var holdsWindow: Bool { finisher.readsTables }
+
+    override func lockingText(_ leg: Int) -> [UInt8]? { Array(plan.shardText.utf8) }
+
+    private static func collector(_ finisher: Finisher, sourceCount: Int, _ worker: Worker) -> PartialCollector {
+        PartialCollector(columnCount: finisher.partialColumnCount, sourceCount: sourceCount, bounds: .init(worker.settings.limits))
+    }
+
+    override func startOver() {
+        isOriginalDescribed = false
+        isFinishing = false
+        description = []
+        collector = Self.collector(finisher, sourceCount: shards.count, worker)
     }
 
     override func send(_ leg: Int) {
@@ -55,6 +72,7 @@ final class FinisherExecution: MultiShardExecution {
             } else if !isFinishing, failure == nil {
                 describePartials(frame, leg)
             }
+        case BackendMessageType.bindComplete where isFinishing: finisherBound()
         case BackendMessageType.dataRow where failure == nil: row(frame, leg)
         case BackendMessageType.commandComplete where isFinishing:
             tag = (try? CommandCompleteMessage(frame))?.tag.text ?? ""
@@ -96,16 +114,22 @@ final class FinisherExecution: MultiShardExecution {
         if worker.streams.at(stream.index).pointee.isReadPaused { worker.resumeReading(stream) }
     }
 
+    /// The finisher has its snapshot: nothing is taken back from here on.
+    private func finisherBound() {
+        releaseSnapshots()
+        guard failure == nil, !description.isEmpty, !isClientGone else { return }
+        description.withUnsafeBytes { worker.output(ofSession: session).pointee.output.append($0) }
+    }
+
+    override func committed() {
+        if !isClientGone { worker.output(ofSession: session).pointee.output.writeCommandComplete(tag) }
+        worker.statistics.scatters &+= 1
+        conclude(.success)
+    }
+
     override func succeeded() {
-        if isFinishing {
-            if !isClientGone { worker.output(ofSession: session).pointee.output.writeCommandComplete(tag) }
-            worker.statistics.scatters &+= 1
-            return conclude(.success)
-        }
+        if isFinishing { return commitOwn() }
         isFinishing = true
-        if !description.isEmpty, !isClientGone {
-            description.withUnsafeBytes { worker.output(ofSession: session).pointee.output.append($0) }
-        }
         let output = worker.output(ofLink: legs[0].link)
         writeFinisher(into: &output.pointee.output)
         expectReady(0)

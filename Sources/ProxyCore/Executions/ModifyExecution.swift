@@ -110,13 +110,13 @@ final class ModifyExecution: MultiShardExecution {
         rowCount &+= count
     }
 
-    override func allReady() {
+    override func answered() {
         // Rows held back only because the client was slow go out before the statement ends.
         if failure == nil, let inputOrder, inputOrder.hasRowsReady, worker.sessions.at(session).pointee.phase != .leaving {
             worker.output(ofSession: session).pointee.wantsDrained = true
             return
         }
-        super.allReady()
+        super.answered()
     }
 
     override func succeeded() {

@@ -28,6 +28,10 @@ final class ScatterExecution: MultiShardExecution {
         super.init(worker: worker, session: session, parent: parent, call: call, shards: shards)
     }
 
+    override var snapshotMoment: SnapshotMoment { .bind }
+
+    override func lockingText(_ leg: Int) -> [UInt8]? { shardText }
+
     override func send(_ leg: Int) {
         worker.output(ofLink: legs[leg].link).pointee.output.writeCall(call, text: shardText, resultFormats: shardFormats)
         expectReady(leg)
@@ -129,7 +133,7 @@ final class ScatterExecution: MultiShardExecution {
         if !hasOutstanding { allReady() }
     }
 
-    override func allReady() {
+    override func answered() {
         if failure == nil && !isClientGone && merger.hasRowsReady {
             worker.output(ofSession: session).pointee.wantsDrained = true
             return

@@ -32,7 +32,7 @@ final class SettingExecution: Execution {
         var links = detail.transaction?.participants.map(\.link) ?? []
         if links.isEmpty {
             let shard = detail.pinnedLinks.first.map { worker.links.at($0.link).pointee.shard } ?? worker.anyShard(session)
-            switch worker.enlist(session, shard: shard, effect: .reads) {
+            switch worker.enlist(session, shard: shard, effect: .reads, takesSnapshot: false) {
             case .waiting: return
             case .failed(let message): return finish(.failure(message))
             case .link(let link): links = [link]
@@ -90,7 +90,12 @@ final class SettingExecution: Execution {
                 list.resetAll()
                 for entry in entries { list.set(entry.name, statement: entry.statement) }
             }
-        case .setTransaction, .setConstraints: note(isLocal: true, step: text) { _ in }
+        case .setTransaction(let modes):
+            note(isLocal: true, step: text) { _ in }
+            if let transaction = record.pointee.detail?.transaction, let level = IsolationLevel(modes: modes) {
+                worker.setIsolation(level, of: transaction)
+            }
+        case .setConstraints: note(isLocal: true, step: text) { _ in }
         case .setSessionCharacteristics: note(isLocal: false, step: text) { $0.set("session characteristics", statement: text) }
         case .show, .discardAll, .discardPlans, .discardSequences, .discardTemporary: break
         }

@@ -160,7 +160,7 @@ final class StatementExecution: Execution {
 
     /// Sends the statement to one shard and lets everything it answers pass to the client.
     private func pass(to shard: ShardIndex) {
-        switch worker.enlist(session, shard: shard, effect: call.plan.effect) {
+        switch worker.enlist(session, shard: shard, effect: call.plan.effect, takesSnapshot: call.plan.takesSnapshot) {
         case .waiting: return
         case .failed(let message): return fail(message)
         case .link(let link):
@@ -378,6 +378,10 @@ final class StatementExecution: Execution {
 }
 
 extension StatementPlan {
+    /// PostgreSQL takes the block's snapshot for it (PlannedStmtRequiresSnapshot in its source): a lock that is taken first
+    /// must come before the snapshot.
+    var takesSnapshot: Bool { !["LOCK TABLE", "LISTEN", "UNLISTEN", "NOTIFY", "FETCH", "MOVE", "SHOW"].contains(commandName) }
+
     /// It may run in a failed block because it ends it, or goes back to a savepoint.
     var endsTransaction: Bool {
         guard case .transaction(let command) = action else { return false }

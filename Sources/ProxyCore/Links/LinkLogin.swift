@@ -182,11 +182,8 @@ extension Worker {
         shardPool.pointee.connectingCount -= 1
         shardPool.pointee.lastFailure = nil
         shardPool.pointee.retryAt = now
-        if pool.parameterStatus.isEmpty { pool.parameterStatus = login.parameterStatus }
-        link.pointee.login = nil
         link.pointee.status = TransactionStatus.idle.rawValue
         link.pointee.state = .leased
-        CleanTask(worker: self, link: index).holdInstanceLock()
-        loginsWaiting(on: pool)
+        LinkPreparation(worker: self, link: index, parameterStatus: login.parameterStatus).begin()
     }
 }

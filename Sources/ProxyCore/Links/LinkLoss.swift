@@ -64,7 +64,7 @@ extension Worker {
         return pending
     }
 
-    private func removeIdle(_ index: Int32, _ shardPool: UnsafeMutablePointer<ShardPool>) {
+    func removeIdle(_ index: Int32, _ shardPool: UnsafeMutablePointer<ShardPool>) {
         shardPool.pointee.idleCount -= 1
         let next = links.at(index).pointee.nextIdle
         if shardPool.pointee.firstIdle == index {
@@ -77,7 +77,7 @@ extension Worker {
     }
 
     /// A link could not be opened: who waits for this shard hears why, and the next attempt is put off.
-    private func loginFailed(pool: Int32, shard: ShardIndex, _ reason: String, _ error: DatabaseMessage?) {
+    func loginFailed(pool: Int32, shard: ShardIndex, _ reason: String, _ error: DatabaseMessage?) {
         let shardPool = pools[Int(pool)].shards + shard.int
         let isFirst = shardPool.pointee.lastFailure == nil
         shardPool.pointee.lastFailure = reason

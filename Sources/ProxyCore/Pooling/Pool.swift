@@ -34,14 +34,18 @@ final class Pool {
     var credentials: ShardCredentials
     /// What a fresh link reports, in order; the client's ParameterStatus messages are made from it.
     var parameterStatus: [(name: String, value: String)] = []
-    /// search_path as the role has it on the shards when no session changed it.
-    var searchPath: String?
+    /// What the role has by default, as the last link to each shard said.
+    var defaultsByShard: [RoleDefaults?]
+    var defaultsChangedAt = Instant.origin
+    /// The defaults in force: those of the lowest shard that was asked.
+    var defaults: RoleDefaults? { defaultsByShard.lazy.compactMap(\.self).first }
 
     init(index: Int32, user: String, shardCount: Int, credentials: ShardCredentials) {
         self.index = index
         self.user = user
         self.shardCount = shardCount
         self.credentials = credentials
+        defaultsByShard = Array(repeating: nil, count: shardCount)
         shards = .allocate(capacity: shardCount)
         shards.initialize(repeating: ShardPool(), count: shardCount)
     }

@@ -73,7 +73,7 @@ extension Worker {
         guard let detail = session.pointee.detail, session.pointee.pool >= 0 else { return 0 }
         let pool = pools[Int(session.pointee.pool)]
         let role = detail.settings.value(of: "role") ?? detail.user
-        let path = detail.settings.value(of: "search_path") ?? pool.searchPath ?? "\"$user\", public"
+        let path = detail.settings.value(of: "search_path") ?? pool.defaults?.searchPath ?? "\"$user\", public"
         let catalog = detail.transaction?.catalog ?? cluster.catalog
         let schemas = catalog.facts.schemas
         return environments.number(

@@ -139,6 +139,7 @@ extension Worker {
         if case .beforeOpening(let shard) = occasion, cluster.shards[shard.int].isUp,
             cluster.fences.open(shard, after: summary, begun: begun)
         {
+            publishClosedShards()
             logger.info("shard is open", metadata: ["shard": "\(shard)"])
         }
         openClosedShards()
@@ -188,6 +189,7 @@ extension Worker {
     /// From now on nobody gets a link to the shard, nor do those who wait for one.
     func closeShard(_ shard: ShardIndex) {
         cluster.fences.close(shard)
+        publishClosedShards()
         for pool in pools {
             let shardPool = pool.shards + shard.int
             while shardPool.pointee.firstWaiting >= 0 { failWait(shardPool.pointee.firstWaiting, closed(shard)) }

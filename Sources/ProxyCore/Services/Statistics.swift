@@ -10,6 +10,10 @@ struct Statistics {
     var onePhaseCommits: UInt64 = 0
     var twoPhaseCommits: UInt64 = 0
     var prepares: UInt64 = 0
+    /// Windows of the snapshot gate that had to wait.
+    var gateWaits: UInt64 = 0
+    /// Snapshots of several shards that were taken anew since a window was too short.
+    var snapshotRetries: UInt64 = 0
     var errors: UInt64 = 0
     var queueTimeouts: UInt64 = 0
     var cancels: UInt64 = 0

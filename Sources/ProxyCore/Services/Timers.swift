@@ -19,6 +19,8 @@ enum Timer {
     case retry(pool: Int32, shard: ShardIndex)
     /// The client left; its statement has had its time.
     case leaving(session: Int32, generation: UInt32, isCancelled: Bool)
+    /// A snapshot window has lasted as long as it may.
+    case gateLimit(serial: UInt64)
     case commit(session: Int32, generation: UInt32, hash: TransactionHash, timer: CommitTimer)
     case install(ShardIndex)
     case catalog
@@ -58,6 +60,7 @@ extension Worker {
         case .leaving(let session, let generation, let isCancelled):
             guard sessions.at(session).pointee.generation == generation else { return }
             hurryLeaving(session, isCancelled: isCancelled)
+        case .gateLimit(let serial): gateVisitors[serial]?.gateLimitIsOver()
         case .commit(let session, let generation, let hash, let timer):
             guard sessions.at(session).pointee.generation == generation, cluster.inFlight.contains(hash) else { return }
             (sessions.at(session).pointee.detail?.execution as? CommitExecution)?.tell(.timerFired(timer))
@@ -123,7 +126,7 @@ extension Worker {
             }
             guard !link.pointee.expectations.isEmpty else { continue }
             let patience: Span
-            if link.pointee.task is CleanTask {
+            if link.pointee.task is CleanTask || link.pointee.task is LinkPreparation {
                 patience = settings.connectTimeout
             } else if link.pointee.task is AdminTask {
                 patience = Self.adminPatience

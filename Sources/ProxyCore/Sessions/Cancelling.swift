@@ -65,7 +65,11 @@ extension Worker {
         let link = links.at(canceller.link)
         guard link.pointee.generation == canceller.generation else { return }
         link.pointee.cancelsUnderWay -= 1
-        guard link.pointee.cancelsUnderWay == 0, link.pointee.isReleasePending else { return }
+        guard link.pointee.cancelsUnderWay == 0 else { return }
+        guard link.pointee.isReleasePending else {
+            (link.pointee.task as? MultiShardExecution)?.cancelLanded()
+            return
+        }
         link.pointee.isReleasePending = false
         release(canceller.link)
     }

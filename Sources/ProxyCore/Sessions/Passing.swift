@@ -55,9 +55,9 @@ extension Worker {
         let before = session.pointee.settings
         session.pointee.settings = number
         forgetCatalog(of: transaction)
-        if transaction.changesCatalog {
+        if transaction.changesCatalog || transaction.startedAt <= pools[Int(session.pointee.pool)].defaultsChangedAt {
             session.pointee.environment = 0
-            if committed { noteCatalogChange() }
+            if transaction.changesCatalog, committed { noteCatalogChange() }
         } else if number != before {
             session.pointee.environment = environmentNumber(of: index)
         }
@@ -72,7 +72,22 @@ extension Worker {
     }
 
     /// A link for a statement of a block: the shard's participant, or a new one that is sent BEGIN first.
-    func enlist(_ index: Int32, shard: ShardIndex, effect: DataEffect) -> Lease {
+    /// - Parameter takesSnapshot: the statement is one for which PostgreSQL takes the block's snapshot.
+    func enlist(_ index: Int32, shard: ShardIndex, effect: DataEffect, takesSnapshot: Bool = true) -> Lease {
+        guard let detail = sessions.at(index).pointee.detail, let transaction = detail.transaction else {
+            return lease(index, shard: shard)
+        }
+        if transaction.snapshotState == .due, takesSnapshot {
+            if let failure = detail.takeWaitFailure() { return .failed(failure) }
+            takeSnapshots(index, transaction, parent: detail.execution)
+            return .waiting
+        }
+        if transaction.participant(on: shard) == nil, let problem = cannotJoin(transaction, shard) { return .failed(problem) }
+        return join(index, shard: shard, effect: effect)
+    }
+
+    /// Makes the shard a participant of the session's block.
+    func join(_ index: Int32, shard: ShardIndex, effect: DataEffect) -> Lease {
         guard let transaction = sessions.at(index).pointee.detail?.transaction else { return lease(index, shard: shard) }
         if let place = transaction.participant(on: shard) {
             transaction.note(effect, on: shard)
@@ -80,22 +95,65 @@ extension Worker {
         }
         let lease = lease(index, shard: shard)
         guard case .link(let link) = lease else { return lease }
+        sendJoin(transaction, on: link)
+        transaction.participants.append(Participant(link: link, shard: shard, effect: effect))
+        return lease
+    }
+
+    /// BEGIN, the settings changed in the block and the open savepoints, in the same write as what follows.
+    func sendJoin(_ transaction: Transaction, on link: Int32) {
         let record = links.at(link)
         output(ofLink: link).pointee.output.writeQuery(transaction.joinText)
         record.pointee.expectations.append(.dropQuery)
         streams.markDirty(record.pointee.stream.index)
-        transaction.participants.append(Participant(link: link, shard: shard, effect: effect))
-        return lease
+    }
+
+    private func takeSnapshots(_ index: Int32, _ transaction: Transaction, parent: Execution?) {
+        transaction.snapshotState = .taking
+        let scope = (transaction.snapshotScope ?? .all(shardCount)).shards
+        start(SnapshotExecution(worker: self, session: index, parent: parent, scope: scope), on: index)
+    }
+
+    /// Why no further shard can join the block.
+    private func cannotJoin(_ transaction: Transaction, _ shard: ShardIndex) -> DatabaseMessage? {
+        if transaction.snapshotState == .taken {
+            if cluster.fences.isClosed(shard) { return closed(shard) }
+            return DatabaseMessage(
+                error: .serializationFailure, "shard \(shard) was not reachable when the transaction's snapshot was taken",
+                hint: "Run the transaction again.")
+        }
+        guard transaction.isolation == .serializable, settings.serializable == .oneShard, !transaction.participants.isEmpty else { return nil }
+        return DatabaseMessage(
+            error: .featureNotSupported, "a SERIALIZABLE transaction cannot use a second shard",
+            detail: "Shards do not see each other's conflicts, so that write skew between them would go unnoticed.",
+            hint: "Use REPEATABLE READ, or set transactions.serializable = \"per_shard\" to have it on each shard by itself.")
     }
 
     /// Opens a block; links join it as statements need them.
     func openTransaction(_ index: Int32, isExplicit: Bool, modes: String) {
         let session = sessions.at(index)
         guard let detail = session.pointee.detail else { return }
-        detail.transaction = Transaction(
+        let transaction = Transaction(
             isExplicit: isExplicit, beginText: modes.isEmpty ? "BEGIN" : "BEGIN " + modes, settingsBefore: detail.settings, startedAt: now)
+        detail.transaction = transaction
+        setIsolation(IsolationLevel(modes: modes) ?? defaultIsolation(index), of: transaction)
         session.pointee.isPlain = false
         if isExplicit { session.pointee.status = TransactionStatus.inTransaction.rawValue }
+    }
+
+    /// The isolation level of blocks whose BEGIN names none.
+    private func defaultIsolation(_ index: Int32) -> IsolationLevel {
+        guard let detail = sessions.at(index).pointee.detail else { return .readCommitted }
+        let variable = detail.settings.value(of: "default_transaction_isolation").flatMap { IsolationLevel(name: $0) }
+        return variable ?? pools[Int(sessions.at(index).pointee.pool)].defaults?.isolation ?? .readCommitted
+    }
+
+    /// BEGIN or SET TRANSACTION has named a level.
+    func setIsolation(_ level: IsolationLevel, of transaction: Transaction) {
+        transaction.isolation = level
+        guard transaction.snapshotState == .free || transaction.snapshotState == .due else { return }
+        let isShared = level == .repeatableRead || level == .serializable && settings.serializable == .perShard
+        transaction.snapshotState = isShared && shardCount > 1 && settings.consistentReads != .off ? .due : .free
     }
 
     /// What the client hears of a link that broke.

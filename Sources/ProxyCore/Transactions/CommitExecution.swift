@@ -22,6 +22,7 @@ final class CommitExecution: Execution {
     /// As they were at the beginning: one per leg, whatever is lost meanwhile.
     private var participants: [Participant] = []
     private var isAnswered = false
+    private var commitWindow: GateTicket?
 
     override var keepsRows: Bool { true }
 
@@ -139,8 +140,8 @@ final class CommitExecution: Execution {
                 .prepare, leg,
                 "SET LOCAL statement_timeout = 0;SET LOCAL synchronous_commit = on;PREPARE TRANSACTION '\(gid(leg))'")
         case .checkConstraints(let leg): put(.constraints, leg, "SET CONSTRAINTS ALL IMMEDIATE")
-        case .enterCommitWindow: tell(.commitWindowEntered)
-        case .leaveCommitWindow: break
+        case .enterCommitWindow: enterCommitWindow()
+        case .leaveCommitWindow: leaveCommitWindow()
         case .decideAndCommit(let leg):
             put(.decide, leg, "SELECT pgbraid.decide('\\x\(identity.tokenHexadecimal)', '\(identity.instance)');COMMIT")
         case .commitPrepared(let leg): put(.finish, leg, "COMMIT PREPARED '\(gid(leg))'")
@@ -165,6 +166,22 @@ final class CommitExecution: Execution {
         case .answerFailed(let failure): answerFailed(failure)
         case .answerUnknown: answerUnknown()
         }
+    }
+
+    private func enterCommitWindow() {
+        switch worker.enterGate(self, .commit, ShardSet(writers.map { legs[$0].shard })) {
+        case .entered(let ticket):
+            commitWindow = ticket
+            tell(.commitWindowEntered)
+        case .waiting(let ticket): commitWindow = ticket
+        case .closed: break
+        }
+    }
+
+    private func leaveCommitWindow() {
+        guard let ticket = commitWindow else { return }
+        commitWindow = nil
+        worker.leaveGate(ticket)
     }
 
     private var decider: ShardIndex { legs[coordinator?.decider ?? 0].shard }
@@ -305,6 +322,13 @@ final class CommitExecution: Execution {
         if let identity { worker.cluster.inFlight.remove(identity.hash) }
         conclude(committed: committed)
     }
+}
+
+extension CommitExecution: GateVisitor {
+    func gateEntered() { tell(.commitWindowEntered) }
+
+    /// The coordinator has timers of its own.
+    func gateLimitIsOver() {}
 }
 
 /// ROLLBACK on every participant.

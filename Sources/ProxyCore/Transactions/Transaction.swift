@@ -23,6 +23,44 @@ enum TransactionStep: Equatable {
     case savepoint(String)
 }
 
+/// PostgreSQL's isolation levels (READ UNCOMMITTED is READ COMMITTED there).
+enum IsolationLevel: Equatable {
+    case readCommitted, repeatableRead, serializable
+
+    /// As settings have it: "repeatable read".
+    init?(name: String) {
+        switch name.lowercased() {
+        case "read committed", "read uncommitted": self = .readCommitted
+        case "repeatable read": self = .repeatableRead
+        case "serializable": self = .serializable
+        default: return nil
+        }
+    }
+
+    /// The level that the modes of BEGIN or SET TRANSACTION name last; nil when they name none.
+    init?(modes: String) {
+        let upper = modes.uppercased()
+        let levels: [(String, IsolationLevel)] = [
+            ("READ COMMITTED", .readCommitted), ("READ UNCOMMITTED", .readCommitted), ("REPEATABLE READ", .repeatableRead),
+            ("SERIALIZABLE", .serializable),
+        ]
+        let found = levels.flatMap { name, level in upper.ranges(of: "ISOLATION LEVEL " + name).map { ($0.lowerBound, level) } }
+        guard let last = found.max(by: { $0.0 < $1.0 }) else { return nil }
+        self = last.1
+    }
+}
+
+/// How far a block is with the snapshots that it keeps to its end, on all shards of one instant.
+enum SnapshotState {
+    /// Each statement takes its own, or the block is confined to one shard.
+    case free
+    /// They are to be taken before the next statement that needs one. -> taking
+    case due
+    /// -> taken, or due again when that failed
+    case taking
+    case taken
+}
+
 /// A transaction block.
 final class Transaction {
     /// The client said BEGIN; otherwise the block is one Query or one pipeline up to Sync.
@@ -40,6 +78,10 @@ final class Transaction {
     /// How it was lost, as long as the client has not heard: its next statement fails with this, COMMIT too, since
     /// drivers take the tag ROLLBACK for success.
     var untoldLoss: DatabaseMessage?
+    var isolation = IsolationLevel.readCommitted
+    var snapshotState = SnapshotState.free
+    /// The shards whose snapshots the block may need; nil: all.
+    var snapshotScope: ShardSet?
     /// DDL ran in it.
     var changesCatalog = false
     /// The catalog as the block sees it after its own DDL, and the number that tells it from all others.
@@ -58,6 +100,9 @@ final class Transaction {
         defer { untoldLoss = nil }
         return untoldLoss
     }
+
+    /// Every participant reads from one snapshot, all of one instant.
+    var holdsSnapshots: Bool { snapshotState == .taken }
 
     /// The index of the participant on `shard`.
     func participant(on shard: ShardIndex) -> Int? { participants.firstIndex { $0.shard == shard } }

@@ -1,4 +1,4 @@
-// The sections [proxy], [limits], [timeouts], [tls] and [admin].
+// The sections [proxy], [limits], [timeouts], [transactions], [tls] and [admin].
 import Glibc
 import Primitives
 import ProxyCore
@@ -88,6 +88,13 @@ extension Configuration {
         section.duration("shutdown", into: &settings.shutdownTimeout, isZeroAllowed: true)
         section.duration("recovery_interval", into: &settings.recoveryInterval)
         section.duration("in_doubt", into: &settings.inDoubtTimeout)
+        section.finish()
+    }
+
+    static func readTransactions(_ section: ConfigurationSection, _ settings: inout ProxySettings) {
+        if let level: ConsistentReads = section.choice("consistent_reads") { settings.consistentReads = level }
+        if let scope: SerializableScope = section.choice("serializable") { settings.serializable = scope }
+        section.duration("snapshot_window", into: &settings.snapshotWindowLimit)
         section.finish()
     }
 

@@ -44,6 +44,7 @@ public enum Configuration {
         readProxy(root.section("proxy"), &settings)
         readLimits(root.section("limits"), &settings.limits)
         readTimeouts(root.section("timeouts"), &settings)
+        readTransactions(root.section("transactions"), &settings)
         readTLS(root.section("tls"), &settings, directory: directory)
         readAdmin(root.section("admin"), &settings, directory: directory)
         readShards(root.entries("shard"), &settings, directory: directory, for: purpose)

@@ -36,9 +36,10 @@ final class GatherPlanner {
         guard !parts.isEmpty else { throw planner.refusal("nothing could be fetched") }
         let layout = GatherLayout(parts, firstParameter: binder.parameterCount + 1)
         let text = try finisherText(layout)
-        try planner.checkFinisher(text)
+        let readsTables = try planner.checkFinisher(text)
         let finisher = Finisher(
-            text: text, firstArrayParameter: binder.parameterCount + 1, partialColumnCount: layout.columnCount)
+            text: text, firstArrayParameter: binder.parameterCount + 1, partialColumnCount: layout.columnCount,
+            readsTables: readsTables)
         return .init(
             plan: ScatterPlan(shardText: layout.shardText, merge: MergePlan(visibleColumnCount: layout.columnCount), finisher: finisher),
             reason: "gather \(names.joined(separator: ", "))")

@@ -138,14 +138,16 @@ struct StatementPlanner {
     }
 
     /// A finisher's text must parse, name no sharded table, and resolve all its names.
-    func checkFinisher(_ text: String) throws(Refusal) {
+    func checkFinisher(_ text: String) throws(Refusal) -> Bool {
         let bound = Binder(context.replacingText(text))
         guard let tree = try? ParseTree(text), tree.statements.count == 1, let select = tree.statements[0].node.selectStmt else {
             throw SelectRewriting.notUnderstood
         }
         _ = bound.bindQuery(select, parent: nil)
-        guard !StatementUsage(bound).hasSharded, bound.firstError == nil, bound.unknownTables.isEmpty else {
+        let usage = StatementUsage(bound)
+        guard !usage.hasSharded, bound.firstError == nil, bound.unknownTables.isEmpty else {
             throw SelectRewriting.notUnderstood
         }
+        return usage.hasReference || usage.hasSystem
     }
 }

@@ -67,8 +67,8 @@ struct PartialQuery {
         let first = planner.binder.parameterCount + 1
         let count = rows.columns.count
         let text = before + rows.source(firstParameter: first) + after
-        try planner.checkFinisher(text)
-        let finisher = Finisher(text: text, firstArrayParameter: first, partialColumnCount: count)
+        let readsTables = try planner.checkFinisher(text)
+        let finisher = Finisher(text: text, firstArrayParameter: first, partialColumnCount: count, readsTables: readsTables)
         return .init(
             plan: ScatterPlan(shardText: shardText, merge: MergePlan(visibleColumnCount: count), finisher: finisher), reason: reason)
     }

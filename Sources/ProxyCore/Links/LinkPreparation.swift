@@ -1,0 +1,121 @@
+// LinkPreparation: what happens on a link between its login and its first use.
+//
+// The session takes the advisory lock that shows this instance lives, and says what its role has by default as far as the
+// meaning of statements depends on it: ALTER ROLE, ALTER DATABASE and postgresql.conf can set these, and PostgreSQL 15 does
+// not report them by itself. All shards must agree; the lowest that was asked decides. When a shard says something new, the
+// others are asked again.
+import DistributedCommit
+import Primitives
+import WireProtocol
+
+/// Defaults of a role's sessions that the planner and the transactions depend on.
+struct RoleDefaults: Equatable {
+    var searchPath: String
+    var isolation: IsolationLevel
+
+    static let question = """
+        SELECT pg_catalog.current_setting('search_path'), pg_catalog.current_setting('default_transaction_isolation'), \
+        pg_catalog.current_setting('standard_conforming_strings'), pg_catalog.current_setting('transform_null_equals')
+        """
+}
+
+final class LinkPreparation: LinkTask {
+    private unowned let worker: Worker
+    private let link: Int32
+    private let pool: Pool
+    private let parameterStatus: [(name: String, value: String)]
+    private var row: [String?] = []
+    private var error: DatabaseMessage?
+
+    /// - Parameter parameterStatus: what the server reported at login.
+    init(worker: Worker, link: Int32, parameterStatus: [(name: String, value: String)]) {
+        self.worker = worker
+        self.link = link
+        pool = worker.pools[Int(worker.links.at(link).pointee.pool)]
+        self.parameterStatus = parameterStatus
+    }
+
+    func begin() {
+        let record = worker.links.at(link)
+        let lock = (try? InstanceIdentifier(worker.cluster.instance)).map { InternalSchema.instanceLock($0) + ";" } ?? ""
+        record.pointee.task = self
+        record.pointee.askedSince = worker.now
+        worker.output(ofLink: link).pointee.output.writeQuery(lock + RoleDefaults.question)
+        record.pointee.expectations.append(.task)
+        worker.streams.markDirty(record.pointee.stream.index)
+    }
+
+    func received(_ frame: UnsafeRawBufferPointer, type: UInt8, from index: Int32) {
+        switch type {
+        case BackendMessageType.dataRow:
+            if let message = try? DataRowMessage(frame), message.fieldCount == 4 { row = message.texts }
+        case BackendMessageType.errorResponse: error = error ?? (try? DatabaseMessage(frame: frame))
+        case BackendMessageType.readyForQuery: finish()
+        default: break
+        }
+    }
+
+    private func finish() {
+        if let problem = error?.message ?? adoptDefaults() {
+            return worker.breakLink(link, reason: problem)
+        }
+        worker.links.at(link).pointee.login = nil
+        if pool.parameterStatus.isEmpty { pool.parameterStatus = parameterStatus }
+        worker.release(link)
+        worker.loginsWaiting(on: pool)
+    }
+
+    /// Why the link cannot be used.
+    private func adoptDefaults() -> String? {
+        guard row.count == 4, let path = row[0], let isolation = row[1].flatMap({ IsolationLevel(name: $0) }) else {
+            return "it does not say what the role's defaults are"
+        }
+        if row[2] != "on" { return "standard_conforming_strings must be on" }
+        if row[3] != "off" { return "transform_null_equals must be off" }
+        return worker.noteDefaults(RoleDefaults(searchPath: path, isolation: isolation), link: link)
+    }
+
+    /// The link counts as logging in until it is prepared, so that its loss is a failed login.
+    func lost(_ link: Int32, reason: String) {}
+}
+
+extension Worker {
+    /// A fresh link's defaults. Changed ones (ALTER ROLE ... SET reaches new server sessions only) replace those known, and older
+    /// links retire. Returns why the link cannot be used.
+    func noteDefaults(_ defaults: RoleDefaults, link: Int32) -> String? {
+        let pool = pools[Int(links.at(link).pointee.pool)]
+        let shard = links.at(link).pointee.shard.int
+        let before = pool.defaults
+        if let known = pool.defaultsByShard[shard], known != defaults {
+            for other in 0..<shardCount {
+                pool.defaultsByShard[other] = nil
+                retireLinks(of: pool, on: other, except: link)
+            }
+        }
+        pool.defaultsByShard[shard] = defaults
+        guard let present = pool.defaults else { return nil }
+        if let before, present != before {
+            for other in 0..<shardCount where pool.defaultsByShard[other] != present { retireLinks(of: pool, on: other, except: link) }
+            pool.defaultsChangedAt = now
+            for index in 0..<sessions.highWater where sessions.at(index).pointee.pool == pool.index {
+                // A block keeps the links it has, and what they were told.
+                if sessions.at(index).pointee.detail?.transaction == nil { sessions.at(index).pointee.environment = 0 }
+            }
+        }
+        if defaults == present { return nil }
+        return "role \"\(pool.user)\" has search_path \(defaults.searchPath) and isolation level \(defaults.isolation) there, "
+            + "\(present.searchPath) and \(present.isolation) on the first shard: ALTER ROLE or DATABASE must be alike on all shards"
+    }
+
+    private func retireLinks(of pool: Pool, on shard: Int, except kept: Int32) {
+        for index in 0..<links.highWater where index != kept {
+            let link = links.at(index)
+            guard link.pointee.isOpen, link.pointee.pool == pool.index, link.pointee.shard.int == shard else { continue }
+            link.pointee.isRetiring = true
+            if link.pointee.state == .idle {
+                removeIdle(index, pool.shards + shard)
+                closeLink(index)
+            }
+        }
+    }
+}
