@@ -36,6 +36,8 @@ public enum WorkerMessage: Sendable {
     case cancel(process: Int32, secret: Int32)
     /// Windows of the snapshot gate that waited are open; each worker finds its own among them.
     case gateEntered(GateTicket)
+    /// A session of some worker is to fail, since it is the youngest in a deadlock.
+    case deadlockVictim(Waiter, detail: String)
     /// DDL ran: table and type knowledge must be read again.
     case catalogChanged
 }

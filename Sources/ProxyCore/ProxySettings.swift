@@ -122,6 +122,8 @@ public struct ProxySettings: Sendable {
 
     public var consistentReads = ConsistentReads.atomic
     public var serializable = SerializableScope.oneShard
+    /// How long a statement of a transaction may run before a deadlock over several shards is looked for; zero: never.
+    public var deadlockTimeout = Span.seconds(1)
     /// How long a statement may take to have its snapshots on all shards, while commits wait; doubled at each attempt.
     public var snapshotWindowLimit = Span.milliseconds(50)
 

@@ -52,6 +52,9 @@ public final class Worker {
     var isShuttingDown = false
     /// Keeps this and the other workers' multi-shard commits and snapshots apart.
     let gate: SharedSnapshotGate
+    /// Which server processes belong to the sessions of all workers.
+    let sessionTable: SharedSessionTable
+    var deadlockWatch: DeadlockWatch?
     /// Whose windows are open or asked for, by the ticket's serial. Looked up, never iterated.
     var gateVisitors: [UInt64: any GateVisitor] = [:]
     var lastGateSerial: UInt64 = 0
@@ -59,12 +62,15 @@ public final class Worker {
     /// Spreads statements that any shard can answer.
     var nextAnyShard = 0
 
-    /// - Parameter gate: the one gate of all workers of the proxy.
+    /// - Parameters:
+    ///   - gate: the one gate of all workers of the proxy.
+    ///   - sessionTable: the one table of all workers of the proxy.
     public init(
         number: Int, settings: ProxySettings, streams: StreamTable, random: any RandomSource, logger: Logger, now: Instant,
-        gate: SharedSnapshotGate = SharedSnapshotGate()
+        gate: SharedSnapshotGate = SharedSnapshotGate(), sessionTable: SharedSessionTable = SharedSessionTable()
     ) {
         self.gate = gate
+        self.sessionTable = sessionTable
         self.number = number
         self.settings = settings
         self.streams = streams
@@ -95,6 +101,8 @@ public final class Worker {
     public func start(now: Instant) {
         self.now = now
         timers.add(.housekeeping, at: now + Self.housekeepingInterval)
+        deadlockWatch = DeadlockWatch(worker: self)
+        timers.add(.deadlockScan, at: now + DeadlockWatch.scanInterval)
         beginStartup()
     }
 
@@ -180,6 +188,7 @@ public final class Worker {
         switch message {
         case .cancel(let process, let secret): cancelSession(CancelKey(processID: process, secretKey: secret))
         case .gateEntered(let ticket): admit(ticket)
+        case .deadlockVictim(let victim, let detail): endDeadlock(victim, detail: detail)
         case .catalogChanged:
             forgetEnvironments()
             loadCatalog()

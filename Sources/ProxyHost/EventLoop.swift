@@ -30,6 +30,7 @@ struct LoopEnvironment {
     var report: LoopReport
     /// Shared by all loops.
     var gate: SharedSnapshotGate
+    var sessionTable: SharedSessionTable
     var logger: Logger
 }
 
@@ -103,7 +104,8 @@ final class EventLoop {
         events = .allocate(capacity: Self.eventsPerWait)
         worker = Worker(
             number: environment.number, settings: environment.settings, streams: streams,
-            random: SystemRandomSource(), logger: environment.logger, now: System.now(), gate: environment.gate)
+            random: SystemRandomSource(), logger: environment.logger, now: System.now(), gate: environment.gate,
+            sessionTable: environment.sessionTable)
         try System.pollAdd(poll, environment.mailbox.bell, Self.readable, data: Self.bellData)
     }
 

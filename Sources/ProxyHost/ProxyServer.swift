@@ -76,11 +76,12 @@ public final class ProxyServer {
     private func startThreads() throws {
         let resolver = Resolver()
         let gate = SharedSnapshotGate()
+        let sessionTable = SharedSessionTable()
         for number in 0..<settings.workerCount {
             let environment = LoopEnvironment(
                 number: number, settings: settings, listeners: listening.byWorker[number], tls: tls,
                 resolver: resolver, mailbox: mailboxes[number], allMailboxes: mailboxes, report: report,
-                gate: gate, logger: logger)
+                gate: gate, sessionTable: sessionTable, logger: logger)
             let report = report
             let logger = logger
             let thread = try Thread.start(name: "worker \(number)", stackBytes: Thread.workerStackBytes) {

@@ -137,7 +137,7 @@ class Execution: LinkTask {
         case BackendMessageType.parameterStatus where leg == 0: worker.noteParameterStatus(session, frame)
         case BackendMessageType.errorResponse:
             guard let message = try? DatabaseMessage(frame: frame) else { return }
-            legs[leg].error = legs[leg].error ?? message
+            legs[leg].error = legs[leg].error ?? worker.told(message, session)
             noteFailure(message)
         case BackendMessageType.noticeResponse:
             guard legs[leg].warnings.count < Self.keptWarnings, let message = try? DatabaseMessage(frame: frame) else { return }
@@ -166,7 +166,7 @@ class Execution: LinkTask {
     }
 
     func noteFailure(_ message: DatabaseMessage) {
-        if failure == nil { failure = message }
+        if failure == nil { failure = worker.told(message, session) }
     }
 
     /// A row was not given because it is larger than a row that must be seen whole may be; what follows it is.

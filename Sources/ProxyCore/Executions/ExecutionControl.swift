@@ -25,6 +25,7 @@ extension Worker {
             return parent.childFinished(execution, outcome)
         }
         detail.execution = nil
+        detail.deadlock = nil
         session.pointee.activity = .idle
         if session.pointee.phase == .leaving { return leavingQuiet(index) }
         session.pointee.lastActive = now

@@ -93,6 +93,7 @@ extension Worker {
 
     /// Passes an error on. Where it names a prepared statement as the links know it, the client's own name is put there.
     private func passError(_ frame: UnsafeRawBufferPointer, _ link: UnsafeMutablePointer<Link>) {
+        if link.pointee.session >= 0, sessions.at(link.pointee.session).pointee.detail?.deadlock != nil { return passDeadlock(frame, link) }
         guard link.pointee.session >= 0, let detail = sessions.at(link.pointee.session).pointee.detail,
             var message = try? DatabaseMessage(frame: frame), let place = message.message.firstRange(of: "\"pgbraid_")
         else { return passToClient(frame, link) }
@@ -101,6 +102,13 @@ extension Worker {
         message.message.replaceSubrange(place.lowerBound..<digits.endIndex, with: "\"" + name)
         guard sessions.at(link.pointee.session).pointee.phase != .leaving else { return }
         output(ofSession: link.pointee.session).pointee.output.writeErrorResponse(message)
+    }
+
+    /// The error of a statement that was cancelled to end a deadlock.
+    private func passDeadlock(_ frame: UnsafeRawBufferPointer, _ link: UnsafeMutablePointer<Link>) {
+        let index = link.pointee.session
+        guard sessions.at(index).pointee.phase != .leaving, let message = try? DatabaseMessage(frame: frame) else { return }
+        output(ofSession: index).pointee.output.writeErrorResponse(told(message, index))
     }
 
     /// PostgreSQL skips to Sync after an error, so nothing up to there is answered. An error to a slipped-in message

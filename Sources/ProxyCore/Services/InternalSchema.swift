@@ -66,6 +66,15 @@ enum InternalSchema {
         SELECT pg_catalog.current_setting('synchronous_standby_names') <> ''
         """
 
+    /// Server processes that wait for a lock: process, when the wait began, who blocks it. Waits that deadlocks are not made
+    /// of (for a file to be extended, a page, an insertion to be confirmed) end by themselves.
+    static let lockWaits = """
+        SELECT pid, pg_catalog.min(waitstart)::pg_catalog.text, pg_catalog.array_to_string(pg_catalog.pg_blocking_pids(pid), ',')
+        FROM pg_catalog.pg_locks
+        WHERE NOT granted AND waitstart IS NOT NULL AND pid IS NOT NULL AND locktype NOT IN ('extend', 'page', 'speculative token', 'frozenid')
+        GROUP BY pid
+        """
+
     /// A commit that waits for the synchronous standbys.
     static let synchronousCommit =
         "SET synchronous_commit TO on;SELECT pg_catalog.pg_logical_emit_message(true, 'pgbraid', '');RESET synchronous_commit"

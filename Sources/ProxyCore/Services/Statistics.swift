@@ -10,6 +10,9 @@ struct Statistics {
     var onePhaseCommits: UInt64 = 0
     var twoPhaseCommits: UInt64 = 0
     var prepares: UInt64 = 0
+    /// Times the shards were asked who waits for whom.
+    var deadlockLooks: UInt64 = 0
+    var deadlocks: UInt64 = 0
     /// Windows of the snapshot gate that had to wait.
     var gateWaits: UInt64 = 0
     /// Snapshots of several shards that were taken anew since a window was too short.

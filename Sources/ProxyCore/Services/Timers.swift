@@ -19,6 +19,9 @@ enum Timer {
     case retry(pool: Int32, shard: ShardIndex)
     /// The client left; its statement has had its time.
     case leaving(session: Int32, generation: UInt32, isCancelled: Bool)
+    case deadlockScan
+    /// The second look at what seemed to be a deadlock.
+    case deadlockLook
     /// A snapshot window has lasted as long as it may.
     case gateLimit(serial: UInt64)
     case commit(session: Int32, generation: UInt32, hash: TransactionHash, timer: CommitTimer)
@@ -60,6 +63,8 @@ extension Worker {
         case .leaving(let session, let generation, let isCancelled):
             guard sessions.at(session).pointee.generation == generation else { return }
             hurryLeaving(session, isCancelled: isCancelled)
+        case .deadlockScan: deadlockWatch?.scan()
+        case .deadlockLook: deadlockWatch?.look()
         case .gateLimit(let serial): gateVisitors[serial]?.gateLimitIsOver()
         case .commit(let session, let generation, let hash, let timer):
             guard sessions.at(session).pointee.generation == generation, cluster.inFlight.contains(hash) else { return }

@@ -38,6 +38,7 @@ extension Worker {
         let session = sessions.at(index)
         session.pointee.link = -1
         guard let detail = session.pointee.detail else { return }
+        detail.deadlock = nil
         if detail.transaction != nil {
             if session.pointee.status == TransactionStatus.idle.rawValue { endTransaction(index, committed: true) }
             return

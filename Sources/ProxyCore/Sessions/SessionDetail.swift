@@ -39,6 +39,8 @@ final class SessionDetail {
     var statusNews: [(name: String, value: String)] = []
     /// What the client was told of settings last.
     var toldStatus: [String: String] = [:]
+    /// The present statement is being cancelled to end a deadlock; its client hears this.
+    var deadlock: DatabaseMessage?
     /// Why the link the session waited for cannot be had; met by whoever asks for it next.
     var waitFailure: DatabaseMessage?
 

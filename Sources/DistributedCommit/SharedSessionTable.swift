@@ -1,0 +1,49 @@
+// SharedSessionTable: which server processes belong to which session, over all workers of a proxy.
+//
+// A worker knows its own sessions only, and a lock of another worker's session would look like that of a stranger. With
+// several workers each puts down what its sessions in transactions hold, several times a second, and reads what the
+// others have put down. What is outdated by then does no harm: a deadlock does not go away, and it is looked at twice.
+import Primitives
+import Synchronization
+
+/// What one session holds, as far as waits between sessions are concerned.
+public struct SessionHoldings: Sendable {
+    public var waiter: Waiter
+    /// When its transaction began; the youngest of a deadlock is the one that is ended.
+    public var startedAt: Instant
+    /// For messages: how the session is known to its client.
+    public var name: String
+    /// Its server processes.
+    public var processes: [(shard: Int, process: Int32)]
+    /// It waits for a link of a full pool.
+    public var linkWait: Wait?
+
+    public init(
+        waiter: Waiter, startedAt: Instant, name: String, processes: [(shard: Int, process: Int32)], linkWait: Wait? = nil
+    ) {
+        self.waiter = waiter
+        self.startedAt = startedAt
+        self.name = name
+        self.processes = processes
+        self.linkWait = linkWait
+    }
+}
+
+/// Shared by all workers of a proxy; any thread may call.
+public final class SharedSessionTable: Sendable {
+    private let byWorker = Mutex<[[SessionHoldings]]>([])
+
+    public init() {}
+
+    public func put(_ holdings: [SessionHoldings], worker: Int) {
+        byWorker.withLock { table in
+            while table.count <= worker { table.append([]) }
+            table[worker] = holdings
+        }
+    }
+
+    /// What the other workers have put down, by worker.
+    public func holdings(exceptOf worker: Int) -> [SessionHoldings] {
+        byWorker.withLock { table in table.enumerated().flatMap { $0.offset == worker ? [] : $0.element } }
+    }
+}

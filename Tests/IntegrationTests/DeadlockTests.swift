@@ -1,0 +1,137 @@
+// Deadlocks over several shards, which none of them can see: one transaction fails with 40P01, the others go on.
+import Foundation
+import Testing
+
+extension IntegrationTests {
+    @Suite struct DeadlockTests {
+        /// Keys of rows on different shards.
+        private func keys(_ count: Int, _ cluster: TestCluster) throws -> [String] {
+            let places = try cluster.onShards("SELECT min(user_id) FROM row_of").compactMap { $0[0][0] }
+            return Array(places.prefix(count))
+        }
+
+        private func cluster(_ settings: [String: [String]] = [:]) throws -> TestCluster {
+            let cluster = try TestCluster(servers: try TestServers.shared.get().four, settings: settings)
+            try cluster.psql("DROP TABLE IF EXISTS row_of; CREATE TABLE row_of (user_id int PRIMARY KEY, n int)")
+            try cluster.psql("INSERT INTO row_of VALUES " + (1...40).map { "(\($0), 0)" }.joined(separator: ","))
+            return cluster
+        }
+
+        private func update(_ key: String) -> String { "UPDATE row_of SET n = n + 1 WHERE user_id = \(key)" }
+
+        /// The clients lock a row each and then ask for the next one's; what each is answered, and after how many seconds.
+        private func circle(_ clients: [WireClient], _ keys: [String]) throws -> (answers: [Result<Void, any Error>], seconds: Double) {
+            for (client, key) in zip(clients, keys) { try client.rows("BEGIN; \(update(key))") }
+            let begun = Date()
+            for (place, client) in clients.enumerated() {
+                try client.send(FrontendFrame.query(update(keys[(place + 1) % keys.count])))
+            }
+            // The last to begin is the one that fails; those before it go on one after the other.
+            var answers: [Result<Void, any Error>] = []
+            var seconds = 0.0
+            for client in clients.reversed() {
+                let answer = Result { _ = try client.answer(deadlineSeconds: 10) }
+                if answers.isEmpty { seconds = Date().timeIntervalSince(begun) }
+                answers.append(answer)
+                try client.rows("ROLLBACK")
+            }
+            return (answers.reversed(), seconds)
+        }
+
+        private func expectOneVictim(_ answers: [Result<Void, any Error>]) {
+            for answer in answers.dropLast() { #expect(throws: Never.self) { try answer.get() } }
+            guard case .failure(let error as ServerError)? = answers.last else {
+                Issue.record("the youngest transaction was not ended: \(answers)")
+                return
+            }
+            #expect(error.message.sqlState == .deadlockDetected)
+            #expect(error.message.message == "deadlock detected")
+            let lines = error.message.detail?.split(separator: "\n") ?? []
+            #expect(lines.count == answers.count && lines.allSatisfy { $0.contains("waits for a lock on shard") })
+        }
+
+        @Test(.timeLimit(.minutes(1)), arguments: [2, 3]) func aCircleOfLocksEnds(count: Int) throws {
+            let cluster = try cluster()
+            let keys = try keys(count, cluster)
+            let clients = try keys.map { _ in try WireClient(port: cluster.port) }
+            let (answers, seconds) = try circle(clients, keys)
+            expectOneVictim(answers)
+            #expect(seconds >= 1, "a wait was taken for a deadlock before deadlock_timeout")
+            #expect(try cluster.console("SHOW STATS").contains(["deadlocks", "1"]))
+            #expect(try cluster.psql("SELECT sum(n) FROM row_of") == [["0"]])
+        }
+
+        @Test(.timeLimit(.minutes(1))) func theVictimsSessionGoesOn() throws {
+            let cluster = try cluster()
+            let keys = try keys(2, cluster)
+            let clients = try keys.map { _ in try WireClient(port: cluster.port) }
+            expectOneVictim(try circle(clients, keys).answers)
+            try clients[1].rows("BEGIN; \(update(keys[0])); \(update(keys[1])); COMMIT")
+            // What is cancelled later is not taken for a deadlock.
+            try clients[1].send(FrontendFrame.query("BEGIN; SELECT pg_sleep(10)"))
+            try eventually("it sleeps") { try cluster.onShards("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(10)' AND state = 'active' AND pid <> pg_backend_pid()").contains([["1"]]) }
+            try cluster.onShards("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(10)' AND pid <> pg_backend_pid()")
+            let answer = Result { try clients[1].answer() }
+            guard case .failure(let error as ServerError) = answer else {
+                Issue.record("the statement was not cancelled")
+                return
+            }
+            #expect(error.message.sqlState == .queryCanceled)
+        }
+
+        @Test(.timeLimit(.minutes(1))) func aWaitForALinkOfAFullPoolCanBePartOfIt() throws {
+            let cluster = try cluster(["proxy": ["pool_size = 1"]])
+            // Not the admin user, whose pool has links for the proxy's own work too.
+            try cluster.psql("DROP ROLE IF EXISTS crosser; CREATE ROLE crosser LOGIN SUPERUSER")
+            let keys = try keys(2, cluster)
+            let clients = try keys.map { _ in try WireClient(port: cluster.port, user: "crosser") }
+            for (client, key) in zip(clients, keys) { try client.rows("BEGIN; \(update(key))") }
+            try clients[0].send(FrontendFrame.query(update(keys[1])))
+            try clients[1].send(FrontendFrame.query(update(keys[0])))
+            let victim = Result { try clients[1].answer(deadlineSeconds: 10) }
+            guard case .failure(let error as ServerError) = victim else {
+                Issue.record("nobody was ended: \(victim)")
+                return
+            }
+            #expect(error.message.sqlState == .deadlockDetected)
+            #expect(error.message.detail?.contains("waits for a link to shard") == true)
+            try clients[1].rows("ROLLBACK")
+            _ = try clients[0].answer(deadlineSeconds: 10)
+            try clients[0].rows("COMMIT")
+        }
+
+        @Test(.timeLimit(.minutes(1))) func longWaitsAreNotDeadlocks() throws {
+            let cluster = try cluster(["transactions": ["deadlock_timeout = \"200ms\""]])
+            let keys = try keys(3, cluster)
+            let clients = try (0..<4).map { _ in try WireClient(port: cluster.port) }
+            try clients[0].rows("BEGIN; \(update(keys[0]))")
+            try clients[1].rows("BEGIN; \(update(keys[1]))")
+            try clients[2].rows("BEGIN; \(update(keys[2]))")
+            // A chain: 2 waits for 1, 1 waits for 0; 3, outside a block, for all of them.
+            try clients[1].send(FrontendFrame.query(update(keys[0])))
+            try clients[2].send(FrontendFrame.query(update(keys[1])))
+            try clients[3].send(FrontendFrame.query("UPDATE row_of SET n = n + 1"))
+            try eventually("several looks were taken") {
+                (try cluster.console("SHOW STATS").first { $0[0] == "deadlock_looks" }?[1]).flatMap { Int($0) } ?? 0 >= 5
+            }
+            try clients[0].rows("COMMIT")
+            _ = try clients[1].answer()
+            try clients[1].rows("COMMIT")
+            _ = try clients[2].answer()
+            try clients[2].rows("COMMIT")
+            _ = try clients[3].answer()
+            #expect(try cluster.console("SHOW STATS").contains(["deadlocks", "0"]))
+            #expect(try cluster.psql("SELECT sum(n) FROM row_of") == [["45"]])
+        }
+
+        @Test(.timeLimit(.minutes(1))) func workersSeeEachOthersSessions() throws {
+            let cluster = try cluster(["proxy": ["workers = 3"]])
+            let keys = try keys(3, cluster)
+            // Whichever worker serves which client.
+            for _ in 0..<2 {
+                let clients = try keys.map { _ in try WireClient(port: cluster.port) }
+                expectOneVictim(try circle(clients, keys).answers)
+            }
+        }
+    }
+}
