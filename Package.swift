@@ -39,6 +39,15 @@ let package = Package(
             dependencies: [
                 "ProxyCore", "DistributedCommit", "CLinux", "COpenSSL", "TOMLKit", .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: hot),
+        .target(
+            name: "Simulation",
+            dependencies: [
+                "Primitives", "WireProtocol", "ShardMap", "QueryPlanning", "DistributedCommit", "ProxyCore",
+                .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: strict),
+        .executableTarget(
+            name: "simulate",
+            dependencies: ["Simulation", .product(name: "ArgumentParser", package: "swift-argument-parser")], swiftSettings: strict),
         .executableTarget(
             name: "pgbraid",
             dependencies: ["ProxyHost", .product(name: "ArgumentParser", package: "swift-argument-parser")],
@@ -51,6 +60,7 @@ let package = Package(
         .testTarget(name: "ResultMergingTests", dependencies: ["ResultMerging", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "QueryPlanningTests", dependencies: ["QueryPlanning", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "DistributedCommitTests", dependencies: ["DistributedCommit"], swiftSettings: strict),
+        .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: strict),
         .testTarget(
             name: "ProxyHostTests", dependencies: ["ProxyHost", "ProxyCore", "Primitives", "COpenSSL", "TestSupport"], swiftSettings: strict),
         .testTarget(

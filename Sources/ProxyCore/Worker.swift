@@ -61,6 +61,8 @@ public final class Worker {
     var cancellers: [UInt32: Canceller] = [:]
     /// Spreads statements that any shard can answer.
     var nextAnyShard = 0
+    /// Watches distributed commits in simulations.
+    package var probe: (any ProtocolProbe)?
 
     /// - Parameters:
     ///   - gate: the one gate of all workers of the proxy.

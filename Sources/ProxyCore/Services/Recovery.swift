@@ -29,9 +29,16 @@ final class RecoveryDriver {
     }
 
     func tell(_ input: RecoveryInput) {
+        guard let probe = worker.probe else { return handle(input) }
+        for input in probe.inputs(for: input) { handle(input) }
+    }
+
+    private func handle(_ input: RecoveryInput) {
         var actions: [RecoveryAction] = []
         round.handle(input, into: &actions)
-        for action in actions { perform(action) }
+        for action in actions {
+            if let inputs = worker.probe?.inputs(insteadOf: action) { inputs.forEach(handle) } else { perform(action) }
+        }
     }
 
     private func perform(_ action: RecoveryAction) {

@@ -127,9 +127,28 @@ final class CommitExecution: Execution {
 
     /// Gives the coordinator an event and carries out what it orders.
     func tell(_ input: CommitInput) {
+        guard let probe = worker.probe, let probed else { return handle(input) }
+        for input in probe.inputs(for: input, probed) { handle(input) }
+    }
+
+    private func handle(_ input: CommitInput) {
         var actions: [CommitAction] = []
         coordinator?.handle(input, into: &actions)
-        for action in actions { perform(action) }
+        for action in actions {
+            if let probe = worker.probe, let probed, let inputs = probe.inputs(insteadOf: action, probed) {
+                inputs.forEach(handle)
+            } else {
+                perform(action)
+            }
+        }
+    }
+
+    /// This commit as a probe sees it.
+    private var probed: ProbedCommit? {
+        guard let coordinator, let identity else { return nil }
+        return ProbedCommit(
+            hash: identity.hash, phase: coordinator.phase, shards: legs.map(\.shard), decider: coordinator.decider,
+            prepared: writers.filter { $0 != coordinator.decider })
     }
 
     private func perform(_ action: CommitAction) {

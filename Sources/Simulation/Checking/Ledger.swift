@@ -1,0 +1,180 @@
+// Ledger: what was asked for, what the clients were told, and what became of it on the servers' disks.
+//
+// Every operation's amounts are its own, so each change in a log tells whose it is. The rules of atomic commit are checked
+// the moment a record reaches a disk, and all promises again at the end.
+import Primitives
+
+final class Ledger {
+    static let initialBalance = 1_000
+    /// See `Workload`.
+    static let prime = 1_000_003
+    static let partAmount = 1_000
+
+    static func modulus(userCount: Int) -> Int { userCount * prime }
+
+    /// How far one change of an operation is, on disk.
+    enum Part { case none, prepared, committed }
+
+    unowned var world: World!
+    private(set) var operations: [Operation] = []
+    private var parts: [[Part]] = []
+    /// Something of it was lost in a failover that loses what was acknowledged: nothing is promised of it.
+    private var isExcused: [Bool] = []
+    private var operationOfAmount: [Int: Int] = [:]
+    private let userServers: [Int]
+    private let modulus: Int
+    private var fracturedReads = 0
+    private var reads = 0
+
+    init(userServers: [Int], modulus: Int) {
+        self.userServers = userServers
+        self.modulus = modulus
+    }
+
+    func add(_ operation: Operation) {
+        for change in operation.changes { operationOfAmount[change.amount] = operations.count }
+        operations.append(operation)
+        parts.append(Array(repeating: .none, count: operation.changes.count))
+        isExcused.append(false)
+    }
+
+    /// Something was lost for good somewhere.
+    private var hasLoss: Bool { isExcused.contains(true) }
+
+    // MARK: Logs
+
+    private func place(_ change: AccountChange) -> (operation: Int, part: Int)? {
+        guard let operation = operationOfAmount[change.amount],
+            let part = operations[operation].changes.firstIndex(where: { $0.user == change.user && $0.amount == change.amount })
+        else { return nil }
+        return (operation, part)
+    }
+
+    /// A record reached the disk of a server.
+    func flushed(_ record: LogRecord, server: Int) {
+        switch record {
+        case .prepare(_, _, let changes, _): mark(changes, .prepared)
+        case .commit(let changes), .commitPrepared(_, let changes):
+            mark(changes, .committed)
+            checkFirstCommit(changes, server)
+        case .rollbackPrepared(_, let changes):
+            mark(changes, .none)
+            checkRollback(changes, server)
+        case .install, .identity: break
+        }
+    }
+
+    private func mark(_ changes: Changes, _ state: Part) {
+        for change in changes.accounts {
+            guard let (operation, part) = place(change) else { return world.violate("a change of nobody: \(change)") }
+            if state == .committed, parts[operation][part] == .committed { world.violate("operation \(operation) is committed twice") }
+            parts[operation][part] = state
+        }
+    }
+
+    /// Some part is committed => every other part is committed or prepared.
+    private func checkFirstCommit(_ changes: Changes, _ server: Int) {
+        for operation in Set(changes.accounts.compactMap { place($0)?.operation }).sorted() where !isExcused[operation] {
+            guard let lacking = parts[operation].firstIndex(of: .none) else { continue }
+            let user = operations[operation].changes[lacking].user
+            world.violate("operation \(operation) is committed on s\(server) and neither prepared nor committed on s\(userServers[user - 1])")
+        }
+    }
+
+    /// Some part is rolled back after it was prepared => no part is committed.
+    private func checkRollback(_ changes: Changes, _ server: Int) {
+        for operation in Set(changes.accounts.compactMap { place($0)?.operation }).sorted() where !isExcused[operation] {
+            guard parts[operation].contains(.committed) else { continue }
+            world.violate("operation \(operation) is rolled back on s\(server) and committed elsewhere")
+        }
+    }
+
+    /// A server came back: what it has is what its log says.
+    func rebuild(server: Int, _ records: [LogRecord]) {
+        for operation in operations.indices {
+            for (part, change) in operations[operation].changes.enumerated() where userServers[change.user - 1] == server {
+                parts[operation][part] = .none
+            }
+        }
+        for record in records {
+            switch record {
+            case .prepare(_, _, let changes, _): mark(changes, .prepared)
+            case .commit(let changes), .commitPrepared(_, let changes): mark(changes, .committed)
+            case .rollbackPrepared(_, let changes): mark(changes, .none)
+            case .install, .identity: break
+            }
+        }
+    }
+
+    /// A failover lost these records although they had been acknowledged.
+    func excuse(_ records: [LogRecord], server: Int) {
+        for record in records {
+            switch record {
+            case .prepare(_, _, let changes, _), .commit(let changes), .commitPrepared(_, let changes), .rollbackPrepared(_, let changes):
+                for change in changes.accounts { if let (operation, _) = place(change) { isExcused[operation] = true } }
+            case .install, .identity: break
+            }
+        }
+    }
+
+    // MARK: Clients
+
+    /// A client knows how its operation ended.
+    func ended(_ operation: Int, _ outcome: Outcome, proxy: Int) {
+        operations[operation].outcome = outcome
+        guard outcome == .committed, !isExcused[operation] else { return }
+        for (part, change) in operations[operation].changes.enumerated() where parts[operation][part] != .committed {
+            let server = userServers[change.user - 1]
+            if parts[operation][part] == .prepared, world.proxies[proxy].isClosed(server) { continue }
+            world.violate("operation \(operation) was answered with COMMIT, but is not committed on s\(server), which is open")
+        }
+    }
+
+    /// A reader saw this sum of all balances.
+    func saw(sum: Int, client: Int) {
+        reads += 1
+        let expected = Self.initialBalance * userServers.count
+        guard !hasLoss, world.proxies.count == 1, (sum - expected) % modulus != 0 else { return }
+        fracturedReads += 1
+        world.trace { "client \(client) sees the sum \(sum), off by \((sum - expected) % self.modulus)" }
+        if world.options.checksReads { world.violate("client \(client) saw half of a transaction: the sum is \(sum)") }
+    }
+
+    // MARK: The end
+
+    func checkEnd() {
+        for (index, operation) in operations.enumerated() where !isExcused[index] && !operation.changes.isEmpty {
+            let committed = parts[index].count { $0 == .committed }
+            if parts[index].contains(.prepared) { world.violate("operation \(index) is still prepared") }
+            if committed > 0, committed < parts[index].count { world.violate("half of operation \(index) is committed") }
+            switch operation.outcome {
+            case .committed where committed == 0: world.violate("operation \(index) was answered with COMMIT and is lost")
+            case .aborted where committed > 0: world.violate("operation \(index) was answered with an error and is committed")
+            case .open: world.violate("operation \(index) has no outcome")
+            default: break
+            }
+        }
+        checkBalances()
+    }
+
+    private func checkBalances() {
+        guard !hasLoss else { return }
+        let sum = world.servers.reduce(0) { $1.storage.accounts.reduce($0) { $0 + $1.latest.balance } }
+        guard (sum - Self.initialBalance * userServers.count) % modulus != 0 else { return }
+        world.violate("the sum of all balances is \(sum)")
+    }
+
+    func fill(_ report: inout RunReport) {
+        for operation in operations where operation.kind != .read {
+            switch operation.outcome {
+            case .committed: report.committed += 1
+            case .aborted: report.aborted += 1
+            case .unknown: report.unknown += 1
+            case .open: break
+            }
+        }
+        report.crossShard = operations.count { $0.kind == .transfer || $0.kind == .broadcast }
+        report.reads = reads
+        report.fracturedReads = fracturedReads
+    }
+}

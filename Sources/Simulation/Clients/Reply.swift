@@ -1,0 +1,81 @@
+// Reply: what came in answer to one request, checked for being exactly one answer.
+import Primitives
+import WireProtocol
+
+/// The answer to one request, up to its ReadyForQuery.
+struct Reply {
+    private(set) var error: SQLState?
+    private(set) var errorText = ""
+    private(set) var tags: [String] = []
+    private(set) var rows: [[String?]] = []
+
+    /// Takes one message; returns what is wrong with it.
+    mutating func add(_ frame: UnsafeRawBufferPointer, type: UInt8) -> String? {
+        switch type {
+        case BackendMessageType.errorResponse:
+            guard let message = try? DatabaseMessage(frame: frame) else { return "an error does not parse" }
+            if let error { return "a second error \(message.sqlState.rawValue) after \(error.rawValue) in one answer" }
+            error = message.sqlState
+            errorText = message.message
+        case BackendMessageType.commandComplete:
+            guard let message = try? CommandCompleteMessage(frame) else { return "a tag does not parse" }
+            if error != nil { return "the tag \(message.tag.text) after an error" }
+            tags.append(message.tag.text)
+        case BackendMessageType.dataRow:
+            guard let row = try? DataRowMessage(frame) else { return "a row does not parse" }
+            var fields: [String?] = []
+            row.forEachField { _, value in fields.append(value.map { String(decoding: $0, as: UTF8.self) }) }
+            rows.append(fields)
+        case BackendMessageType.rowDescription, BackendMessageType.noData, BackendMessageType.parseComplete,
+            BackendMessageType.bindComplete:
+            break
+        default: return "a message of type \(type) in an answer"
+        }
+        return nil
+    }
+
+    /// What is wrong with the whole.
+    func mistake(for request: Request) -> String? {
+        if error != nil { return nil }
+        return tags.count == request.calls.count ? nil : "\(tags.count) tags for \(request.calls.count) statements"
+    }
+
+    /// The sum of all balances: the one value of sum(balance), or all of them added up; nil: rows of something else.
+    var sum: Int? {
+        guard tags.count == 1, tags[0].hasPrefix("SELECT"), let width = rows.first?.count else { return nil }
+        return rows.reduce(0) { $0 + ($1[width - 1].flatMap { Int($0) } ?? 0) }
+    }
+
+    /// What this answer to the deciding request, or to one before it, says of the operation.
+    func outcome(of request: Request, _ operation: Operation) -> Outcome {
+        guard let error else { return tags.last == "ROLLBACK" ? .aborted : .committed }
+        guard request.isFinal else { return .aborted }
+        // A statement of its own was sent to its shard, and the connection broke: as with PostgreSQL itself.
+        if operation.isSingleStatement, error.rawValue.hasPrefix("08") { return .unknown }
+        return error.rawValue == "08007" ? .unknown : .aborted
+    }
+}
+
+extension Request {
+    /// The messages of the request.
+    func write(into bytes: inout ByteQueue) {
+        switch kind {
+        case .simple: bytes.writeQuery(calls.map(\.text).joined(separator: "; "))
+        case .extended:
+            for call in calls {
+                bytes.writeParse(name: "", text: call.text, parameterTypes: call.parameters.map { _ in 20 })
+                let mark = bytes.beginFrame(FrontendMessageType.bind)
+                bytes.append(UInt8(0))
+                bytes.append(UInt8(0))
+                bytes.append(formats: [])
+                bytes.append(count: call.parameters.count)
+                for parameter in call.parameters { bytes.append(value: "\(parameter)") }
+                bytes.append(formats: [])
+                bytes.endFrame(mark)
+                bytes.writeDescribe(.portal, name: "")
+                bytes.writeExecute(portal: "")
+            }
+            bytes.writeSync()
+        }
+    }
+}

@@ -1,0 +1,114 @@
+// Workload: deals operations to the clients of a world: at least four transactions over several shards, and others
+// between them, with readers that look for half a transaction.
+
+/// Makes operations. Each has amounts of its own, so that every change found in a server tells whose it is.
+///
+/// All readers check the sum of all balances modulo M = N * P, N users and P a large prime. A transfer's amounts are
+/// smaller than P and cancel out; a broadcast adds d = P * (1 + k * N) to each row, together N * d, a multiple of M, while any
+/// part of it is none; a deposit is a multiple of M.
+struct Workload {
+    let world: World
+    private var dice: Dice { world.dice }
+    private var servers: [Int] { world.parts.servers }
+
+    init(world: World) { self.world = world }
+
+    /// Fills the clients' lists.
+    func deal() {
+        var operations: [Operation] = []
+        for _ in 0..<dice.within(4...7) { operations.append(dice.chance(80) ? transfer(operations.count) : broadcast(operations.count)) }
+        for _ in 0..<dice.below(4) { operations.append(dice.chance(60) ? localTransfer(operations.count) : deposit(operations.count)) }
+        for _ in 0..<dice.within(2...6) { operations.append(read()) }
+        for operation in operations where operation.kind != .read { world.ledger.add(operation) }
+        var lists: [[Int]] = Array(repeating: [], count: world.clients.count)
+        for operation in operations where operation.kind == .read { world.ledger.add(operation) }
+        for index in dice.shuffled(Array(operations.indices)) { lists[dice.below(lists.count)].append(index) }
+        for (client, list) in zip(world.clients, lists) { client.operations = list }
+    }
+
+    private func users(on server: Int) -> [Int] { servers.indices.filter { servers[$0] == server }.map { $0 + 1 } }
+
+    private func update(_ user: Int, _ amount: Int, isExtended: Bool) -> Call {
+        if isExtended {
+            return Call(text: "UPDATE accounts SET balance = balance + $1 WHERE user_id = $2", parameters: [amount, user])
+        }
+        let sign = amount < 0 ? "-" : "+"
+        return Call(text: "UPDATE accounts SET balance = balance \(sign) \(abs(amount)) WHERE user_id = \(user)")
+    }
+
+    private func transfer(_ number: Int) -> Operation {
+        let order = dice.shuffled(Array(0..<world.servers.count))
+        let places = order.count > 2 && dice.chance(40) ? 3 : 2
+        let chosen = order.prefix(places).map { dice.one(of: users(on: $0)) }
+        return block(.transfer, Array(zip(chosen, amounts(number, places))).map { (user: $0, amount: $1) })
+    }
+
+    /// Amounts that add up to nothing and that no other operation has.
+    private func amounts(_ number: Int, _ count: Int) -> [Int] {
+        let amount = number + 1
+        return count == 2 ? [-amount, amount] : [amount, Ledger.partAmount + amount, -Ledger.partAmount - 2 * amount]
+    }
+
+    private func localTransfer(_ number: Int) -> Operation {
+        let pair = users(on: dice.below(world.servers.count))
+        return block(.localTransfer, [(pair[0], -number - 1), (pair[1], number + 1)])
+    }
+
+    /// Updates in a block of their own, in one of many ways.
+    private func block(_ kind: Operation.Kind, _ changes: [(user: Int, amount: Int)]) -> Operation {
+        let changes = dice.chance(50) ? changes : changes.sorted { $0.user < $1.user }
+        let isExtended = dice.chance(50)
+        let calls = changes.map { update($0.user, $0.amount, isExtended: isExtended) }
+        var requests: [Request]
+        if dice.chance(25) {
+            requests = [Request(calls: calls, kind: isExtended ? .extended : .simple, isFinal: true)]
+        } else {
+            requests = [.simple(dice.chance(30) ? "BEGIN ISOLATION LEVEL REPEATABLE READ" : "BEGIN")]
+            if dice.chance(15) { requests.append(look()) }
+            if dice.chance(15) { requests.append(.simple("SAVEPOINT a")) }
+            for call in calls { requests.append(Request(calls: [call], kind: isExtended ? .extended : .simple)) }
+            if dice.chance(15) { requests.append(look()) }
+            requests.append(.simple("COMMIT", isFinal: true))
+        }
+        var operation = Operation(kind: kind, requests: requests, changes: changes)
+        operation.isSingleStatement = kind == .localTransfer
+        return operation
+    }
+
+    private func look() -> Request { .simple("SELECT balance FROM accounts WHERE user_id = \(1 + dice.below(servers.count))") }
+
+    private func broadcast(_ number: Int) -> Operation {
+        let amount = Ledger.prime * (1 + (number + 1) * servers.count)
+        let isExtended = dice.chance(50)
+        let call = isExtended
+            ? Call(text: "UPDATE accounts SET balance = balance + $1", parameters: [amount])
+            : Call(text: "UPDATE accounts SET balance = balance + \(amount)")
+        let request = Request(calls: [call], kind: isExtended ? .extended : .simple, isFinal: true)
+        return Operation(kind: .broadcast, requests: [request], changes: servers.indices.map { ($0 + 1, amount) })
+    }
+
+    private func deposit(_ number: Int) -> Operation {
+        let user = 1 + dice.below(servers.count)
+        let amount = Ledger.modulus(userCount: servers.count) * (number + 1)
+        let isExtended = dice.chance(50)
+        let request = Request(
+            calls: [update(user, amount, isExtended: isExtended)], kind: isExtended ? .extended : .simple, isFinal: true)
+        var operation = Operation(kind: .deposit, requests: [request], changes: [(user, amount)])
+        operation.isSingleStatement = true
+        return operation
+    }
+
+    private func read() -> Operation {
+        let texts = ["SELECT sum(balance) FROM accounts", "SELECT user_id, balance FROM accounts"]
+        func one() -> Request {
+            Request(calls: [Call(text: dice.one(of: texts))], kind: dice.chance(50) ? .extended : .simple)
+        }
+        var requests = (0..<dice.within(1...3)).map { _ in one() }
+        if dice.chance(40) {
+            requests.insert(.simple("BEGIN ISOLATION LEVEL REPEATABLE READ"), at: 0)
+            requests.append(.simple("COMMIT"))
+        }
+        requests[requests.count - 1].isFinal = true
+        return Operation(kind: .read, requests: requests)
+    }
+}

@@ -1,0 +1,94 @@
+// Climate: what is frequent and what is slow in one world. Every seed draws its own, so that rare meetings of events
+// become common in some worlds ("swarm testing": Groce et al., ISSTA 2012).
+import Primitives
+
+/// What can go wrong.
+public enum Fault: Int, CaseIterable, Sendable {
+    case cutConnection, stallConnection, crashServer, failover, terminateBackend, crashProxy, disconnectClient, cancelClient
+    // The network's own.
+    case lostConnect, slowPiece
+    // What the servers meet without anybody's doing.
+    case lockWait, localDeadlock, interruptedReplication
+
+    /// Those that a world's faults are drawn from.
+    static let drawn: [Fault] = [
+        .cutConnection, .stallConnection, .crashServer, .terminateBackend, .crashProxy, .disconnectClient, .cancelClient,
+    ]
+}
+
+/// A fault that strikes what a step of the protocol concerns.
+struct Strike {
+    var fault: Fault
+    var server: Int?
+    var proxy: Int
+}
+
+/// A fault aimed at a step: the how-manieth of its kind, and how long afterwards at most.
+struct Ambush {
+    var step: ProtocolStep
+    var occurrence: Int
+    var fault: Fault
+    var delay: Span
+}
+
+/// The temper of one world.
+struct Climate {
+    let serverCount: Int
+    let proxyCount: Int
+    let clientCount: Int
+    let poolSize: Int
+    /// Commits wait for a standby, and no failover loses what was acknowledged.
+    let isSynchronous: Bool
+    /// Crashed servers may come back without the last of their log.
+    let losesTail: Bool
+    let latency: Span
+    let flushTime: Span
+    let replicationTime: Span
+    /// How long clients think between requests.
+    let thinkTime: Span
+    // In percent.
+    let fragmentation: Int
+    let slowPieces: Int
+    let lostConnects: Int
+    let refusedConnects: Int
+    let interleaving: Int
+    /// Faults, the frequent ones several times, and the longest time between two.
+    let faults: [Fault]
+    let faultInterval: Span
+    let ambushes: [Ambush]
+    /// How long things may go wrong.
+    let faultyTime: Span
+    /// How long a crashed server or proxy stays away at most.
+    let downTime: Span
+
+    init(_ dice: Dice) {
+        serverCount = dice.one(of: [2, 2, 2, 3, 3, 4])
+        proxyCount = dice.one(of: [1, 1, 2])
+        clientCount = dice.within(3...5)
+        poolSize = dice.one(of: [2, 4, 8])
+        isSynchronous = dice.chance(30)
+        losesTail = !isSynchronous && dice.chance(12)
+        latency = dice.one(of: [.microseconds(200), .milliseconds(1), .milliseconds(4), .milliseconds(30)])
+        flushTime = dice.one(of: [.microseconds(100), .milliseconds(2), .milliseconds(20)])
+        replicationTime = dice.one(of: [.milliseconds(1), .milliseconds(10), .milliseconds(800)])
+        thinkTime = dice.one(of: [.microseconds(500), .milliseconds(5), .milliseconds(60)])
+        fragmentation = dice.one(of: [0, 0, 5, 25])
+        slowPieces = dice.one(of: [0, 0, 0, 1])
+        lostConnects = dice.one(of: [0, 0, 0, 4])
+        refusedConnects = dice.one(of: [0, 0, 0, 10])
+        interleaving = dice.one(of: [0, 10, 50])
+        faultInterval = dice.one(of: [.milliseconds(30), .milliseconds(150), .milliseconds(600), .seconds(100)])
+        faultyTime = dice.one(of: [.milliseconds(400), .seconds(1), .seconds(3), .seconds(8)])
+        downTime = dice.one(of: [.milliseconds(20), .milliseconds(300), .seconds(4)])
+        let losesTail = losesTail
+        let kinds = Fault.drawn + (losesTail ? [.failover, .failover] : [])
+        faults = kinds.flatMap { Array(repeating: $0, count: dice.one(of: [0, 1, 1, 4])) }
+        ambushes = (0..<dice.one(of: [0, 1, 1, 2, 4])).map { _ in
+            Ambush(
+                step: dice.one(of: dice.chance(60) ? ProtocolStep.ordinary : ProtocolStep.allCases),
+                occurrence: 1 + dice.below(4),
+                fault: dice.one(of: [.crashServer, .crashProxy, .cutConnection, .cancelClient, .terminateBackend, .stallConnection, .disconnectClient]),
+                delay: dice.one(of: [.zero, .microseconds(300), .milliseconds(4), .milliseconds(40)]))
+        }
+    }
+}

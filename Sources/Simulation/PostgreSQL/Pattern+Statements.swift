@@ -1,0 +1,166 @@
+// The statements, one pattern each.
+
+extension Pattern {
+    /// The statement of all tokens; nil when it is none that is known.
+    mutating func statement() -> Statement? {
+        guard let first = tokens.first, case .word(let verb) = first else { return nil }
+        switch verb {
+        case "begin": return begin()
+        case "commit": return finish()
+        case "rollback": return rollback()
+        case "savepoint": return take("savepoint") ? word().map { .savepoint($0) } : nil
+        case "release": return release()
+        case "prepare": return take("prepare transaction") ? string().map { .prepare(gid: $0) } : nil
+        case "set": return set()
+        case "reset": return take("reset") ? word().map { .reset($0) } : nil
+        case "discard": return take("discard all") ? .discardAll : nil
+        case "update": return update()
+        case "insert": return insert()
+        case "delete": return delete()
+        case "select": return select()
+        case "explain":
+            rest()
+            return .explain
+        default: return nil
+        }
+    }
+
+    private mutating func begin() -> Statement? {
+        guard take("begin") else { return nil }
+        if isAtEnd { return .begin(isRepeatableRead: false) }
+        if take("isolation level repeatable read") {
+            _ = take("read only")
+            return .begin(isRepeatableRead: true)
+        }
+        return take("isolation level read committed") ? .begin(isRepeatableRead: false) : nil
+    }
+
+    private mutating func finish() -> Statement? {
+        guard take("commit") else { return nil }
+        return take("prepared") ? string().map { .commitPrepared(gid: $0) } : .commit
+    }
+
+    private mutating func rollback() -> Statement? {
+        guard take("rollback") else { return nil }
+        if take("prepared") { return string().map { .rollbackPrepared(gid: $0) } }
+        if take("to") {
+            _ = take("savepoint")
+            return word().map { .rollbackTo($0) }
+        }
+        return .rollback
+    }
+
+    private mutating func release() -> Statement? {
+        guard take("release") else { return nil }
+        _ = take("savepoint")
+        return word().map { .release($0) }
+    }
+
+    private mutating func set() -> Statement? {
+        guard take("set") else { return nil }
+        if take("constraints all immediate") { return .setConstraints }
+        if take("role") { return word().map { .setRole($0) } }
+        let isLocal = take("local")
+        guard let name = word(), take("to") || take("=") else { return nil }
+        let value: String
+        switch position < tokens.count ? tokens[position] : nil {
+        case .word(let text), .string(let text), .number(let text): value = text
+        default: return nil
+        }
+        position += 1
+        return .set(name: name, value: value, isLocal: isLocal)
+    }
+
+    private mutating func update() -> Statement? {
+        guard take("update accounts set balance = balance") else { return nil }
+        let isNegative = take("-")
+        guard isNegative || take("+"), let delta = operand() else { return nil }
+        if isAtEnd { return .update(delta: delta, isNegative: isNegative, user: nil) }
+        guard take("where user_id ="), let user = operand() else { return nil }
+        return .update(delta: delta, isNegative: isNegative, user: user)
+    }
+
+    private mutating func insert() -> Statement? {
+        if take("insert into pgbraid . identity ( cluster , shard ) values (") {
+            guard let cluster = string(), take(","), let shard = string(), take(") on conflict do nothing") else { return nil }
+            return .insertIdentity(cluster: cluster, shard: shard)
+        }
+        guard take("insert into pgbraid . decision ( hash , outcome , instance ) values ("), let hash = string(), take(","),
+            let outcome = string(), take(","), let instance = string(), take(") on conflict do nothing")
+        else { return nil }
+        return .insertDecision(hash: hash, outcome: outcome, instance: instance)
+    }
+
+    private mutating func delete() -> Statement? {
+        if take("delete from pgbraid . decision where hash =") {
+            guard let hash = string(), take("and outcome ="), let outcome = string() else { return nil }
+            return .deleteDecisions(hashes: [hash], outcome: outcome)
+        }
+        guard take("delete from pgbraid . decision where outcome ="), let outcome = string(), take("and hash in (") else { return nil }
+        var hashes: [String] = []
+        repeat { if let hash = string() { hashes.append(hash) } } while take(",")
+        return take(")") ? .deleteDecisions(hashes: hashes, outcome: outcome) : nil
+    }
+
+    private mutating func select() -> Statement? {
+        guard take("select") else { return nil }
+        return selectOfClients() ?? selectOfProxy()
+    }
+
+    private mutating func selectOfClients() -> Statement? {
+        if take("sum ( balance ) from accounts") { return .selectSum(.plain) }
+        if take("sum ( balance ) as a1 from accounts") { return .selectSum(.partial) }
+        if take("user_id , balance from accounts") { return .selectRows }
+        if take("balance from accounts where user_id =") { return operand().map { .selectBalance(user: $0) } }
+        guard take("sum ( p . a1 ) from ( select r . a1 : : numeric as a1 from unnest (") else { return nil }
+        guard position < tokens.count, tokens[position] == .parameter(1) else { return nil }
+        position += 1
+        return take(": : text [ ] ) as r ( a1 ) ) as p") ? .addUp : nil
+    }
+
+    private mutating func selectOfProxy() -> Statement? {
+        if take("1") { return .selectOne }
+        if take("pg_logical_emit_message (") {
+            rest()
+            return .emitMessage
+        }
+        if take("pg_current_xact_id_if_assigned ( ) is not null") { return .isTransactionIDAssigned }
+        if take("pg_advisory_lock_shared (") {
+            guard let first = number(), take(","), let second = number(), take(")") else { return nil }
+            return .instanceLock(Int32(truncatingIfNeeded: first), Int32(truncatingIfNeeded: second))
+        }
+        if take("pgbraid . decide (") {
+            guard let token = string(), take(","), let instance = string(), take(")") else { return nil }
+            return .decide(token: token, instance: instance)
+        }
+        if take("outcome from pgbraid . decision where hash =") { return string().map { .selectOutcome(hash: $0) } }
+        if take("cluster , shard , current_setting (") {
+            rest()
+            return .selectIdentity
+        }
+        return listing()
+    }
+
+    private mutating func listing() -> Statement? {
+        if take("hash , outcome , instance ,") {
+            let seconds = tokens.lastIndex(of: .word("secs")).flatMap { place -> Double? in
+                guard place + 3 < tokens.count, case .number(let text) = tokens[place + 3] else { return nil }
+                return Double(text)
+            }
+            rest()
+            return seconds.map { .listDecisions(olderThanSeconds: $0) }
+        }
+        if take("distinct objid") {
+            let key = tokens.compactMap { if case .number(let text) = $0, let key = Int(text), key > 1000 { key } else { nil } }.last
+            rest()
+            return key.map { .listInstances(classKey: $0) }
+        }
+        if take("gid , owner , database ,") {
+            rest()
+            return .listPrepared
+        }
+        guard take("current_setting ("), string() == "synchronous_standby_names" else { return nil }
+        rest()
+        return .asksForStandbys
+    }
+}

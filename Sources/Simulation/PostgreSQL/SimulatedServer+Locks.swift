@@ -1,0 +1,105 @@
+// Waiting for other transactions: row locks and unique keys, their timeouts, deadlocks, cancels.
+import Primitives
+import WireProtocol
+
+extension SimulatedServer {
+    /// Makes the backend wait for the end of a transaction; its statement is then run again.
+    func wait(for transaction: Int, _ backend: Backend) -> Progress {
+        backend.wait = .transaction(transaction)
+        backend.waitCount += 1
+        world.note(.lockWait)
+        if let limit = backend.transaction?.lockTimeout {
+            world.schedule(.lockTimeout(server: number, number: backend.number, wait: backend.waitCount), after: limit)
+        }
+        world.schedule(
+            .deadlockTimeout(server: number, number: backend.number, wait: backend.waitCount), after: Self.deadlockTimeout)
+        return .waiting
+    }
+
+    /// PostgreSQL's deadlock_timeout.
+    private static var deadlockTimeout: Span { .seconds(1) }
+
+    func wakeWaiters(of transaction: Int) {
+        guard transaction != 0 else { return }
+        for case let backend? in backends {
+            guard case .transaction(transaction)? = backend.wait else { continue }
+            backend.wait = nil
+            schedule(backend)
+        }
+    }
+
+    /// Lets the backend go on in a moment.
+    private func schedule(_ backend: Backend) {
+        guard !backend.isScheduled else { return }
+        backend.isScheduled = true
+        world.schedule(
+            .backend(server: number, number: backend.number), after: world.dice.span(upTo: .microseconds(200)))
+    }
+
+    private func waiting(_ number: Int, _ wait: Int) -> Backend? {
+        guard number < backends.count, let backend = backends[number], backend.waitCount == wait,
+            case .transaction? = backend.wait
+        else { return nil }
+        return backend
+    }
+
+    func lockTimedOut(_ number: Int, wait: Int) {
+        guard let backend = waiting(number, wait) else { return }
+        interrupt(backend, StatementError("55P03", "canceling statement due to lock timeout"))
+    }
+
+    func deadlockTimedOut(_ number: Int, wait: Int) {
+        guard let backend = waiting(number, wait), isInCycle(backend) else { return }
+        world.note(.localDeadlock)
+        interrupt(backend, StatementError("40P01", "deadlock detected"))
+    }
+
+    /// Whether the backend waits, over others, for itself.
+    private func isInCycle(_ backend: Backend) -> Bool {
+        var present: Backend? = backend
+        for _ in 0..<backends.count {
+            guard case .transaction(let holder)? = present?.wait else { return false }
+            present = backends.first { $0?.transaction?.id == holder } ?? nil
+            if present === backend { return true }
+        }
+        return false
+    }
+
+    /// Ends a wait with an error.
+    private func interrupt(_ backend: Backend, _ error: StatementError) {
+        backend.wait = nil
+        fail(backend, error)
+        wake(backend)
+    }
+
+    /// A cancel request came: it ends a wait, or the next statement of what runs; an idle backend ignores it.
+    func cancel(_ key: CancelKey) {
+        guard case let backend?? = backends.first(where: { $0?.key == key }) else { return }
+        switch backend.wait {
+        case .transaction: interrupt(backend, .cancelled)
+        case .replication: interruptReplicationWait(backend)
+        case .flush: backend.isCancelled = true
+        case nil: if backend.isScriptRunning || backend.executing != nil || backend.isScheduled { backend.isCancelled = true }
+        }
+    }
+
+    /// Undoes a transaction.
+    func abort(_ transaction: ServerTransaction) {
+        storage.release(transaction.id)
+        wakeWaiters(of: transaction.id)
+    }
+}
+
+extension SimulatedServer {
+    /// pg_terminate_backend. A process that writes its commit is left alone: that it dies then is a crash's matter.
+    func terminate(_ backend: Backend) {
+        switch backend.wait {
+        case .flush, .replication: return
+        case .transaction, nil: break
+        }
+        backend.wait = nil
+        backend.outbox.writeErrorResponse(
+            DatabaseMessage(fatal: SQLState("57P01"), "terminating connection due to administrator command"))
+        end(backend)
+    }
+}

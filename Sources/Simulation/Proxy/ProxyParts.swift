@@ -1,0 +1,60 @@
+// ProxyParts: what all simulated proxies share: names, settings, the logger.
+import Logging
+import Primitives
+import ProxyCore
+import ShardMap
+
+/// Names and settings of simulated proxies.
+enum ProxyParts {
+    static let database = "app"
+    static let clientUser = "app"
+    static let adminUser = "postgres"
+
+    /// The configuration of a proxy in front of `shardCount` servers. Waits are short, so that a world's life is.
+    static func settings(shardCount: Int, poolSize: Int) -> ProxySettings {
+        var settings = ProxySettings()
+        settings.clusterName = "c"
+        settings.database = database
+        settings.shards = (0..<shardCount).map { ShardSettings(host: "shard\($0)", port: 5432, database: database) }
+        settings.authentication = .trust
+        settings.users = [UserSettings(name: clientUser, password: nil)]
+        settings.adminUser = UserSettings(name: adminUser, password: nil)
+        settings.poolSize = poolSize
+        settings.queryWaitTimeout = .seconds(5)
+        settings.connectTimeout = .seconds(2)
+        settings.reconnectDelay = .milliseconds(100)
+        settings.clientLoginTimeout = .seconds(10)
+        settings.recoveryInterval = .milliseconds(1000)
+        settings.inDoubtTimeout = .seconds(4)
+        settings.limits.sessions = 64
+        settings.limits.cachedPlans = 100
+        return settings
+    }
+}
+
+/// What a world's proxies log. A world runs on one thread, its log with it.
+final class TraceLog: @unchecked Sendable {
+    /// Lines not yet taken by the trace.
+    var lines: [String] = []
+    /// The proxies hold such things for mistakes of their own.
+    var errors: [String] = []
+}
+
+/// Hands log events to a TraceLog.
+struct TraceLogHandler: LogHandler {
+    var metadata: Logger.Metadata = [:]
+    var logLevel: Logger.Level
+    let trace: TraceLog
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        let details = (event.metadata ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
+        let line = ([event.message.description] + details).joined(separator: " ")
+        trace.lines.append(line)
+        if event.level >= .error { trace.errors.append(line) }
+    }
+}

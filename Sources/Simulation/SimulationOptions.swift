@@ -1,0 +1,53 @@
+// What a run is to be, and what came of it.
+import Primitives
+
+/// How a world is to be.
+public struct SimulationOptions: Sendable {
+    /// A broken protocol.
+    public var flaw: Flaw?
+    /// Readers must never see half of a distributed commit. (They do while nothing keeps snapshots out of commit windows.)
+    public var checksReads: Bool
+    public var isTracing: Bool
+
+    public init(flaw: Flaw? = nil, checksReads: Bool, isTracing: Bool = false) {
+        self.flaw = flaw
+        self.checksReads = checksReads
+        self.isTracing = isTracing
+    }
+}
+
+/// What came of one world.
+public struct RunReport: Sendable {
+    public var seed: UInt64 = 0
+    /// Nil: every promise was kept.
+    public var violation: String?
+    /// Equal for equal lives.
+    public var fingerprint: UInt64 = 0
+    public var events = 0
+    public var duration = Span.zero
+    /// How often each fault happened, by `Fault.rawValue`.
+    public var faults = [Int](repeating: 0, count: Fault.allCases.count)
+    /// How often each protocol step was taken, by its place in `stepNames`.
+    public var steps: [Int] = []
+    /// How the clients' operations ended.
+    public var committed = 0
+    public var aborted = 0
+    public var unknown = 0
+    public var crossShard = 0
+    public var reads = 0
+    public var fracturedReads = 0
+    public var trace: [String] = []
+
+    public static var stepNames: [String] { ProtocolStep.allCases.map { "\($0)" } }
+    public static var faultNames: [String] { Fault.allCases.map { "\($0)" } }
+}
+
+/// FNV-1a over whatever happens.
+struct Fingerprint {
+    private(set) var value: UInt64 = 0xCBF2_9CE4_8422_2325
+
+    mutating func add(_ number: UInt64) {
+        value = (value ^ number) &* 0x0000_0100_0000_01B3
+        value ^= value >> 29
+    }
+}

@@ -1,0 +1,73 @@
+// What goes wrong: at random times, and aimed at steps of the protocol.
+import Primitives
+import ProxyCore
+
+extension World {
+    /// A proxy took a step: aimed faults may strike.
+    func reached(_ step: ProtocolStep, proxy: Int, server: Int?) {
+        stepCounts[step.rawValue] += 1
+        guard !isHealing else { return }
+        for ambush in climate.ambushes where ambush.step == step && ambush.occurrence == stepCounts[step.rawValue] {
+            trace { "ambush at \(step): \(ambush.fault)" }
+            schedule(
+                .strike(Strike(fault: ambush.fault, server: server, proxy: proxy)), after: dice.span(upTo: ambush.delay))
+        }
+    }
+
+    /// The next of the faults that come at random.
+    func causeFault() {
+        guard !isHealing, !climate.faults.isEmpty else { return }
+        cause(dice.one(of: climate.faults), server: nil, proxy: nil)
+        schedule(.fault, after: dice.span(upTo: climate.faultInterval))
+    }
+
+    func cause(_ fault: Fault, server: Int?, proxy: Int?) {
+        switch fault {
+        case .cutConnection: onConnection(server) { cut($0, reason: "connection reset by peer"); note(fault) }
+        case .stallConnection:
+            onConnection(server) {
+                $0.stalledUntil = now + dice.span(upTo: .seconds(6))
+                note(fault)
+            }
+        case .crashServer, .failover:
+            let number = server ?? dice.below(servers.count)
+            guard servers[number].isUp else { return }
+            note(fault)
+            trace { "s\(number) crashes" }
+            servers[number].crash(losesTail: fault == .failover)
+            schedule(.startServer(number), after: dice.span(upTo: climate.downTime))
+        case .terminateBackend: terminateBackend(of: server ?? dice.below(servers.count))
+        case .crashProxy:
+            let number = proxy ?? dice.below(proxies.count)
+            guard proxies[number].isAlive else { return }
+            note(fault)
+            proxies[number].kill()
+            schedule(.startProxy(number), after: dice.span(upTo: climate.downTime))
+        case .disconnectClient: if clients[dice.below(clients.count)].disconnect() { note(fault) }
+        case .cancelClient: if clients[dice.below(clients.count)].cancel() { note(fault) }
+        case .lostConnect, .slowPiece, .lockWait, .localDeadlock, .interruptedReplication: break
+        }
+    }
+
+    /// One of the open connections, of this server if one is named.
+    private func onConnection(_ server: Int?, _ body: (Connection) -> Void) {
+        let candidates = connections.filter { connection in
+            guard connection.state == .open, !connection.isSenderClosed[0], !connection.isSenderClosed[1] else { return false }
+            guard let server else { return true }
+            if case .server(server) = connection.far { return true }
+            return false
+        }
+        guard !candidates.isEmpty else { return }
+        let connection = dice.one(of: candidates)
+        trace { "a fault hits connection \(connection.number) \(connection.near) - \(connection.far)" }
+        body(connection)
+    }
+
+    /// An administrator ends a process of the server.
+    private func terminateBackend(of server: Int) {
+        let backends = servers[server].backends.compactMap { $0 }
+        guard servers[server].isUp, !backends.isEmpty else { return }
+        note(.terminateBackend)
+        servers[server].terminate(dice.one(of: backends))
+    }
+}

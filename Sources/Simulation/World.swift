@@ -1,0 +1,158 @@
+// World: one simulated life of a cluster: servers, proxies, clients and the network between them, scheduled by a seed.
+//
+// Every moment one event happens. For a while things go wrong; then the world heals, everything must come to an end, and
+// what is left is compared with what the clients were told. The same seed is the same life, event for event.
+import Logging
+import Primitives
+import ProxyCore
+
+public final class World {
+    let seed: UInt64
+    let options: SimulationOptions
+    let dice: Dice
+    let climate: Climate
+    let pool = BlockPool(keepCount: 64)
+    let reader: StatementReader
+    let parts: WorldParts
+    let logger: Logger
+    let log = TraceLog()
+    let ledger: Ledger
+    var flaw: Flaw? { options.flaw }
+    var now = Instant.origin
+    var queue = TimerQueue<Event>()
+    var connections: [Connection] = []
+    private(set) var servers: [SimulatedServer] = []
+    private(set) var proxies: [SimulatedProxy] = []
+    private(set) var clients: [SimulatedClient] = []
+    private(set) var isHealing = false
+    var fingerprint = Fingerprint()
+    var report = RunReport()
+    var stepCounts = [Int](repeating: 0, count: ProtocolStep.allCases.count)
+    /// The first promise that was broken.
+    private(set) var violation: String?
+    private(set) var traced: [String] = []
+    private var isAtRest = false
+    private var healedAt = Instant.origin
+
+    public init(seed: UInt64, options: SimulationOptions, shop: WorldShop) {
+        self.seed = seed
+        self.options = options
+        dice = Dice(seed: seed)
+        climate = Climate(dice)
+        reader = shop.reader
+        parts = shop.parts(serverCount: climate.serverCount, poolSize: climate.poolSize)
+        ledger = Ledger(userServers: parts.servers, modulus: Ledger.modulus(userCount: parts.servers.count))
+        let log = log
+        let level: Logger.Level = options.isTracing ? .info : .error
+        logger = Logger(label: "simulation") { _ in TraceLogHandler(logLevel: level, trace: log) }
+        ledger.world = self
+        for number in 0..<climate.serverCount {
+            let users = parts.servers.indices.filter { parts.servers[$0] == number }.map { $0 + 1 }
+            servers.append(SimulatedServer(world: self, number: number, users: users, isSynchronous: climate.isSynchronous))
+        }
+        proxies = (0..<climate.proxyCount).map { SimulatedProxy(world: self, number: $0) }
+        clients = (0..<climate.clientCount).map { SimulatedClient(world: self, number: $0) }
+        Workload(world: self).deal()
+        trace { "\(self.climate)" }
+    }
+
+    /// Lives the whole life.
+    public func run() -> RunReport {
+        for proxy in proxies { queue.add(.startProxy(proxy.number), at: now) }
+        for client in clients { schedule(.client(client.number, turn: 0), after: dice.span(upTo: .milliseconds(100))) }
+        schedule(.fault, after: dice.span(upTo: climate.faultInterval))
+        schedule(.heal, after: climate.faultyTime)
+        while violation == nil, !isAtRest, let deadline = queue.nextDeadline {
+            now = max(now, deadline)
+            guard let event = queue.takeDue(at: now) else { break }
+            report.events += 1
+            fingerprint.add(event.code)
+            fingerprint.add(UInt64(bitPattern: now.nanoseconds))
+            happen(event)
+            if !log.errors.isEmpty { violate("a proxy logged an error: \(log.errors[0])") }
+            if options.isTracing { takeLog() } else if !log.lines.isEmpty { log.lines = [] }
+        }
+        if violation == nil, !isAtRest { violate("nothing happens any more") }
+        report.seed = seed
+        report.fingerprint = fingerprint.value
+        report.violation = violation
+        report.steps = stepCounts
+        report.trace = traced
+        report.duration = now - .origin
+        ledger.fill(&report)
+        for proxy in proxies { proxy.kill() }
+        return report
+    }
+
+    private func happen(_ event: Event) {
+        switch event {
+        case .deliver(let connection, let direction): deliver(connection, direction)
+        case .connect(let connection): decideConnect(connection)
+        case .tick(let proxy, let incarnation): proxies[proxy].tick(incarnation: incarnation)
+        case .client(let client, let turn): clients[client].goOn(turn: turn)
+        case .patience(let client, let turn): clients[client].losePatience(turn: turn)
+        case .backend(let server, let number): servers[server].scheduled(number)
+        case .flush(let server, let incarnation, let position): servers[server].flushed(upTo: position, incarnation: incarnation)
+        case .replicate(let server, let incarnation, let position):
+            servers[server].replicated(upTo: position, incarnation: incarnation)
+        case .lockTimeout(let server, let number, let wait): servers[server].lockTimedOut(number, wait: wait)
+        case .deadlockTimeout(let server, let number, let wait): servers[server].deadlockTimedOut(number, wait: wait)
+        case .fault: causeFault()
+        case .strike(let strike): if !isHealing { cause(strike.fault, server: strike.server, proxy: strike.proxy) }
+        case .startServer(let server): servers[server].start()
+        case .startProxy(let proxy): proxies[proxy].start()
+        case .heal: heal()
+        case .inspect: inspect()
+        }
+    }
+
+    // MARK: The end
+
+    /// Nothing goes wrong from now on; what is down comes back.
+    private func heal() {
+        trace { "the world heals" }
+        isHealing = true
+        healedAt = now
+        for server in servers { server.start() }
+        for proxy in proxies { proxy.start() }
+        schedule(.inspect, after: .milliseconds(50))
+    }
+
+    /// How long after healing everything may take. The longest wait of a proxy is half of it.
+    private static let patience = Span.seconds(120)
+
+    private func inspect() {
+        if clients.allSatisfy(\.isDone), unrest() == nil {
+            ledger.checkEnd()
+            isAtRest = true
+        } else if now - healedAt > Self.patience {
+            violate("no rest \(Self.patience.seconds) s after healing: \(unrest() ?? unfinishedClients())")
+        } else {
+            schedule(.inspect, after: .milliseconds(200))
+        }
+    }
+
+    private func unfinishedClients() -> String {
+        clients.filter { !$0.isDone }.map { "client \($0.number) \($0.condition)" }.joined(separator: ", ")
+    }
+
+    // MARK: Tools
+
+    func schedule(_ event: Event, after span: Span) { queue.add(event, at: now + span) }
+
+    func violate(_ what: String) {
+        trace { "VIOLATION \(what)" }
+        if violation == nil { violation = what }
+    }
+
+    func note(_ fault: Fault) { report.faults[fault.rawValue] += 1 }
+
+    func trace(_ line: () -> String) {
+        if options.isTracing { traced.append("\(Double(now.nanoseconds / 1000) / 1000) ms \(line())") }
+    }
+
+    private func takeLog() {
+        for line in log.lines { trace { "log: \(line)" } }
+        log.lines = []
+    }
+}
