@@ -11,7 +11,7 @@ public final class World {
     let options: SimulationOptions
     let dice: Dice
     let climate: Climate
-    let pool = BlockPool(keepCount: 64)
+    let pool: BlockPool
     let reader: StatementReader
     let parts: WorldParts
     let logger: Logger
@@ -40,6 +40,7 @@ public final class World {
         dice = Dice(seed: seed)
         climate = Climate(dice)
         reader = shop.reader
+        pool = shop.pool
         parts = shop.parts(serverCount: climate.serverCount, poolSize: climate.poolSize)
         ledger = Ledger(userServers: parts.servers, modulus: Ledger.modulus(userCount: parts.servers.count))
         let log = log

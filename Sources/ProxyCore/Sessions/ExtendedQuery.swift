@@ -731,8 +731,9 @@ extension Worker {
         return .consumed
     }
 
-    /// The batch failed in the proxy after the link had executed a part: ROLLBACK before Sync would commit it.
-    private func undoBatch(_ session: UnsafeMutablePointer<Session>) {
+    /// The batch failed in the proxy, or its client left, after the link had executed a part: ROLLBACK before Sync would
+    /// commit it.
+    func undoBatch(_ session: UnsafeMutablePointer<Session>) {
         guard session.pointee.hasBatchExecuted else { return }
         session.pointee.hasBatchExecuted = false
         let link = session.pointee.link

@@ -88,7 +88,9 @@ extension Worker {
         if streams.at(stream.index).pointee.isReadPaused { resumeReading(stream) }
     }
 
+    /// A batch without its Sync is not to be committed by ours.
     private func syncForLeaving(_ index: Int32, _ link: Int32) {
+        if sessions.at(index).pointee.detail?.transaction == nil { undoBatch(sessions.at(index)) }
         output(ofLink: link).pointee.output.writeSync()
         links.at(link).pointee.expectations.append(.dropSync)
         streams.markDirty(links.at(link).pointee.stream.index)

@@ -67,7 +67,7 @@ final class Ledger {
     private func mark(_ changes: Changes, _ state: Part) {
         for change in changes.accounts {
             guard let (operation, part) = place(change) else { return world.violate("a change of nobody: \(change)") }
-            if state == .committed, parts[operation][part] == .committed { world.violate("operation \(operation) is committed twice") }
+            if parts[operation][part] == .committed { world.violate("operation \(operation) is committed, and then \(state) again") }
             parts[operation][part] = state
         }
     }

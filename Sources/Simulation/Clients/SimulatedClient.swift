@@ -20,6 +20,9 @@ final class SimulatedClient {
     private var key = CancelKey(processID: 0, secretKey: 0)
     private var requestPosition = 0
     private var isRollingBack = false
+    /// How often the present operation was tried.
+    private var attempts = 0
+    private static let attemptsPerOperation = 4
     private var reply = Reply()
 
     init(world: World, number: Int) {
@@ -183,10 +186,11 @@ final class SimulatedClient {
 
     private func unasked(_ type: UInt8) { world.violate("client \(number) was sent a message of type \(type) it did not ask for") }
 
-    /// Thinks before it goes on.
+    /// Thinks before it goes on, longer after a failure.
     private func rest() {
         turn += 1
-        world.schedule(.client(number, turn: turn), after: world.dice.span(upTo: world.climate.thinkTime))
+        let longest = reply.error == nil ? world.climate.thinkTime : max(world.climate.thinkTime, .milliseconds(300))
+        world.schedule(.client(number, turn: turn), after: world.dice.span(upTo: longest))
     }
 
     private func answered(status: UInt8) {
@@ -224,7 +228,12 @@ final class SimulatedClient {
 
     private func endOperation(_ outcome: Outcome) {
         world.trace { "client \(self.number) op \(self.operations[0]) ends \(outcome)" }
-        world.ledger.ended(operations.removeFirst(), outcome, proxy: proxy)
         requestPosition = 0
+        attempts += 1
+        world.ledger.ended(operations[0], outcome, proxy: proxy)
+        // What surely did not happen may be tried again: should it have happened all the same, it then happens twice.
+        if outcome == .aborted, attempts < Self.attemptsPerOperation { return }
+        operations.removeFirst()
+        attempts = 0
     }
 }

@@ -77,7 +77,7 @@ struct Climate {
         lostConnects = dice.one(of: [0, 0, 0, 4])
         refusedConnects = dice.one(of: [0, 0, 0, 10])
         interleaving = dice.one(of: [0, 10, 50])
-        faultInterval = dice.one(of: [.milliseconds(30), .milliseconds(150), .milliseconds(600), .seconds(100)])
+        faultInterval = dice.one(of: [.milliseconds(120), .milliseconds(500), .seconds(2), .seconds(100)])
         faultyTime = dice.one(of: [.milliseconds(400), .seconds(1), .seconds(3), .seconds(8)])
         downTime = dice.one(of: [.milliseconds(20), .milliseconds(300), .seconds(4)])
         let losesTail = losesTail

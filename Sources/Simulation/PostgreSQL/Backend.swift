@@ -43,6 +43,40 @@ struct Portal {
     var statement: Statement
     var parameters: [String?]
     var snapshot: Int
+    var formats: ResultFormats
+}
+
+/// Which columns of a result are sent in binary. All results have at most two columns.
+struct ResultFormats {
+    private var binary: [Bool]
+
+    static let text = ResultFormats(binary: [])
+
+    init(_ message: BindMessage) {
+        binary = message.resultFormatCount == 0 ? [] : (0..<2).map { message.resultFormat(column: $0) == .binary }
+    }
+
+    private init(binary: [Bool]) { self.binary = binary }
+
+    func isBinary(_ column: Int) -> Bool { column < binary.count && binary[column] }
+}
+
+extension ByteQueue {
+    /// A whole numeric in binary, with its length word (numeric_send).
+    mutating func append(binaryNumeric value: Int) {
+        var digits: [Int16] = []
+        var rest = value.magnitude
+        while rest > 0 {
+            digits.insert(Int16(rest % 10_000), at: 0)
+            rest /= 10_000
+        }
+        append(integer: Int32(8 + 2 * digits.count))
+        append(integer: Int16(digits.count))
+        append(integer: Int16(max(0, digits.count - 1)))
+        append(integer: UInt16(value < 0 ? 0x4000 : 0))
+        append(integer: Int16(0))
+        for digit in digits { append(integer: digit) }
+    }
 }
 
 /// The state of one connection to a server.
@@ -88,6 +122,11 @@ final class Backend {
         self.key = key
         inbox = ByteQueue(pool: pool.reference)
         outbox = ByteQueue(pool: pool.reference)
+    }
+
+    deinit {
+        inbox.free()
+        outbox.free()
     }
 
     /// The status byte of ReadyForQuery.

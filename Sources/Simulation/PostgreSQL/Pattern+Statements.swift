@@ -109,6 +109,7 @@ extension Pattern {
 
     private mutating func selectOfClients() -> Statement? {
         if take("sum ( balance ) from accounts") { return .selectSum(.plain) }
+        if take("sum ( balance ) , sum ( balance ) as pgbraid_1 from accounts") { return .selectSum(.doubled) }
         if take("sum ( balance ) as a1 from accounts") { return .selectSum(.partial) }
         if take("user_id , balance from accounts") { return .selectRows }
         if take("balance from accounts where user_id =") { return operand().map { .selectBalance(user: $0) } }

@@ -21,11 +21,10 @@ extension SimulatedServer {
             parameters.append(parameter.value.map { String(decoding: $0, as: UTF8.self) })
             if parameter.format != .text { world.violate("s\(number) was given a parameter that is not text") }
         }
-        for index in 0..<message.resultFormatCount where message.resultFormatCode(index) != .text {
-            world.violate("s\(number) was asked for a result that is not text")
-        }
         openTransaction(backend)
-        let portal = Portal(statement: statement, parameters: parameters, snapshot: snapshot(of: backend, for: statement))
+        let portal = Portal(
+            statement: statement, parameters: parameters, snapshot: snapshot(of: backend, for: statement),
+            formats: ResultFormats(message))
         backend.portals[String(decoding: message.portal, as: UTF8.self)] = portal
         backend.outbox.writeBindComplete()
     }
@@ -33,21 +32,26 @@ extension SimulatedServer {
     func describe(_ message: DescribeMessage, _ backend: Backend) throws {
         let name = String(decoding: message.name, as: UTF8.self)
         let statement: Statement?
+        var formats = ResultFormats.text
         if message.kind == .statement {
             statement = backend.statements[name]
             if let statement { backend.outbox.writeParameterDescription(statement.parameterTypes) }
         } else {
             statement = backend.portals[name]?.statement
+            formats = backend.portals[name]?.formats ?? .text
         }
         guard let statement else { return fail(backend, StatementError("26000", "\"\(name)\" does not exist")) }
-        describe(statement, backend)
+        describe(statement, formats, backend)
         if statement.columns == nil { backend.outbox.writeNoData() }
     }
 
     /// RowDescription of a statement that has rows.
-    func describe(_ statement: Statement, _ backend: Backend) {
+    func describe(_ statement: Statement, _ formats: ResultFormats, _ backend: Backend) {
         guard let columns = statement.columns else { return }
-        backend.outbox.writeRowDescription(columns.map { FieldDescription(name: $0.name, typeOID: $0.type) })
+        backend.outbox.writeRowDescription(
+            columns.enumerated().map { place, column in
+                FieldDescription(name: column.name, typeOID: column.type, format: formats.isBinary(place) ? .binary : .text)
+            })
     }
 
     func close(_ message: CloseMessage, _ backend: Backend) throws {
@@ -62,7 +66,7 @@ extension SimulatedServer {
         do throws(StatementError) {
             if backend.isCancelled { throw .cancelled }
             openTransaction(backend)
-            let context = ExecutionContext(parameters: portal.parameters, snapshot: portal.snapshot, isDescribed: true)
+            let context = ExecutionContext(parameters: portal.parameters, snapshot: portal.snapshot, isDescribed: true, formats: portal.formats)
             if case .done(let tag) = try execute(portal.statement, backend, context) { finishStatement(backend, tag: tag) }
         } catch {
             fail(backend, error)

@@ -61,6 +61,7 @@ extension SimulatedServer {
             DatabaseMessage(
                 notice: .warning, SQLState("01000"), "canceling wait for synchronous replication due to user request",
                 detail: "The transaction has already committed locally, but might not have been replicated to the standby."))
+        flush(backend)
         completed(backend)
     }
 

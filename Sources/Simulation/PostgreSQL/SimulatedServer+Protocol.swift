@@ -98,6 +98,8 @@ extension SimulatedServer {
     /// The present statement, and with it the text or pipeline, has failed.
     func fail(_ backend: Backend, _ error: StatementError) {
         backend.outbox.writeErrorResponse(DatabaseMessage(error: error.sqlState, error.message))
+        // PostgreSQL sends errors and notices at once (send_message_to_frontend in elog.c).
+        flush(backend)
         world.trace { "s\(self.number) b\(backend.number) \(error.sqlState.rawValue) \(error.message)" }
         let wasScript = backend.isScriptRunning
         backend.isScriptRunning = false

@@ -8,6 +8,8 @@ struct ExecutionContext {
     var snapshot: Int
     /// RowDescription has been sent, or is not wanted.
     var isDescribed: Bool
+    /// Which columns are wanted in binary.
+    var formats: ResultFormats = .text
 
     func value(_ operand: Operand) throws(StatementError) -> Int {
         switch operand {
@@ -45,8 +47,18 @@ extension SimulatedServer {
 
     /// One row after another, with their description unless it was given.
     func rows(_ rows: [[String?]], of statement: Statement, _ backend: Backend, _ context: ExecutionContext) -> Progress {
-        if !context.isDescribed { describe(statement, backend) }
-        for row in rows { backend.outbox.writeDataRow(text: row) }
+        if !context.isDescribed { describe(statement, context.formats, backend) }
+        for row in rows {
+            let mark = backend.outbox.beginDataRow(fieldCount: row.count)
+            for (column, value) in row.enumerated() {
+                if let value, context.formats.isBinary(column) {
+                    backend.outbox.append(binaryNumeric: Int(value) ?? 0)
+                } else {
+                    backend.outbox.append(value: value)
+                }
+            }
+            backend.outbox.endFrame(mark)
+        }
         return .done(tag: "SELECT \(rows.count)")
     }
 
@@ -84,9 +96,9 @@ extension SimulatedServer {
             return storage.accounts[index].balance(at: context.snapshot) + own
         }
         switch statement {
-        case .selectSum:
+        case .selectSum(let spelling):
             let sum = storage.accounts.indices.reduce(0) { $0 + balance($1) }
-            return rows([["\(sum)"]], of: statement, backend, context)
+            return rows([spelling.columnNames.map { _ in "\(sum)" }], of: statement, backend, context)
         case .selectRows:
             let all = storage.accounts.indices.map { ["\(storage.accounts[$0].user)", "\(balance($0))"] }
             return rows(all, of: statement, backend, context)

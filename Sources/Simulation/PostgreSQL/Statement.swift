@@ -44,8 +44,16 @@ enum Statement {
 /// How a sum is asked for: as the client does, or as the proxy does of each shard.
 enum SumSpelling {
     case plain, partial
+    /// A second time for the proxy's own eyes.
+    case doubled
 
-    var columnName: String { self == .plain ? "sum" : "a1" }
+    var columnNames: [String] {
+        switch self {
+        case .plain: ["sum"]
+        case .partial: ["a1"]
+        case .doubled: ["sum", "pgbraid_1"]
+        }
+    }
 }
 
 extension Statement {
@@ -60,7 +68,7 @@ extension Statement {
     /// Names and types of the columns it returns; nil: it returns none.
     var columns: [(name: String, type: UInt32)]? {
         switch self {
-        case .selectSum(let spelling): [(spelling.columnName, 1700)]
+        case .selectSum(let spelling): spelling.columnNames.map { ($0, 1700) }
         case .addUp: [("sum", 1700)]
         case .selectRows: [("user_id", 20), ("balance", 20)]
         case .selectBalance: [("balance", 20)]
