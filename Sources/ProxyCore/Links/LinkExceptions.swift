@@ -76,6 +76,10 @@ extension Worker {
             // Nothing was asked: the server says why it is about to close (shutdown, idle timeouts).
             return
         }
+        // FATAL: the server is about to close. The client keeps its session, and hears once that the link is lost.
+        if let message = try? DatabaseMessage(frame: frame), message.severity == .fatal || message.severity == .panic {
+            return breakLink(index, reason: message.message)
+        }
         if expectation.isPassed {
             passError(frame, link)
             statistics.errors &+= 1
