@@ -37,6 +37,8 @@ extension Worker {
         if let task { task.lost(index, reason: reason) }
         if session >= 0 { sessionLostLink(session, link: index, loss, pending, hadTask: task != nil) }
         openLinksAsNeeded(pool: pool, shard: shard)
+        // Work of the proxy's own may have waited for just this link.
+        if pool == adminPool.index { openAdminLink(shard) }
     }
 
     /// What the client was still to hear from the link.
