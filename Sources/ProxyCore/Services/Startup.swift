@@ -24,7 +24,8 @@ extension Worker {
 
     private func installFailed(_ shard: ShardIndex, _ answer: AdminAnswer) {
         cluster.shards[shard.int].isUp = false
-        cluster.shards[shard.int].lastFailure = answer.error?.message
+        // Of a shard that cannot be reached the plain reason is known already.
+        if !answer.isLost || cluster.shards[shard.int].lastFailure == nil { cluster.shards[shard.int].lastFailure = answer.error?.message }
         logger.warning(
             "shard is not usable", metadata: ["shard": "\(shard)", "reason": "\(answer.error?.message ?? "unknown")"])
         startupProgress()
