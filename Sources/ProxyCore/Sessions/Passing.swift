@@ -189,7 +189,8 @@ extension Worker {
             session.pointee.isLinkReserved = false
             detail.waitFailure = message
             wake(index)
-        case .passing: passingLost(index, message, pending)
+        // Another participant's loss does not end what passes on this one; COMMIT will tell of it.
+        case .passing: if session.pointee.link == -1 { passingLost(index, message, pending) }
         case .executing: if !hadTask { detail.execution?.passedLost(link, message) }
         case .idle, .waiting: break
         }
@@ -209,6 +210,7 @@ extension Worker {
         if pending.isOpen || session.pointee.isBatchOpen {
             output(ofSession: index).pointee.output.writeErrorResponse(message)
             session.pointee.skipsUntilSync = session.pointee.isBatchOpen
+            session.pointee.detail?.transaction?.untoldLoss = nil
         }
         unpause(index)
     }
