@@ -14,7 +14,7 @@ struct Reply {
         switch type {
         case BackendMessageType.errorResponse:
             guard let message = try? DatabaseMessage(frame: frame) else { return "an error does not parse" }
-            if let error { return "a second error \(message.sqlState.rawValue) after \(error.rawValue) in one answer" }
+            if let error { return "a second error \(message.sqlState.rawValue) \(message.message) after \(error.rawValue) \(errorText) in one answer" }
             error = message.sqlState
             errorText = message.message
         case BackendMessageType.commandComplete:
@@ -51,7 +51,7 @@ struct Reply {
         guard let error else { return tags.last == "ROLLBACK" ? .aborted : .committed }
         guard request.isFinal else { return .aborted }
         // A statement of its own was sent to its shard, and the connection broke: as with PostgreSQL itself.
-        if operation.isSingleStatement, error.rawValue.hasPrefix("08") { return .unknown }
+        if operation.isSingleStatement, error == .connectionFailure { return .unknown }
         return error.rawValue == "08007" ? .unknown : .aborted
     }
 }

@@ -3,30 +3,25 @@
 extension Pattern {
     /// The statement of all tokens; nil when it is none that is known.
     mutating func statement() -> Statement? {
-        guard let first = tokens.first, case .word(let verb) = first else { return nil }
-        switch verb {
-        case "begin": return begin()
-        case "commit": return finish()
-        case "rollback": return rollback()
-        case "savepoint": return take("savepoint") ? word().map { .savepoint($0) } : nil
-        case "release": return release()
-        case "prepare": return take("prepare transaction") ? string().map { .prepare(gid: $0) } : nil
-        case "set": return set()
-        case "reset": return take("reset") ? word().map { .reset($0) } : nil
-        case "discard": return take("discard all") ? .discardAll : nil
-        case "update": return update()
-        case "insert": return insert()
-        case "delete": return delete()
-        case "select": return select()
-        case "explain":
-            rest()
-            return .explain
-        default: return nil
-        }
+        if take("select") { return selectOfClients() ?? selectOfProxy() }
+        if take("update accounts set balance = balance") { return update() }
+        if take("begin") { return begin() }
+        if take("commit") { return take("prepared") ? string().map { .commitPrepared(gid: $0) } : .commit }
+        if take("rollback") { return rollback() }
+        if take("set") { return set() }
+        if take("prepare transaction") { return string().map { .prepare(gid: $0) } }
+        if take("savepoint") { return word().map { .savepoint($0) } }
+        if take("release") { return release() }
+        if take("insert into pgbraid .") { return insert() }
+        if take("delete from pgbraid . decision where") { return delete() }
+        if take("reset") { return word().map { .reset($0) } }
+        if take("discard all") { return .discardAll }
+        guard take("explain") else { return nil }
+        rest()
+        return .explain
     }
 
     private mutating func begin() -> Statement? {
-        guard take("begin") else { return nil }
         if isAtEnd { return .begin(isRepeatableRead: false) }
         if take("isolation level repeatable read") {
             _ = take("read only")
@@ -35,13 +30,7 @@ extension Pattern {
         return take("isolation level read committed") ? .begin(isRepeatableRead: false) : nil
     }
 
-    private mutating func finish() -> Statement? {
-        guard take("commit") else { return nil }
-        return take("prepared") ? string().map { .commitPrepared(gid: $0) } : .commit
-    }
-
     private mutating func rollback() -> Statement? {
-        guard take("rollback") else { return nil }
         if take("prepared") { return string().map { .rollbackPrepared(gid: $0) } }
         if take("to") {
             _ = take("savepoint")
@@ -51,28 +40,19 @@ extension Pattern {
     }
 
     private mutating func release() -> Statement? {
-        guard take("release") else { return nil }
         _ = take("savepoint")
         return word().map { .release($0) }
     }
 
     private mutating func set() -> Statement? {
-        guard take("set") else { return nil }
         if take("constraints all immediate") { return .setConstraints }
         if take("role") { return word().map { .setRole($0) } }
         let isLocal = take("local")
         guard let name = word(), take("to") || take("=") else { return nil }
-        let value: String
-        switch position < tokens.count ? tokens[position] : nil {
-        case .word(let text), .string(let text), .number(let text): value = text
-        default: return nil
-        }
-        position += 1
-        return .set(name: name, value: value, isLocal: isLocal)
+        return (string() ?? word()).map { .set(name: name, value: $0, isLocal: isLocal) }
     }
 
     private mutating func update() -> Statement? {
-        guard take("update accounts set balance = balance") else { return nil }
         let isNegative = take("-")
         guard isNegative || take("+"), let delta = operand() else { return nil }
         if isAtEnd { return .update(delta: delta, isNegative: isNegative, user: nil) }
@@ -81,30 +61,25 @@ extension Pattern {
     }
 
     private mutating func insert() -> Statement? {
-        if take("insert into pgbraid . identity ( cluster , shard ) values (") {
+        if take("identity ( cluster , shard ) values (") {
             guard let cluster = string(), take(","), let shard = string(), take(") on conflict do nothing") else { return nil }
             return .insertIdentity(cluster: cluster, shard: shard)
         }
-        guard take("insert into pgbraid . decision ( hash , outcome , instance ) values ("), let hash = string(), take(","),
+        guard take("decision ( hash , outcome , instance ) values ("), let hash = string(), take(","),
             let outcome = string(), take(","), let instance = string(), take(") on conflict do nothing")
         else { return nil }
         return .insertDecision(hash: hash, outcome: outcome, instance: instance)
     }
 
     private mutating func delete() -> Statement? {
-        if take("delete from pgbraid . decision where hash =") {
+        if take("hash =") {
             guard let hash = string(), take("and outcome ="), let outcome = string() else { return nil }
             return .deleteDecisions(hashes: [hash], outcome: outcome)
         }
-        guard take("delete from pgbraid . decision where outcome ="), let outcome = string(), take("and hash in (") else { return nil }
+        guard take("outcome ="), let outcome = string(), take("and hash in (") else { return nil }
         var hashes: [String] = []
         repeat { if let hash = string() { hashes.append(hash) } } while take(",")
         return take(")") ? .deleteDecisions(hashes: hashes, outcome: outcome) : nil
-    }
-
-    private mutating func select() -> Statement? {
-        guard take("select") else { return nil }
-        return selectOfClients() ?? selectOfProxy()
     }
 
     private mutating func selectOfClients() -> Statement? {
@@ -113,10 +88,7 @@ extension Pattern {
         if take("sum ( balance ) as a1 from accounts") { return .selectSum(.partial) }
         if take("user_id , balance from accounts") { return .selectRows }
         if take("balance from accounts where user_id =") { return operand().map { .selectBalance(user: $0) } }
-        guard take("sum ( p . a1 ) from ( select r . a1 : : numeric as a1 from unnest (") else { return nil }
-        guard position < tokens.count, tokens[position] == .parameter(1) else { return nil }
-        position += 1
-        return take(": : text [ ] ) as r ( a1 ) ) as p") ? .addUp : nil
+        return take("sum ( p . a1 ) from ( select r . a1 : : numeric as a1 from unnest ( $1 : : text [ ] ) as r ( a1 ) ) as p") ? .addUp : nil
     }
 
     private mutating func selectOfProxy() -> Statement? {
@@ -144,17 +116,14 @@ extension Pattern {
 
     private mutating func listing() -> Statement? {
         if take("hash , outcome , instance ,") {
-            let seconds = tokens.lastIndex(of: .word("secs")).flatMap { place -> Double? in
-                guard place + 3 < tokens.count, case .number(let text) = tokens[place + 3] else { return nil }
-                return Double(text)
-            }
+            let seconds = number(behind: "secs = >")
             rest()
             return seconds.map { .listDecisions(olderThanSeconds: $0) }
         }
         if take("distinct objid") {
-            let key = tokens.compactMap { if case .number(let text) = $0, let key = Int(text), key > 1000 { key } else { nil } }.last
+            let key = number(behind: "classid : : int8 =")
             rest()
-            return key.map { .listInstances(classKey: $0) }
+            return key.map { .listInstances(classKey: Int($0)) }
         }
         if take("gid , owner , database ,") {
             rest()

@@ -25,6 +25,7 @@ struct ExecutionContext {
 
 extension SimulatedServer {
     func execute(_ statement: Statement, _ backend: Backend, _ context: ExecutionContext) throws(StatementError) -> Progress {
+        world.trace { "s\(self.number) b\(backend.number) \(backend.block) runs \(statement)" }
         switch statement {
         case .begin, .commit, .rollback, .savepoint, .release, .rollbackTo, .prepare, .commitPrepared, .rollbackPrepared:
             return try control(statement, backend)

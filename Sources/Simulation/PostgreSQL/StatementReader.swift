@@ -39,63 +39,70 @@ final class StatementReader {
     }
 }
 
-/// A place in a statement's tokens.
+/// A place in a statement.
 struct Pattern {
-    let tokens: [Token]
-    var position = 0
+    private let text: TokenText
+    private var position = 0
+    private var stringPosition = 0
 
-    init(_ tokens: [Token]) { self.tokens = tokens }
+    init(_ text: TokenText) { self.text = text }
 
-    var isAtEnd: Bool { position == tokens.count }
+    var isAtEnd: Bool { position == text.bytes.count }
 
-    /// Takes these words and symbols, in order, or nothing. Words are separated by blanks; schema `pg_catalog` is left out.
-    mutating func take(_ words: String) -> Bool {
-        var place = position
-        for word in words.split(separator: " ") {
-            skipCatalog(&place)
-            guard place < tokens.count else { return false }
-            switch tokens[place] {
-            case .word(let text), .number(let text): guard text == word else { return false }
-            case .symbol(let byte): guard word.utf8.count == 1, word.utf8.first == byte else { return false }
-            case .string, .parameter: return false
-            }
-            place += 1
-        }
-        position = place
+    /// Takes these tokens, written as they stand in the common form, or nothing.
+    mutating func take(_ tokens: StaticString) -> Bool {
+        let count = tokens.utf8CodeUnitCount
+        let end = position + count
+        guard end < text.bytes.count, text.bytes[end] == UInt8(ascii: " ") else { return false }
+        for index in 0..<count where text.bytes[position + index] != tokens.utf8Start[index] { return false }
+        position = end + 1
         return true
     }
 
-    private func skipCatalog(_ place: inout Int) {
-        if place + 1 < tokens.count, tokens[place] == .word("pg_catalog"), tokens[place + 1] == .symbol(UInt8(ascii: ".")) { place += 2 }
-    }
-
     mutating func string() -> String? {
-        guard position < tokens.count, case .string(let text) = tokens[position] else { return nil }
-        position += 1
-        return text
+        guard take("'") else { return nil }
+        stringPosition += 1
+        return text.strings[stringPosition - 1]
     }
 
+    /// One token of whatever kind but a string.
     mutating func word() -> String? {
-        guard position < tokens.count, case .word(let text) = tokens[position] else { return nil }
-        position += 1
-        return text
+        guard let end = text.bytes[position...].firstIndex(of: UInt8(ascii: " ")), end > position else { return nil }
+        defer { position = end + 1 }
+        return String(decoding: text.bytes[position..<end], as: UTF8.self)
     }
 
     mutating func number() -> Int? {
         let isNegative = take("-")
-        guard position < tokens.count, case .number(let text) = tokens[position], let number = Int(text) else { return nil }
-        position += 1
+        var number = 0
+        let start = position
+        while position < text.bytes.count, case let digit = text.bytes[position] &- UInt8(ascii: "0"), digit < 10 {
+            number = number * 10 + Int(digit)
+            position += 1
+        }
+        guard position > start, take("") else {
+            position = start
+            return nil
+        }
         return isNegative ? -number : number
     }
 
     mutating func operand() -> Operand? {
-        if position < tokens.count, case .parameter(let number) = tokens[position] {
-            position += 1
-            return .parameter(number)
+        guard position < text.bytes.count, text.bytes[position] == UInt8(ascii: "$") else { return number().map { .literal($0) } }
+        position += 1
+        return number().map { .parameter($0) }
+    }
+
+    /// The number with this token before it, somewhere behind.
+    func number(behind token: StaticString) -> Double? {
+        var other = self
+        while !other.isAtEnd {
+            if other.take(token) { return other.word().flatMap { Double($0) } }
+            guard other.word() != nil else { return nil }
         }
-        return number().map { .literal($0) }
+        return nil
     }
 
     /// Everything that is left.
-    mutating func rest() { position = tokens.count }
+    mutating func rest() { position = text.bytes.count }
 }

@@ -1,51 +1,75 @@
-// Tokens: SQL text cut into words, so that statements can be recognised by their structure.
+// Tokens: SQL text brought into one form, so that statements can be recognised by comparing bytes: words in lower case,
+// one blank behind each token, no comments, no schema pg_catalog, `'` for each string, whose texts stand aside.
 
-/// One token. Words are in lower case; quoted names are words too, as nothing here depends on the difference.
-enum Token: Equatable {
-    case word(String)
-    case string(String)
-    case number(String)
-    case parameter(Int)
-    case symbol(UInt8)
+/// One statement in the common form.
+struct TokenText {
+    var bytes: [UInt8] = []
+    var strings: [String] = []
 }
 
-/// Cuts a text into statements and those into tokens.
-enum Tokens {
-    /// The tokens of each statement, comments left out. Dollar-quoted texts are strings.
-    static func statements(in text: UnsafeRawBufferPointer) -> [[Token]] {
-        var all: [[Token]] = []
-        var present: [Token] = []
-        var position = 0
-        while let token = next(text, &position) {
-            if token == .symbol(UInt8(ascii: ";")) {
-                if !present.isEmpty { all.append(present) }
-                present = []
+/// Brings texts into the common form.
+struct Tokens {
+    private let text: UnsafeRawBufferPointer
+    private var position = 0
+    private var present = TokenText()
+
+    private init(_ text: UnsafeRawBufferPointer) { self.text = text }
+
+    /// The statements of a text, without those that are empty.
+    static func statements(in text: UnsafeRawBufferPointer) -> [TokenText] {
+        var tokens = Tokens(text)
+        var all: [TokenText] = []
+        while tokens.skipBlanks() {
+            if text[tokens.position] == UInt8(ascii: ";") {
+                tokens.position += 1
+                if !tokens.present.bytes.isEmpty { all.append(tokens.present) }
+                tokens.present = TokenText()
             } else {
-                present.append(token)
+                tokens.takeToken()
             }
         }
-        if !present.isEmpty { all.append(present) }
+        if !tokens.present.bytes.isEmpty { all.append(tokens.present) }
         return all
     }
 
-    private static func next(_ text: UnsafeRawBufferPointer, _ position: inout Int) -> Token? {
-        skipBlanks(text, &position)
-        guard position < text.count else { return nil }
+    private mutating func takeToken() {
         let byte = text[position]
         switch byte {
-        case UInt8(ascii: "'"): return .string(quoted(text, &position, byte))
-        case UInt8(ascii: "\""): return .word(quoted(text, &position, byte))
-        case UInt8(ascii: "$"): return dollar(text, &position)
-        case UInt8(ascii: "0")...UInt8(ascii: "9"):
-            return .number(run(text, &position) { isWordByte($0) || $0 == UInt8(ascii: ".") })
-        default: break
+        case UInt8(ascii: "'"):
+            present.strings.append(takeQuoted(byte))
+            present.bytes.append(byte)
+        case UInt8(ascii: "\""): present.bytes.append(contentsOf: takeQuoted(byte).utf8)
+        default:
+            guard Self.isWordByte(byte) || byte == UInt8(ascii: "$") else {
+                present.bytes.append(byte)
+                position += 1
+                break
+            }
+            takeWord()
+            return
         }
-        if isWordByte(byte) { return .word(run(text, &position, while: isWordByte).lowercased()) }
-        position += 1
-        return .symbol(byte)
+        present.bytes.append(UInt8(ascii: " "))
     }
 
-    private static func skipBlanks(_ text: UnsafeRawBufferPointer, _ position: inout Int) {
+    /// A word, a number or a parameter.
+    private mutating func takeWord() {
+        let start = present.bytes.count
+        let isNumber = text[position] >= UInt8(ascii: "0") && text[position] <= UInt8(ascii: "9")
+        repeat {
+            let byte = text[position]
+            present.bytes.append(byte >= UInt8(ascii: "A") && byte <= UInt8(ascii: "Z") ? byte | 0x20 : byte)
+            position += 1
+        } while position < text.count && (Self.isWordByte(text[position]) || isNumber && text[position] == UInt8(ascii: "."))
+        if position < text.count, text[position] == UInt8(ascii: "."), present.bytes[start...].elementsEqual("pg_catalog".utf8) {
+            present.bytes.removeLast(present.bytes.count - start)
+            position += 1
+        } else {
+            present.bytes.append(UInt8(ascii: " "))
+        }
+    }
+
+    /// Moves to the next token; false: there is none.
+    private mutating func skipBlanks() -> Bool {
         while position < text.count {
             if text[position] <= UInt8(ascii: " ") {
                 position += 1
@@ -55,9 +79,10 @@ enum Tokens {
                     position += 1
                 }
             } else {
-                return
+                return true
             }
         }
+        return false
     }
 
     private static func isWordByte(_ byte: UInt8) -> Bool {
@@ -65,14 +90,8 @@ enum Tokens {
             || byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") || byte == UInt8(ascii: "_")
     }
 
-    private static func run(_ text: UnsafeRawBufferPointer, _ position: inout Int, while belongs: (UInt8) -> Bool) -> String {
-        let start = position
-        while position < text.count, belongs(text[position]) { position += 1 }
-        return String(decoding: text[start..<position], as: UTF8.self)
-    }
-
     /// A quoted text; a doubled quote stands for itself.
-    private static func quoted(_ text: UnsafeRawBufferPointer, _ position: inout Int, _ quote: UInt8) -> String {
+    private mutating func takeQuoted(_ quote: UInt8) -> String {
         var bytes: [UInt8] = []
         position += 1
         while position < text.count {
@@ -85,21 +104,5 @@ enum Tokens {
         }
         position += 1
         return String(decoding: bytes, as: UTF8.self)
-    }
-
-    /// A parameter, or a text between dollar signs without a tag.
-    private static func dollar(_ text: UnsafeRawBufferPointer, _ position: inout Int) -> Token {
-        position += 1
-        guard position < text.count, text[position] == UInt8(ascii: "$") else {
-            return .parameter(Int(run(text, &position) { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }) ?? 0)
-        }
-        let start = position + 1
-        position = start
-        while position + 1 < text.count, text[position] != UInt8(ascii: "$") || text[position + 1] != UInt8(ascii: "$") {
-            position += 1
-        }
-        let body = String(decoding: text[start..<position], as: UTF8.self)
-        position += 2
-        return .string(body)
     }
 }
