@@ -176,7 +176,11 @@ extension Worker {
             if !isTold, transaction.untoldLoss == nil { transaction.untoldLoss = loss }
             if transaction.isExplicit { session.pointee.status = TransactionStatus.failed.rawValue }
         }
-        if session.pointee.link == link { session.pointee.link = -1 }
+        if session.pointee.link == link {
+            session.pointee.link = -1
+            // Woken with the link, but its frame has not come to take it yet: the frame asks for another one.
+            if session.pointee.activity != .waiting { session.pointee.isLinkReserved = false }
+        }
         session.pointee.isCopyingIn = false
     }
 
