@@ -13,6 +13,13 @@ struct AdminAnswer {
     var isLost = false
 
     var isSuccess: Bool { error == nil && !isLost }
+
+    /// The rows of the statement that came `result`-th among those that returned any; nil unless there is such an answer and
+    /// each of its rows has `columns` values. What a shard sends is not trusted.
+    func rows(of result: Int, columns: Int) -> [[String?]]? {
+        guard results.indices.contains(result), results[result].allSatisfy({ $0.count == columns }) else { return nil }
+        return results[result]
+    }
 }
 
 final class AdminTask: LinkTask {

@@ -63,29 +63,33 @@ final class RecoveryDriver {
         // Known to be down: not worth the wait for the next attempt to connect.
         guard worker.cluster.shards[shard.int].isUp else { return tell(.listingFailed(shard)) }
         worker.runAdmin(shard, InternalSchema.listDecisions(retention: .seconds(600), limit: 1000), limit: Worker.recoveryPatience) { [self] answer in
-            guard answer.isSuccess, answer.results.count == 2 else { return tell(.listingFailed(shard)) }
-            let decisions = answer.results[0].compactMap { row -> DecisionRecord? in
+            guard answer.isSuccess, let records = answer.rows(of: 0, columns: 4), let instances = answer.rows(of: 1, columns: 1) else {
+                return tell(.listingFailed(shard))
+            }
+            let decisions = records.compactMap { row -> DecisionRecord? in
                 guard let hash = row[0].flatMap({ TransactionHash(hexadecimal: $0.replacing("-", with: "")) }),
                     let outcome = row[1].flatMap({ Decision(rawValue: $0) }), let name = row[2],
                     let instance = try? InstanceIdentifier(name)
                 else { return nil }
                 return DecisionRecord(hash: hash, outcome: outcome, instance: instance, age: Self.span(row[3]))
             }
-            let present = answer.results[1].compactMap { $0[0].flatMap { Int64($0) } }.map { Int32(truncatingIfNeeded: $0) }
+            let present = instances.compactMap { $0[0].flatMap { Int64($0) } }.map { Int32(truncatingIfNeeded: $0) }
             tell(.decisionsListed(shard, DecisionListing(decisions: decisions, presentInstances: present)))
         }
     }
 
     private func listPrepared(_ shard: ShardIndex) {
         worker.runAdmin(shard, InternalSchema.listPrepared, limit: Worker.recoveryPatience) { [self] answer in
-            guard answer.isSuccess, answer.results.count == 2 else { return tell(.listingFailed(shard)) }
-            let transactions = answer.results[0].map { row in
+            guard answer.isSuccess, let rows = answer.rows(of: 0, columns: 4), let replication = answer.rows(of: 1, columns: 1)?.first else {
+                return tell(.listingFailed(shard))
+            }
+            let transactions = rows.map { row in
                 PreparedTransaction(gid: row[0] ?? "", owner: row[1] ?? "", database: row[2] ?? "", age: Self.span(row[3]))
             }
             for transaction in transactions {
                 seen.append((shard, transaction.gid, transaction.owner, transaction.age.seconds, "prepared"))
             }
-            guard answer.results[1].first?[0] == "t" else {
+            guard replication[0] == "t" else {
                 return tell(.preparedListed(shard, PreparedListing(transactions: transactions, isReplicated: true)))
             }
             worker.runAdmin(shard, InternalSchema.synchronousCommit, limit: Worker.recoveryPatience) { [self] confirmation in
@@ -103,7 +107,7 @@ final class RecoveryDriver {
     }
 
     private static func span(_ seconds: String?) -> Span {
-        Span(nanoseconds: Int64((seconds.flatMap { Double($0) } ?? 0) * 1e9))
+        Span(nanoseconds: Int64(exactly: ((seconds.flatMap { Double($0) } ?? 0) * 1e9).rounded()) ?? 0)
     }
 }
 
@@ -240,8 +244,10 @@ extension Worker {
         let text = InternalSchema.fenceAndRead(hash, instance: instance ?? cluster.instance)
         runAdmin(shard, [text], limit: Self.recoveryPatience) { answer in
             if answer.isLost { return completion(.unreachable) }
-            guard answer.error == nil, answer.warnings.isEmpty, answer.tags.last == "COMMIT", let outcome = answer.results.first?.first?[0] else { return completion(.waiting) }
-            completion(outcome == "commit" ? .commit : .abort)
+            guard answer.error == nil, answer.warnings.isEmpty, answer.tags.last == "COMMIT",
+                let outcome = answer.rows(of: 0, columns: 1)?.first?[0].flatMap({ Decision(rawValue: $0) })
+            else { return completion(.waiting) }
+            completion(outcome == .commit ? .commit : .abort)
         }
     }
 

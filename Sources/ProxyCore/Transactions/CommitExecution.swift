@@ -49,7 +49,7 @@ final class CommitExecution: Execution {
             switch participants[index].effect {
             case .writes: true
             case .reads: false
-            case .unknown: legs[index].rows.isEmpty || legs[index].rows[0][0] == "t"
+            case .unknown: legs[index].rows.first?.first != "f"
             }
         }
         if writers.count >= 2 { return beginTwoPhase() }
