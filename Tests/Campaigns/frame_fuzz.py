@@ -1,11 +1,14 @@
 """Frames nobody should send, from clients and from a shard, against a proxy built with address sanitizer.
 
-Three parts, all from one seed:
+Six parts, all from one seed:
 1. Clients: dialogues of every kind (startup, SCRAM, simple and extended queries, blocks, COPY, portals, cancel ...) with
    some of their frames mutated, half of them before authentication, ended in every way a connection can end.
-2. A hostile shard: one of the shards is reached through a relay that mutates, cuts, repeats or invents what the server
+2. Statements: SQL that is mutated, no text, without end or without measure; each session must go on.
+3. TLS: records that are none before, within and behind the handshake.
+4. Long statements: up to a million terms.
+5. Cases: answers of a shard that did harm once.
+6. A hostile shard: one of the shards is reached through a relay that mutates, cuts, repeats or invents what the server
    says, in logins and in answers.
-3. Long statements: up to a million terms.
 All the while a well-behaved client works on tables of its own and must not see a single error or wrong answer. At the end
 the proxy must be alive, without a word from the sanitizer, and hold no more sessions, links, streams and buffers than at
 the start.
@@ -21,7 +24,12 @@ import threading
 import time
 
 import wire
+from long_statements import run_long_statements
 from proxy import Proxy, work_directory
+from relay import Relay
+from shard_cases import CaseRelay, run_cases
+from statement_fuzz import fuzz_statements
+from tls_fuzz import fuzz_tls, make_certificate, query_encrypted
 from wire import Client, ServerError, frame
 
 PASSWORD = "rehearsal"
@@ -164,14 +172,14 @@ def spoil(dice, messages, others, has_type=True):
 
 
 class Count:
-    """A total that several threads raise until it is enough."""
+    """A total that several threads raise until it is enough, or the proxy has died."""
 
-    def __init__(self, limit):
-        self.limit, self.total, self.lock = limit, 0, threading.Lock()
+    def __init__(self, limit, proxy=None):
+        self.limit, self.proxy, self.total, self.lock = limit, proxy, 0, threading.Lock()
 
     @property
-    def isEnough(self):
-        return self.total >= self.limit
+    def is_enough(self):
+        return self.total >= self.limit or self.proxy is not None and not self.proxy.is_alive
 
     def add(self, number):
         with self.lock:
@@ -220,7 +228,7 @@ def converse(dice, client, messages):
 
 
 def fuzz_before_login(port, dice, count):
-    while not count.isEnough:
+    while not count.is_enough:
         scram = wire.Scram(PASSWORD)
         all_openings = openings(dice, scram)
         messages, mutations = spoil(
@@ -236,7 +244,7 @@ def fuzz_before_login(port, dice, count):
 
 
 def fuzz_after_login(port, dice, count):
-    while not count.isEnough:
+    while not count.is_enough:
         all_dialogues = dialogues(dice)
         messages, mutations = spoil(
             dice, all_dialogues[dice.choice(sorted(all_dialogues))], [m for group in all_dialogues.values() for m in group])
@@ -317,66 +325,38 @@ class CalmClient:
             self.errors.append(f"{rows} instead of {expected}")
 
 
-class HostileRelay:
-    """Stands between the proxy and a shard; while `isHostile`, it spoils what the shard says."""
+class HostileRelay(Relay):
+    """While `is_hostile`, it spoils what the shard says."""
 
     def __init__(self, path, seed, count):
-        self.path, self.dice, self.count, self.isHostile = path, random.Random(seed), count, False
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.dice, self.count, self.is_hostile = random.Random(seed), count, False
+        super().__init__(path)
 
-    def _accept(self):
-        while True:
-            front, _ = self.listener.accept()
-            threading.Thread(target=self._serve, args=(front, random.Random(self.dice.random())), daemon=True).start()
+    def connection(self):
+        return HostileConnection(self, random.Random(self.dice.random()))
 
-    def _serve(self, front, dice):
-        back = socket.socket(socket.AF_UNIX)
-        try:
-            back.connect(self.path)
-            threading.Thread(target=self._pump, args=(front, back), daemon=True).start()
-            if self.isHostile and dice.random() < 0.1:
-                front.sendall(dice.randbytes(dice.randrange(1, 300)))
-            self._answers(back, front, dice)
-        except OSError:
-            pass
-        for end in (front, back):
-            # The other thread may still wait on it.
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-            end.close()
 
-    @staticmethod
-    def _pump(source, target):
-        try:
-            while data := source.recv(1 << 16):
-                target.sendall(data)
-            target.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
+class HostileConnection:
+    """One connection's share of the spoiling."""
 
-    def _answers(self, back, front, dice):
-        waiting, seen = b"", []
-        while data := back.recv(1 << 16):
-            waiting += data
-            out = b""
-            while len(waiting) >= 5 and len(waiting) >= (length := struct.unpack_from("!I", waiting, 1)[0] + 1):
-                message, waiting = waiting[:length], waiting[length:]
-                seen = (seen + [message])[-30:]
-                out += self._spoilt(dice, message, seen)
-            if out:
-                front.sendall(out)
+    def __init__(self, relay, dice):
+        self.relay, self.dice, self.seen = relay, dice, []
 
-    def _spoilt(self, dice, message, seen):
-        if not self.isHostile or dice.random() > 0.1:
+    def opening(self):
+        return self.dice.randbytes(self.dice.randrange(1, 300)) if self.relay.is_hostile and self.dice.random() < 0.1 else b""
+
+    def asked(self, data):
+        pass
+
+    def answer(self, message):
+        self.seen = (self.seen + [message])[-30:]
+        dice = self.dice
+        if not self.relay.is_hostile or dice.random() > 0.1:
             return message
-        self.count.add(1)
+        self.relay.count.add(1)
         how = dice.randrange(5)
         if how == 0:
-            return message + dice.choice(seen)
+            return message + dice.choice(self.seen)
         if how == 1:
             return b""
         if how == 2:
@@ -384,12 +364,12 @@ class HostileRelay:
             return frame(kind, dice.randbytes(dice.randrange(0, 50))) + message
         if how == 3 and dice.random() < 0.2:
             raise OSError("it hangs up")
-        return mutated(dice, message, seen)
+        return mutated(dice, message, self.seen)
 
 
 def well_formed_traffic(port, dice, count):
     """Good dialogues whose answers the hostile shard spoils."""
-    while not count.isEnough:
+    while not count.is_enough:
         try:
             client = Client.connect(port, "fuzz", PASSWORD, timeout=20)
         except (OSError, ServerError, struct.error):
@@ -401,71 +381,18 @@ def well_formed_traffic(port, dice, count):
         leave(dice, client)
 
 
-def long_statements():
-    """Name and text of statements that are too long, too deep, or just long."""
-    for terms in (1, 10, 1000, 10_000, 30_000, 100_000, 1_000_000):
-        yield f"{terms} additions", "SELECT " + "+".join(["1"] * terms)
-        yield f"{terms} parentheses", "SELECT " + "(" * terms + "1" + ")" * terms
-        yield f"{terms} signs", "SELECT " + "- " * terms + "1"
-        yield f"{terms} casts", "SELECT 1" + "::int" * terms
-        yield f"{terms} conditions", "SELECT 1 WHERE " + " AND ".join(["1=1"] * terms)
-        yield f"{terms} negations", "SELECT " + "NOT " * terms + "true"
-        yield f"{terms} subscripts", "SELECT v" + "[1]" * terms + " FROM t"
-    for terms in (1, 100, 1000, 10_000, 100_000):
-        yield f"{terms} unions", " UNION ALL ".join(["SELECT 1"] * terms)
-        yield f"{terms} subqueries", "SELECT * FROM " + "(SELECT * FROM " * terms + "t" + ") a" * terms
-        yield f"{terms} joins", "SELECT 1 FROM t t0" + "".join(f" JOIN t t{n} USING (user_id)" for n in range(1, terms))
-        yield f"{terms} cases", "SELECT " + "CASE WHEN true THEN " * terms + "1" + " END" * terms
-        yield f"{terms} with queries", "WITH " + ", ".join(f"w{n} AS (SELECT 1)" for n in range(terms)) + " SELECT 1"
-    yield "IN list of 100000 values", f"SELECT count(*) FROM t WHERE user_id IN ({', '.join(map(str, range(100_000)))})"
-    yield "INSERT of 100000 rows", "INSERT INTO t VALUES " + ", ".join(f"({n}, 'row')" for n in range(100_000))
-    yield "INSERT of 100000 rows for one shard", "INSERT INTO t VALUES " + ", ".join("(7, 'row')" for n in range(100_000))
-    yield "script of 20000 statements", "SELECT 1;" * 20_000
-
-
-def run_long_statements(port, proxy):
-    answers, refusals, others, slowest = 0, 0, [], (0, "")
-    for name, sql in long_statements():
-        for extended in (False, True):
-            begin = time.monotonic()
-            client = None
-            try:
-                # PostgreSQL itself plans a join of a thousand tables for minutes.
-                client = Client.connect(port, "fuzz", PASSWORD, timeout=300, options="-c statement_timeout=3s")
-                if extended:
-                    client.send(wire.parse("", sql) + wire.bind("", "") + wire.execute() + wire.SYNC)
-                    client.until_ready()
-                else:
-                    client.run(sql)
-                answers += 1
-            except ServerError as error:
-                # 42601: several statements in one Parse. 42804 and others: PostgreSQL's own word on a text it read.
-                if error.state == "54001":
-                    refusals += 1
-                elif error.state not in ("57014", "42601", "42804", "42P01", "42846", "42703", "54011", "0A000", "42712"):
-                    others.append(f"{name}: {error}")
-            except Exception as error:
-                others.append(f"{name}: {error!r}")
-            if client:
-                client.close()
-            if time.monotonic() - begin > 5:
-                print(f"  {name}: {time.monotonic() - begin:.0f} s", flush=True)
-            slowest = max(slowest, (time.monotonic() - begin, name))
-            if not proxy.is_alive:
-                return answers, refusals, others + [f"{name}: the proxy died"], slowest
-    return answers, refusals, others, slowest
-
-
-def configuration(directory, name, port, shards=()):
+def configuration(directory, name, port, shards=(), certificate=None):
     path = os.path.join(directory, name)
     lines = [
         "[proxy]", f'listen = ["127.0.0.1:{port}"]', 'auth = "scram-sha-256"', "pool_size = 10", "max_clients = 2000",
-        "[timeouts]", 'link_idle = "3s"', 'client_login = "5s"', 'connect = "5s"', 'query_wait = "20s"', 'reconnect_delay = "200ms"',
+        "[timeouts]", 'link_idle = "3s"', 'client_login = "5s"', 'connect = "5s"', 'query_wait = "20s"', 'reconnect_delay = "200ms"', 'recovery_interval = "1s"',
         "[admin]", 'user = "postgres"']
     for user in ("postgres", "fuzz", "calm"):
         lines += ["[[user]]", f'name = "{user}"', f'password = "{PASSWORD}"']
     for host, shard_port in shards:
         lines += ["[[shard]]", f'host = "{host}"', f"port = {shard_port}"]
+    if certificate:
+        lines += ["[tls]", f'certificate = "{certificate[0]}"', f'key = "{certificate[1]}"']
     with open(path, "w") as file:
         file.write("\n".join(lines) + "\n")
     return path
@@ -534,7 +461,7 @@ class Campaign:
         options = self.options
         baseline = proxy.memory_after({name: 0 for name in ("sessions", "links", "streams", "blocks", "large_bytes")}, 5)
         calm = CalmClient(proxy.port, "calm", list(range(1, 41)))
-        before, after = Count(options.frames // 2), Count(options.frames - options.frames // 2)
+        before, after = Count(options.frames // 2, proxy), Count(options.frames - options.frames // 2, proxy)
         begin = time.monotonic()
         run_threads(
             [(fuzz_before_login, (proxy.port, random.Random(f"{options.seed} before {n}"), before)) for n in range(3)]
@@ -543,10 +470,51 @@ class Campaign:
             f"  clients: {before.total} mutated frames before login, {after.total} after, {time.monotonic() - begin:.0f} s", flush=True)
         self.verdict(proxy, calm, baseline, "clients")
 
+    def statements(self, proxy):
+        options, complaints = self.options, []
+        baseline = proxy.memory_after({name: 0 for name in ("sessions", "links", "streams", "blocks", "large_bytes")}, 5)
+        calm = CalmClient(proxy.port, "calm", list(range(1, 41)))
+        count, begin = Count(options.statements, proxy), time.monotonic()
+        run_threads([
+            (fuzz_statements, (proxy.port, "fuzz", PASSWORD, random.Random(f"{options.seed} statements {n}"), count, complaints))
+            for n in range(4)])
+        print(f"  statements: {count.total}, {len(complaints)} complaints, {time.monotonic() - begin:.0f} s", flush=True)
+        self.check(not complaints, f"statements: {complaints[:5]}")
+        self.verdict(proxy, calm, baseline, "statements")
+
+    def tls(self, proxy):
+        options = self.options
+        baseline = proxy.memory_after({name: 0 for name in ("sessions", "links", "streams", "blocks", "large_bytes")}, 5)
+        calm = CalmClient(proxy.port, "calm", list(range(1, 41)))
+        count, begin = Count(options.handshakes, proxy), time.monotonic()
+        run_threads([(fuzz_tls, (proxy.port, random.Random(f"{options.seed} tls {n}"), count)) for n in range(6)])
+        print(f"  TLS: {count.total} connections, {time.monotonic() - begin:.0f} s", flush=True)
+        for number in range(10):
+            rows = query_encrypted(proxy.port, random.Random(f"{options.seed} good {number}"), "fuzz", PASSWORD)
+            self.check(rows == [["encrypted"]], f"TLS: a good client got {rows}")
+        self.verdict(proxy, calm, baseline, "TLS")
+
+    def cases(self, directory):
+        """Known harm, told at the right moment by a shard behind a relay."""
+        relay = CaseRelay(os.path.join(directory, "data/sockets/.s.PGSQL.6501"))
+        path = configuration(
+            directory, "cases.conf", self.options.port + 2, [(os.path.join(directory, "data/sockets"), 6500), ("127.0.0.1", relay.port)])
+        proxy = Proxy(
+            self.options.program, ["run", "--config", path], self.options.port + 2, os.path.join(directory, "cases.log"), "postgres",
+            PASSWORD, self.environment)
+        try:
+            proxy.wait_until_ready()
+            complaints = run_cases(relay, proxy, "fuzz", PASSWORD)
+            print(f"  cases: {len(complaints)} complaints", flush=True)
+            self.check(not complaints, f"cases: {complaints}")
+            self.check(not proxy.crash_report(), f"cases: {proxy.crash_report()[:5]}")
+        finally:
+            proxy.stop()
+
     def long(self, proxy):
         baseline = proxy.memory()
         begin = time.monotonic()
-        answers, refusals, others, slowest = run_long_statements(proxy.port, proxy)
+        answers, refusals, others, slowest = run_long_statements(proxy.port, proxy, "fuzz", PASSWORD)
         print(
             f"  long statements: {answers} answered, {refusals} refused with 54001, slowest {slowest[0]:.1f} s ({slowest[1]}), "
             f"{time.monotonic() - begin:.0f} s", flush=True)
@@ -564,6 +532,7 @@ class Campaign:
         proxy = Proxy(
             options.program, ["run", "--config", path], options.port + 1, os.path.join(directory, "hostile.log"), "postgres", PASSWORD,
             self.environment)
+        count.proxy = proxy
         try:
             proxy.wait_until_ready()
             client = Client.connect(proxy.port, "postgres", PASSWORD)
@@ -572,10 +541,10 @@ class Campaign:
             time.sleep(4)
             baseline = proxy.memory()
             calm = CalmClient(proxy.port, "calm_apart", keys)
-            relay.isHostile = True
+            relay.is_hostile = True
             begin = time.monotonic()
             run_threads([(well_formed_traffic, (proxy.port, random.Random(f"{options.seed} traffic {n}"), count)) for n in range(6)])
-            relay.isHostile = False
+            relay.is_hostile = False
             print(f"  hostile shard: {count.total} mutated frames, {time.monotonic() - begin:.0f} s", flush=True)
             self.check(self.recovers(proxy), "hostile shard: it is not used again after it has become well-behaved")
             self.verdict(proxy, calm, baseline, "hostile shard")
@@ -616,8 +585,10 @@ class Campaign:
         options = self.options
         directory = options.directory or work_directory("fuzz")
         os.makedirs(directory, exist_ok=True)
-        self.environment = {"ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0:exitcode=99"}
-        path = configuration(directory, "clients.conf", options.port)
+        # A trap of Swift's is reported by the sanitizer, whose stack is complete; Swift's own reporter trips over the sanitizer.
+        self.environment = {
+            "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0:exitcode=99:handle_sigill=1:handle_sigtrap=1", "SWIFT_BACKTRACE": "enable=no"}
+        path = configuration(directory, "clients.conf", options.port, certificate=make_certificate(directory))
         proxy = Proxy(
             options.program,
             ["dev", "--shards", str(SHARDS), "--listen", f"127.0.0.1:{options.port}", "--data", os.path.join(directory, "data"),
@@ -629,8 +600,14 @@ class Campaign:
             time.sleep(4)
             if "clients" in options.parts:
                 self.clients(proxy)
+            if "statements" in options.parts and proxy.is_alive:
+                self.statements(proxy)
+            if "tls" in options.parts and proxy.is_alive:
+                self.tls(proxy)
             if "long" in options.parts and proxy.is_alive:
                 self.long(proxy)
+            if "cases" in options.parts:
+                self.cases(directory)
             if "hostile" in options.parts:
                 self.hostile(directory)
         finally:
@@ -644,10 +621,12 @@ def main():
     parser.add_argument("--program", default=".build-asan/debug/pgbraid")
     parser.add_argument("--frames", type=int, default=10_000)
     parser.add_argument("--hostile", type=int, default=2_000)
+    parser.add_argument("--statements", type=int, default=5_000)
+    parser.add_argument("--handshakes", type=int, default=1_000)
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--port", type=int, default=7460)
     parser.add_argument("--directory")
-    parser.add_argument("--parts", default="clients,long,hostile")
+    parser.add_argument("--parts", default="clients,statements,tls,long,cases,hostile")
     options = parser.parse_args()
     options.parts = options.parts.split(",")
     options.seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1 << 32)
