@@ -22,8 +22,9 @@ final class PortalBuffer {
         stream.deallocate()
     }
 
-    /// Moves up to `maximumRows` rows to the client, then PortalSuspended, or CommandComplete with the number of rows this
-    /// call moved when there are no more (0: all rows). Anything else on the way (notices) goes along.
+    /// Moves up to `maximumRows` rows to the client, then PortalSuspended, or CommandComplete when there are no more (0: all
+    /// rows). SELECT counts the rows of this call, other commands all rows they changed (PostgreSQL: PortalRun in pquery.c).
+    /// Anything else on the way (notices) goes along.
     func fetch(_ maximumRows: Int32, into output: inout ByteQueue) {
         var rows: UInt64 = 0
         while case .frame(let header) = FrameScanner.frame(in: stream.pointee.output.readable, at: 0, limit: .max) {
@@ -43,7 +44,9 @@ final class PortalBuffer {
     }
 
     private func writeTag(of frame: UnsafeRawBufferPointer, _ rows: UInt64, into output: inout ByteQueue) {
-        guard let message = try? CommandCompleteMessage(frame), message.rowCount != nil else { return output.append(frame) }
+        guard let message = try? CommandCompleteMessage(frame), message.rowCount != nil, message.command.text == "SELECT" else {
+            return output.append(frame)
+        }
         output.writeCommandComplete(command: message.command, rowCount: rows)
     }
 }
