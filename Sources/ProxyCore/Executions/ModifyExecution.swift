@@ -35,6 +35,10 @@ final class ModifyExecution: MultiShardExecution {
 
     override var needsTransaction: Bool { shards.count > 1 }
 
+    /// The same row of a reference table is locked on all shards. Were they asked at once, two sessions could each get the
+    /// lock first somewhere and wait for each other, which no shard would notice. So the lowest shard decides whose turn it is.
+    override var asksLowestFirst: Bool { tagCombination == .first && !call.plan.changesCatalog && legs.count > 1 }
+
     override func send(_ leg: Int) {
         let text = texts.count == 1 ? texts[0] : texts[leg]
         let kept = texts.count > 1 && call.bind != nil ? parametersMentioned(in: text) : nil

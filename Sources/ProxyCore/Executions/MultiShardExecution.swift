@@ -38,6 +38,8 @@ class MultiShardExecution: Execution {
     /// Outside a block: one snapshot a shard for all it does, from one instant.
     var needsStableSnapshot: Bool { false }
     var snapshotMoment: SnapshotMoment { .unwatched }
+    /// The lowest shard answers before the others are asked. Not for statements that watch their snapshots.
+    var asksLowestFirst: Bool { false }
     /// Sends the statement on a leg; every leg has its link.
     func send(_ leg: Int) {}
     /// The window is kept, within its limit, until the execution calls `releaseSnapshots`.
@@ -66,7 +68,7 @@ class MultiShardExecution: Execution {
             }
         }
         wasSent = true
-        guard isWatched else { return sendAll() }
+        guard isWatched else { return sendCounted(asksLowestFirst ? 0..<1 : legs.indices) }
         let snapshots = ShardSnapshots(self, isInBlock: worker.sessions.at(session).pointee.detail?.transaction != nil)
         self.snapshots = snapshots
         snapshots.begin()
@@ -88,11 +90,15 @@ class MultiShardExecution: Execution {
         return worker.sessions.at(session).pointee.detail?.transaction?.holdsSnapshots != true
     }
 
-    func sendAll() {
-        for leg in legs.indices {
+    private func sendCounted(_ asked: Range<Int>) {
+        for leg in asked {
             worker.statistics.countStatement(shard: legs[leg].shard)
             send(leg)
         }
+    }
+
+    override func legReady(_ leg: Int) {
+        if asksLowestFirst, leg == 0, failure == nil { sendCounted(1..<legs.count) }
     }
 
     // MARK: The window of the snapshots
