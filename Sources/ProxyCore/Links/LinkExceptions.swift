@@ -18,7 +18,7 @@ extension Worker {
         }
         switch type {
         case BackendMessageType.parameterStatus: parameterChanged(index, frame, expectation)
-        case BackendMessageType.notificationResponse: passToClient(frame, link)
+        case BackendMessageType.notificationResponse: passNotification(frame, link)
         case BackendMessageType.noticeResponse where expectation != .task:
             if expectation?.isPassed == true { passToClient(frame, link) }
         case BackendMessageType.errorResponse where expectation != .task: linkError(index, link, frame, expectation, &cursor)
@@ -46,6 +46,18 @@ extension Worker {
     }
 
     private func passToClient(_ range: UnsafeRawBufferPointer, _ link: UnsafeMutablePointer<Link>) { forward(range, from: link) }
+
+    /// Passes a notification on. The sender is told apart from the receiver by the process id, and clients know their own
+    /// as the proxy told it in BackendKeyData: a session's own notification bears that one, another's never does.
+    private func passNotification(_ frame: UnsafeRawBufferPointer, _ link: UnsafeMutablePointer<Link>) {
+        guard link.pointee.session >= 0, let message = try? NotificationResponseMessage(frame) else { return }
+        guard sessions.at(link.pointee.session).pointee.phase != .leaving else { return }
+        let own = cancelKey(of: link.pointee.session).processID
+        let sender = message.processID == link.pointee.cancelKey.processID ? own : message.processID == own ? 0 : message.processID
+        var told = Array(frame)
+        withUnsafeBytes(of: sender.bigEndian) { told.replaceSubrange(FrameHeader.bytes..<FrameHeader.bytes + 4, with: $0) }
+        told.withUnsafeBytes { passToClient($0, link) }
+    }
 
     private func handleTaskReply(
         _ index: Int32, _ link: UnsafeMutablePointer<Link>, _ frame: UnsafeRawBufferPointer, type: UInt8,
