@@ -399,8 +399,14 @@ extension Worker {
             }
         }
         if plan.isAnsweredHere { return bindHere(index, session, detail, message, frame, statement, plan) }
-        let shard = currentShard(session) ?? anyShard(index)
+        let shard = cursorShard(plan, detail) ?? currentShard(session) ?? anyShard(index)
         return bindOnLink(index, session, detail, message, frame, statement, plan, shard, isPassed: false)
+    }
+
+    /// FETCH is described by the cursor, so only its own link can.
+    private func cursorShard(_ plan: StatementPlan, _ detail: SessionDetail) -> ShardIndex? {
+        guard case .cursor(.use(let name)) = plan.action, let link = detail.cursors[name] else { return nil }
+        return links.at(link).pointee.shard
     }
 
     @inline(__always)
@@ -543,6 +549,7 @@ extension Worker {
             return forward(index, session, frame, to: session.pointee.unnamedPortalLink, .passDescribePortal)
         }
         guard let portal = detail.portals[Array(message.name)] else {
+            if let cursor = detail.cursors[message.name.text] { return forward(index, session, frame, to: cursor, .passDescribePortal) }
             return raise(index, DatabaseMessage(error: .invalidCursorName, "portal \"\(message.name.text)\" does not exist"))
         }
         if portal.plan.isAnsweredHere {
@@ -594,6 +601,10 @@ extension Worker {
         guard let detail = session.pointee.detail else { return .consumed }
         let name = Array(message.portal)
         guard let portal = detail.portals[name], let statement = statements.at(portal.statement) else {
+            if let cursor = detail.cursors[message.portal.text] {
+                session.pointee.hasBatchExecuted = true
+                return forward(index, session, frame, to: cursor, .passExecute)
+            }
             return raise(index, DatabaseMessage(error: .invalidCursorName, "portal \"\(message.portal.text)\" does not exist"))
         }
         if portal.link >= 0 {
@@ -651,6 +662,9 @@ extension Worker {
             let link = isUnnamed && session.pointee.unnamedPortalLink >= 0
                 ? session.pointee.unnamedPortalLink : detail.portals[Array(message.name)]?.link ?? -1
             if isUnnamed { session.pointee.unnamedPortalLink = -1 }
+            if let cursor = detail.cursors.removeValue(forKey: message.name.text) {
+                return forward(index, session, frame, to: cursor, .passClose)
+            }
             detail.portals[Array(message.name)] = nil
             if link >= 0, link == session.pointee.link { return forward(index, session, frame, to: link, .passClose) }
             detail.nameChanges.append(.none)
