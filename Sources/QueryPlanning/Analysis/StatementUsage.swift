@@ -26,6 +26,7 @@ struct StatementUsage {
         for entry in binder.entries { add(entry) }
         for call in binder.calls { add(call, binder.context) }
         usesTransactionTime = usesTransactionTime || binder.usesCurrentTime
+        hasCatalogFunctions = hasCatalogFunctions || binder.castsToCatalogName
     }
 
     private mutating func add(_ entry: RangeEntry) {

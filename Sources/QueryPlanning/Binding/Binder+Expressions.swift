@@ -29,8 +29,15 @@ extension Binder {
             binding.level.usesCurrentTime = true
             usesCurrentTime = true
         }
+        if let cast = node.typeCast, Self.isCatalogName(cast.pointee.type_name) { castsToCatalogName = true }
         if node.groupingFunc != nil { binding.level.hasAggregates = true }
         if node.currentOfExpr != nil { unsupported = unsupported ?? "WHERE CURRENT OF" }
+    }
+
+    /// regclass, regproc, regtype ...: an OID, which each shard counts for itself.
+    private static func isCatalogName(_ type: UnsafeMutablePointer<PgQuery__TypeName>?) -> Bool {
+        guard let type, let name = NodeList(type.pointee.names, type.pointee.n_names).strings.last else { return false }
+        return name.hasPrefix("reg")
     }
 
     // MARK: Columns

@@ -27,6 +27,8 @@ final class Binder {
     /// Names of all WITH items.
     var commonTableNames: Set<String> = []
     var usesCurrentTime = false
+    /// A value is cast to the name of something in the catalogs.
+    var castsToCatalogName = false
     var usesWholeRows = false
     /// A row-locking clause anywhere.
     var locksRows = false
