@@ -135,7 +135,7 @@ public enum CatalogQuery: Int, CaseIterable, Sendable {
                pg_catalog.obj_description(p.oid, 'pg_proc')
         FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
         JOIN pg_catalog.pg_language l ON l.oid = p.prolang
-        WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') OR p.oid >= 16384
+        WHERE n.nspname <> 'pg_catalog' OR p.oid >= 16384
         ORDER BY p.oid
         """
 
