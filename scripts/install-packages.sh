@@ -7,7 +7,7 @@
 set -euo pipefail
 
 run_packages="libssl-dev libpg-query-dev libprotobuf-c-dev postgresql-15 postgresql-contrib pkg-config"
-test_packages="openssl python3-psycopg python3-asyncpg libpostgresql-jdbc-java"
+test_packages="openssl python3-psycopg python3-asyncpg libpostgresql-jdbc-java openjdk-17-jdk-headless"
 
 packages="$run_packages"
 if [ "${1:-run}" = test ]; then packages="$packages $test_packages"; fi

@@ -48,7 +48,14 @@ public enum TestProcess {
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP))
+        // The test run may block signals or ignore them; programs are to react as they do in a terminal.
+        var (none, all) = (sigset_t(), sigset_t())
+        sigemptyset(&none)
+        sigfillset(&all)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setsigdefault(&attributes, &all)
+        posix_spawnattr_setflags(
+            &attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
         // Server programs want a working directory that their user may enter.
         let environmentProgram = "/usr/bin/env"
         var argumentPointers = ([environmentProgram, "-C", "/tmp", program] + arguments).map { strdup($0) } + [nil]
