@@ -28,12 +28,15 @@ extension Worker {
                 "link lost", metadata: ["shard": "\(shard)", "state": "\(state)", "reason": "\(reason)", "user": "\(pools[Int(pool)].user)"])
         }
         let pending = pendingAnswers(link)
+        let isFrameTorn = link.pointee.frameRemaining > 0 && link.pointee.frameIsForwarded
         if state == .connecting || state == .greeting || state == .authenticating { shardPool.pointee.connectingCount -= 1 }
         forget(index)
         if let login { return loginFailed(pool: pool, shard: shard, login.error?.message ?? reason, login.error) }
         let loss = linkLossMessage(shard, reason)
         // The session lets go of the link first: what its execution does next must not reach for the freed record.
         if session >= 0 { sessionLetsGo(session, of: index, loss, isTold: task != nil || pending.any) }
+        // The client has a part of a message: whatever followed would be read as the rest of it.
+        if isFrameTorn, session >= 0 { dropSession(session) }
         if let task { task.lost(index, reason: reason) }
         if session >= 0 { sessionLostLink(session, link: index, loss, pending, hadTask: task != nil) }
         openLinksAsNeeded(pool: pool, shard: shard)
