@@ -732,13 +732,15 @@ extension Worker {
             undoBatch(session)
         }
         guard isQuiescent(index) else { return .blocked }
+        // The client has heard of an error, of a shard or the proxy: the block is undone without another.
+        let isErrorTold = isFailed || session.pointee.skipsUntilSync
         session.pointee.skipsUntilSync = false
         session.pointee.isBatchOpen = false
         session.pointee.isFailedHere = false
         session.pointee.unnamedPortalLink = -1
         session.pointee.activity = .idle
         if let transaction = session.pointee.detail?.transaction, !transaction.isExplicit {
-            start(BatchEndExecution(worker: self, session: index, isFailed: isFailed), on: index)
+            start(BatchEndExecution(worker: self, session: index, isFailed: isErrorTold), on: index)
             return .consumed
         }
         writeReady(index)
