@@ -79,7 +79,7 @@ extension SimulatedServer {
         case .transaction: interrupt(backend, .cancelled)
         case .replication: interruptReplicationWait(backend)
         case .flush: backend.isCancelled = true
-        case nil: if backend.isScriptRunning || backend.executing != nil || backend.isScheduled { backend.isCancelled = true }
+        case nil: if backend.isScriptRunning || backend.executing != nil { backend.isCancelled = true }
         }
     }
 
