@@ -3,13 +3,14 @@
 # make build  the optimised executable, .build/release/pgbraid
 # make fuzz   spoilt frames from clients and a shard against a build with address sanitizer; FUZZ="--seed N ..."
 # make memory the proxy's peak memory under bulk loads and slow peers; MEMORY="--copy-megabytes N ..."
+# make soak   ten minutes of mixed load with kills, and whether anything is left behind; SOAK="--seed N --seconds N ..."
 # make bench  compare with PgBouncer and PostgreSQL; writes docs/performance.md
 # make transfers  show that no read sees half of a transaction, also with the proxy and shards being killed; three minutes
 # make crash  kill the proxy and shards under load and look whether any transaction is halved; some minutes
 #
 # Works as root and as an ordinary user. What is missing is installed by apt (with sudo when not root).
 
-.PHONY: run test build fuzz memory build-asan bench crash transfers lint packages test-packages clean
+.PHONY: run test build fuzz memory soak build-asan bench crash transfers lint packages test-packages clean
 
 # Where `make run` keeps its servers, and where the proxy listens.
 DATA ?= /tmp/pgbraid-dev
@@ -50,6 +51,9 @@ fuzz: build-asan
 
 memory: build
 	/usr/bin/python3 Tests/Campaigns/memory_bounds.py --program .build/release/pgbraid $(MEMORY)
+
+soak: build
+	/usr/bin/python3 Tests/Campaigns/soak.py --program .build/release/pgbraid $(SOAK)
 
 lint:
 	swift format lint --recursive --parallel Sources Tests Package.swift
