@@ -350,6 +350,11 @@ public final class StatementPlan: Sendable {
     public let taintsLink: Bool
     /// The statement takes rows from the client (COPY FROM STDIN).
     public let isCopyIn: Bool
+    /// COPY in either direction: it speaks with the client itself, and a portal's row limit means nothing to it.
+    public var isCopy: Bool {
+        if case .copyOut = action { return true }
+        return isCopyIn
+    }
     /// Command word for messages and statistics, e.g. "SELECT".
     public let commandName: String
     /// The number of the highest `$n` in the text.

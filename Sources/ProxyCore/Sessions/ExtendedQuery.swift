@@ -630,7 +630,7 @@ extension Worker {
         call.parameterTypes = statement.parameterTypes
         call.bind = portal.bind
         call.wantsDescription = false
-        if message.maximumRows > 0 {
+        if message.maximumRows > 0, !portal.plan.isCopy {
             call.maximumRows = message.maximumRows
             detail.diversion = PortalBuffer(pool: streams.pool.reference)
             session.pointee.isDiverted = true
