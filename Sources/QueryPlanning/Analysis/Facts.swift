@@ -32,6 +32,7 @@ struct Facts {
 
     mutating func confine(_ variable: Variable, to constants: ConstantSet) {
         let index = classIndex(variable)
+        guard classes[index].constants.count < StatementSize.maximumConstantSetCount else { return }
         if !classes[index].constants.contains(constants) { classes[index].constants.append(constants) }
     }
 
@@ -41,6 +42,7 @@ struct Facts {
         guard one != other else { return }
         classes[one].variables += classes[other].variables
         for constants in classes[other].constants where !classes[one].constants.contains(constants) {
+            guard classes[one].constants.count < StatementSize.maximumConstantSetCount else { break }
             classes[one].constants.append(constants)
         }
         classes.remove(at: other)

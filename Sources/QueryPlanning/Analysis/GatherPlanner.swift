@@ -87,7 +87,7 @@ final class GatherPlanner {
         if !query.isCorrelated, isSelfContained(node), let range = tokens.range(of: node, context),
             let partial = try? partialQuery(query, range)
         {
-            let number = add(GatheredPart(text: partial.shardText, columns: partial.rows.ordered), name)
+            let number = try add(GatheredPart(text: partial.shardText, columns: partial.rows.ordered), name)
             let text = partial.before + "\(GatherLayout.name(number)) AS \(PartialRows.name)" + partial.after
             editing.replace(tokens.bytes(range), with: text)
             return
@@ -112,7 +112,10 @@ final class GatherPlanner {
         return mentioned.subtracting(defined).isDisjoint(with: binder.commonTableNames)
     }
 
-    private func add(_ part: GatheredPart, _ name: String) -> Int {
+    private func add(_ part: GatheredPart, _ name: String) throws(Refusal) -> Int {
+        guard parts.count < StatementSize.maximumGatheredPartCount else {
+            throw planner.refusal("more than \(StatementSize.maximumGatheredPartCount) parts to be fetched")
+        }
         parts.append(part)
         if !names.contains(name) { names.append(name) }
         return parts.count
@@ -160,7 +163,7 @@ final class GatherPlanner {
         var text = "SELECT \(list) FROM \(context.slice(range)) AS \(alias)"
         let conditions = renames ? [] : ownConditions(of: entry, level, query)
         if !conditions.isEmpty { text += " WHERE " + conditions.joined(separator: " AND ") }
-        let number = add(GatheredPart(text: text, columns: rows.ordered), entry.name)
+        let number = try add(GatheredPart(text: text, columns: rows.ordered), entry.name)
         let shown = zip(rows.ordered, used).map { "\(PartialRows.name).\($0.name) AS \(SQLText.quoted(columnNames[$1]))" }
         var replacement = "(SELECT \(shown.joined(separator: ", ")) FROM \(GatherLayout.name(number)) AS \(PartialRows.name))"
         if table.pointee.alias == nil { replacement += " AS " + alias }

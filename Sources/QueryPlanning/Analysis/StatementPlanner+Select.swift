@@ -6,6 +6,7 @@ extension StatementPlanner {
     func planSelect(_ select: Message<PgQuery__SelectStmt>) throws(Refusal) -> StatementPlan {
         if select.pointee.into_clause != nil { throw Refusal("0A000", "SELECT INTO is not supported", hint: "Use CREATE TABLE and INSERT.") }
         let query = binder.bindQuery(select, parent: nil)
+        try binder.checkSize()
         let usage = StatementUsage(binder)
         let effect: DataEffect = binder.modifications.isEmpty ? .reads : .writes
         if let locked = try planReferenceLocks(query, usage) { return locked }
@@ -55,6 +56,9 @@ extension StatementPlanner {
             scatter = try ScatterPlanner(self, query).plan()
         } catch where error.sqlState == "0A000" {
             scatter = try gather(query, usage, instead: error)
+        }
+        if let finisher = scatter.plan.finisher, finisher.partialColumnCount > StatementSize.maximumTargetCount {
+            throw refusal("more than \(StatementSize.maximumTargetCount) columns of rows and partial results")
         }
         let route = confinement.route ?? .all
         let reason = "\(scatter.reason) over \(describe(route))"

@@ -30,6 +30,7 @@ struct StatementPlanner {
         guard let (modification, query) = planner.binder.bindModification(node, parent: nil) else {
             throw Refusal("0A000", "statements of this kind are not supported")
         }
+        try planner.binder.checkSize()
         return try planner.planModification(modification, query)
     }
 
@@ -135,6 +136,9 @@ struct StatementPlanner {
     func checkBinding() throws(Refusal) {
         if let error = binder.firstError { throw error }
         if let unsupported = binder.unsupported { throw refusal(unsupported) }
+        if binder.aggregateCount > StatementSize.maximumTargetCount {
+            throw refusal("more than \(StatementSize.maximumTargetCount) aggregate function calls")
+        }
     }
 
     /// A finisher's text must parse, name no sharded table, and resolve all its names.

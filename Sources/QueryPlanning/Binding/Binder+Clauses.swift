@@ -6,6 +6,10 @@ extension Binder {
 
     func bindTargets(_ list: NodeList, _ binding: LevelBinding, _ scope: Scope, _ clause: Clause) {
         for (index, node) in list.nodes.enumerated() {
+            guard binding.level.targets.count <= StatementSize.maximumTargetCount else {
+                // An error on whatever server it reaches, so that what stands behind does not matter.
+                return fail("54011", "target lists can have at most \(StatementSize.maximumTargetCount) entries", at: -1)
+            }
             guard let target = node.resTarget, let value = Node(target.pointee.val) else { continue }
             if let column = value.columnRef, isStar(column) {
                 expandStar(column, item: index, binding, scope)
@@ -87,6 +91,12 @@ extension Binder {
     func resolvedItem(
         _ node: Node, _ binding: LevelBinding, _ scope: Scope, _ clause: Clause, prefersColumn: Bool
     ) -> ResolvedItem {
+        resolvedItemCount += 1
+        guard resolvedItemCount <= StatementSize.maximumTargetCount else {
+            unsupported = unsupported ?? "more than \(StatementSize.maximumTargetCount) items to sort or group by"
+            bind(node, binding, scope, clause)
+            return ResolvedItem(expression: node)
+        }
         let targets = binding.level.targets
         if case .integer(let ordinal)? = node.literal?.value {
             if !binding.level.hasUnknownTargets, targets.indices.contains(Int(ordinal) - 1) { return item(target: Int(ordinal) - 1, targets) }

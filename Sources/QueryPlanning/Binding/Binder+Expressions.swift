@@ -168,7 +168,10 @@ extension Binder {
         let isWindow = call.pointee.over != nil
         let isAggregate = !isWindow && context.isAggregate(call)
         if isWindow { binding.level.hasWindows = true }
-        if isAggregate { binding.level.hasAggregates = true }
+        if isAggregate {
+            binding.level.hasAggregates = true
+            aggregateCount += 1
+        }
         let inner: Clause = isAggregate ? .aggregateArgument : clause
         let before = binding.query.outerReferences.count
         for argument in arguments { bind(argument, binding, scope, inner) }

@@ -14,7 +14,7 @@ struct FromItem {
 extension Binder {
     func bindFrom(_ list: NodeList, _ binding: LevelBinding, _ scope: Scope) -> JoinTree {
         var members: [JoinTree] = []
-        for node in list.nodes {
+        for node in list.nodes where entries.count <= StatementSize.maximumRangeEntryCount {
             let item = bindFromItem(node, binding, scope, lateral: scope.items)
             scope.items += item.namespace
             members.append(item.tree)

@@ -33,6 +33,11 @@ final class Binder {
     /// A row-locking clause anywhere.
     var locksRows = false
 
+    /// Aggregate calls at any depth.
+    var aggregateCount = 0
+    /// Items of GROUP BY, DISTINCT and ORDER BY lists at any depth.
+    var resolvedItemCount = 0
+
     private var levelCount = 0
     private var recursionCount = 0
     /// Trees of view definitions, kept alive while their nodes are in use.
@@ -73,6 +78,14 @@ final class Binder {
         guard firstError == nil else { return }
         let position = viewDepth == 0 && location >= 0 ? context.characterPosition(ofByte: Int(location)) : 0
         firstError = Refusal(sqlState, message, position: position)
+    }
+
+    /// - Throws: 54001 for more FROM items than may be planned; only the first were bound.
+    func checkSize() throws(Refusal) {
+        guard entries.count > StatementSize.maximumRangeEntryCount else { return }
+        throw Refusal(
+            "54001", "statement is too complex",
+            hint: "It may have \(StatementSize.maximumRangeEntryCount) tables, subqueries and functions in FROM clauses.")
     }
 
     // MARK: Queries

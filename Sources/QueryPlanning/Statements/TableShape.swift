@@ -74,6 +74,9 @@ extension StatementClassifier {
             throw Refusal("0A000", "CREATE TABLE OF is not supported", hint: "Write the columns of the type.")
         }
         for element in NodeList(statement.table_elts, statement.n_table_elts).nodes {
+            guard columns.count <= StatementSize.maximumColumnCount else {
+                throw Refusal("54011", "tables can have at most \(StatementSize.maximumColumnCount) columns")
+            }
             if let definition = element.columnDef {
                 let column = candidate(definition.pointee)
                 columns.removeAll { $0.name == column.name }
