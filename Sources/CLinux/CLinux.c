@@ -1,6 +1,7 @@
 // See CLinux.h.
 #define _GNU_SOURCE
 #include "CLinux.h"
+#include <malloc.h>
 #include <pthread.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
@@ -33,3 +34,5 @@ int clinux_wait(int poll, struct epoll_event *events, int count, int millisecond
 ssize_t clinux_random(void *bytes, size_t count) { return getrandom(bytes, count, 0); }
 
 void clinux_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
+
+void clinux_release_memory(void) { malloc_trim(0); }

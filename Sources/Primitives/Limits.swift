@@ -25,6 +25,9 @@ public struct Limits: Sendable {
     public var outputLowWaterBytes = 64 << 10
     /// Text of one statement that is planned by its structure, in bytes; above it 54001.
     public var statementBytes = 16 << 20
+    /// Words, numbers and signs of one statement that is planned by its structure; above it 54001. Each takes 150 to 500
+    /// bytes while the statement is planned.
+    public var statementTokens = 1_000_000
     /// Estimated nesting depth of a statement's parse tree; above it 54001.
     public var statementDepth = 4_000
     /// Prepared statements kept on one link; the least recently used is closed beyond it.

@@ -26,6 +26,8 @@ public enum Effect: Sendable {
     case reloadConfiguration
     /// The admin database asked for SHUTDOWN: call `shutDown` on every worker.
     case requestShutdown
+    /// A statement that took much memory was planned lately: give what is free back to the system.
+    case releaseMemory
     /// This worker has no session left after shutdown was asked; its thread may end.
     case finished
 }

@@ -63,6 +63,8 @@ public final class Worker {
     var nextAnyShard = 0
     /// Watches distributed commits in simulations.
     package var probe: (any ProtocolProbe)?
+    /// How many more times housekeeping has free memory given back.
+    var memoryReleases = 0
 
     /// - Parameters:
     ///   - gate: the one gate of all workers of the proxy.

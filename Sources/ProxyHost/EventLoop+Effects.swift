@@ -33,6 +33,7 @@ extension EventLoop {
             }
         case .reloadConfiguration: environment.report.ask(.reload)
         case .requestShutdown: environment.report.ask(.stop)
+        case .releaseMemory: System.releaseMemory()
         case .finished: isFinished = true
         }
     }

@@ -212,6 +212,11 @@ enum System {
         }
     }
 
+    // MARK: Memory
+
+    /// Gives memory that was freed back to the system, also between pieces still in use. Takes milliseconds.
+    static func releaseMemory() { clinux_release_memory() }
+
     // MARK: Users
 
     static func userName(_ user: UInt32) -> String? {

@@ -76,6 +76,9 @@ public final class Planner {
     private let limits: Limits
     private var maker = HotPlanMaker()
     private var analyses: UInt64 = 0
+    private var hasAnalysedLongText = false
+    /// The C library keeps to itself what a text longer than this took while it was planned.
+    private static let longTextBytes = 256 << 10
 
     public convenience init(limits: Limits) { self.init(limits: limits, analyser: Analyser()) }
 
@@ -95,6 +98,12 @@ public final class Planner {
 
     public var statistics: PlannerStatistics {
         PlannerStatistics(shapes: shapes.statistics, texts: texts.statistics, analyses: analyses)
+    }
+
+    /// Whether a long text was planned since this was asked last: much memory is free now, but still with the process.
+    public func takeLongTextMark() -> Bool {
+        defer { hasAnalysedLongText = false }
+        return hasAnalysedLongText
     }
 
     /// The placement method a hot plan refers to by number.
@@ -178,11 +187,12 @@ public final class Planner {
                 "54001", "statement is too long",
                 hint: "A statement may have \(limits.statementBytes) bytes; use COPY or several statements.")
         }
-        try StatementGuard.check(text, depthLimit: limits.statementDepth)
+        try StatementGuard.check(text, depthLimit: limits.statementDepth, tokenLimit: limits.statementTokens)
         guard let string = String(validating: text, as: UTF8.self), !text.contains(0) else {
             throw Refusal("22021", "invalid byte sequence for encoding \"UTF8\"")
         }
         analyses += 1
+        if text.count > Self.longTextBytes { hasAnalysedLongText = true }
         return try analyser.analyse(
             text: string, parameterTypes: parameterTypes, environment: environment, acrossShards: acrossShards)
     }

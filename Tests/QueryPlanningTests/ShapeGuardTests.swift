@@ -154,10 +154,24 @@ struct Repetition: CustomTestStringConvertible, Sendable {
         #expect(job.outcome == "parsed" || job.outcome.hasPrefix("memory exhausted"))
     }
 
+    @Test func tokensAreCounted() throws {
+        func check(_ text: String) throws { try Array(text.utf8).withUnsafeBytes { try StatementGuard.check($0, depthLimit: 20, tokenLimit: 100) } }
+        try check("SELECT " + Array(repeating: "1", count: 49).joined(separator: ","))
+        try check("SELECT '" + String(repeating: "x ", count: 1_000) + "' -- " + String(repeating: "x ", count: 1_000))
+        for long in ["SELECT " + Array(repeating: "1", count: 51).joined(separator: ","), String(repeating: "SELECT 1;", count: 34)] {
+            #expect {
+                try check(long)
+            } throws: { error in
+                let refusal = error as? Refusal
+                return refusal?.sqlState == "54001" && refusal?.message == "statement is too complex"
+            }
+        }
+    }
+
     @Test func theRefusalReadsLikePostgreSQLs() {
         let text = Array("SELECT \(String(repeating: "(", count: 50))".utf8)
         #expect {
-            try text.withUnsafeBytes { try StatementGuard.check($0, depthLimit: 20) }
+            try text.withUnsafeBytes { try StatementGuard.check($0, depthLimit: 20, tokenLimit: 1_000) }
         } throws: { error in
             let refusal = error as? Refusal
             return refusal?.sqlState == "54001" && refusal?.message == "stack depth limit exceeded"

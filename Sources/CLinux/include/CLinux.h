@@ -30,4 +30,7 @@ ssize_t clinux_random(void *bytes, size_t count);
 /// Names the calling thread for top and gdb; at most 15 bytes.
 void clinux_name_thread(const char *name);
 
+/// malloc_trim(3) without padding.
+void clinux_release_memory(void);
+
 #endif

@@ -36,6 +36,8 @@ enum Timer {
 
 extension Worker {
     static let housekeepingInterval = Span.seconds(1)
+    /// How many seconds after a long text free memory is given back.
+    static let memoryReleasesAfterLongText = 10
     /// How long the statement of a client that left may go on before it is cancelled.
     static let leavingPatience = Span.seconds(10)
     /// How long a statement of the proxy's services may take.
@@ -115,7 +117,16 @@ extension Worker {
         forgetDecisions()
         sweepTables()
         streams.at(sink.index).pointee.output.free()
+        releaseMemory()
         if isShuttingDown { shutdownProgress() }
+    }
+
+    /// What long texts took goes back to the system, at once and again while their statements may still run.
+    private func releaseMemory() {
+        if planner.takeLongTextMark() { memoryReleases = Self.memoryReleasesAfterLongText }
+        guard memoryReleases > 0 else { return }
+        memoryReleases -= 1
+        effects.append(.releaseMemory)
     }
 
     /// Closes links that do not answer what the proxy itself asked: a session or a service waits for it, and a hung shard

@@ -61,6 +61,7 @@ extension Configuration {
         section.size("output_high_water", into: &limits.outputHighWaterBytes, atLeast: 16 << 10)
         section.size("output_low_water", into: &limits.outputLowWaterBytes)
         section.size("statement", into: &limits.statementBytes)
+        section.integer("statement_tokens", into: &limits.statementTokens, in: 100...100_000_000)
         section.integer("statement_depth", into: &limits.statementDepth, in: 10...100_000)
         section.integer("prepared_statements_per_link", into: &limits.preparedStatementsPerLink, in: 1...1_000_000)
         section.integer("prepared_statements_per_client", into: &limits.preparedStatementsPerSession, in: 1...1_000_000)

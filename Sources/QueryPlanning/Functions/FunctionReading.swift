@@ -108,7 +108,7 @@ extension FunctionReading {
 
     private static func parsed(_ text: String) throws(Refusal) -> ParseTree {
         let result: Result<Void, Refusal> = Array(text.utf8).withUnsafeBytes { bytes in
-            do throws(Refusal) { return .success(try StatementGuard.check(bytes, depthLimit: Limits().statementDepth)) } catch { return .failure(error) }
+            do throws(Refusal) { return .success(try StatementGuard.check(bytes, depthLimit: Limits().statementDepth, tokenLimit: Limits().statementTokens)) } catch { return .failure(error) }
         }
         try result.get()
         return try ParseTree(text)

@@ -1,4 +1,7 @@
-// StatementGuard: keeps texts from the C parser that would overflow its stack.
+// StatementGuard: keeps texts from the C parser that would overflow its stack, or whose tree would take too much memory.
+//
+// The tree's size goes by the number of tokens, whatever they are: 150 bytes each for the rows of an INSERT, 500 for a script
+// of the shortest statements, measured as the growth of the process while the text was planned. The guard counts them.
 //
 // libpg_query serialises and unpacks trees recursively and checks no depth, so a chain of a few hundred thousand operators
 // could end the process. The guard estimates the tree's depth from the tokens, in one pass, and refuses beyond a limit of
@@ -37,16 +40,30 @@ struct StatementGuard {
     }
 
     private let depthLimit: Int
+    private let tokenLimit: Int
+    private var tokenCount = 0
     private var levels: [Level] = [Level()]
     private var deepestStatement = 0
 
-    private init(depthLimit: Int) { self.depthLimit = depthLimit }
+    private init(depthLimit: Int, tokenLimit: Int) {
+        self.depthLimit = depthLimit
+        self.tokenLimit = tokenLimit
+    }
 
-    /// Refuses a text whose parse tree may be deeper than `depthLimit`. O(bytes).
+    /// Refuses a text whose parse tree may be deeper than `depthLimit`, or that has more tokens than `tokenLimit`. O(bytes).
     /// - Throws: 54001, as PostgreSQL does beyond max_stack_depth.
-    static func check(_ text: UnsafeRawBufferPointer, depthLimit: Int) throws(Refusal) {
-        // Each level and each operator takes a byte.
-        if text.count <= depthLimit || estimate(text, upTo: depthLimit) <= depthLimit { return }
+    static func check(_ text: UnsafeRawBufferPointer, depthLimit: Int, tokenLimit: Int) throws(Refusal) {
+        // Each level, each operator and each token takes a byte.
+        if text.count <= min(depthLimit, tokenLimit) { return }
+        var estimate = StatementGuard(depthLimit: depthLimit, tokenLimit: tokenLimit)
+        let depth = estimate.run(Lexer(text))
+        if estimate.tokenCount > tokenLimit {
+            throw Refusal(
+                "54001", "statement is too complex",
+                hint: "A statement may have \(tokenLimit) words, numbers and signs (statement_tokens in section [limits] of proxy.conf); use "
+                    + "COPY, an array parameter or several statements.")
+        }
+        if depth <= depthLimit { return }
         throw Refusal(
             "54001", "stack depth limit exceeded",
             hint:
@@ -56,7 +73,7 @@ struct StatementGuard {
 
     /// The estimated depth of the deepest statement of a text; some number above `depthLimit` as soon as it is passed.
     static func estimate(_ text: UnsafeRawBufferPointer, upTo depthLimit: Int) -> Int {
-        var estimate = StatementGuard(depthLimit: depthLimit)
+        var estimate = StatementGuard(depthLimit: depthLimit, tokenLimit: .max)
         return estimate.run(Lexer(text))
     }
 
@@ -64,7 +81,8 @@ struct StatementGuard {
         var lexer = start
         var isBehindDot = false
         // Every level is at least one deep, so this bounds the memory, too.
-        while levels.count <= depthLimit, deepestStatement <= depthLimit {
+        while levels.count <= depthLimit, deepestStatement <= depthLimit, tokenCount <= tokenLimit {
+            tokenCount += 1
             let kind = lexer.next()
             switch kind {
             // What the scanner refuses ends PostgreSQL's reading, too.
