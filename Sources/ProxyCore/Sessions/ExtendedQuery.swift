@@ -615,6 +615,11 @@ extension Worker {
             return forward(index, session, frame, to: portal.link, .passExecute)
         }
         if let buffer = portal.buffer {
+            if buffer.isSpent {
+                return raise(
+                    index,
+                    DatabaseMessage(error: .objectNotInPrerequisiteState, "portal \"\(message.portal.text)\" cannot be run"))
+            }
             guard isDrained(session) else { return .blocked }
             buffer.fetch(message.maximumRows, into: &output(ofSession: index).pointee.output)
             return .consumed

@@ -9,6 +9,9 @@ import WireProtocol
 final class PortalBuffer {
     /// Stands in for the client's stream while the statement runs.
     let stream: UnsafeMutablePointer<Stream>
+    private var returnsRows = false
+    /// It was executed and returns no rows: PostgreSQL runs such a portal once only.
+    private(set) var isSpent = false
 
     init(pool: BlockPool.Reference) {
         stream = .allocate(capacity: 1)
@@ -23,8 +26,8 @@ final class PortalBuffer {
     }
 
     /// Moves up to `maximumRows` rows to the client, then PortalSuspended, or CommandComplete when there are no more (0: all
-    /// rows). SELECT counts the rows of this call, other commands all rows they changed (PostgreSQL: PortalRun in pquery.c).
-    /// Anything else on the way (notices) goes along.
+    /// rows). Commands that return rows count those of this call, others all rows they changed (PostgreSQL: PortalRun in
+    /// pquery.c). Anything else on the way (notices) goes along.
     func fetch(_ maximumRows: Int32, into output: inout ByteQueue) {
         var rows: UInt64 = 0
         while case .frame(let header) = FrameScanner.frame(in: stream.pointee.output.readable, at: 0, limit: .max) {
@@ -37,16 +40,20 @@ final class PortalBuffer {
                 // It stays for the next Execute, which finds no rows before it.
                 return writeTag(of: frame, rows, into: &output)
             }
-            if header.type == BackendMessageType.dataRow { rows += 1 }
+            if header.type == BackendMessageType.dataRow {
+                rows += 1
+                returnsRows = true
+            }
             output.append(frame)
             stream.pointee.output.consume(header.length)
         }
     }
 
     private func writeTag(of frame: UnsafeRawBufferPointer, _ rows: UInt64, into output: inout ByteQueue) {
-        guard let message = try? CommandCompleteMessage(frame), message.rowCount != nil, message.command.text == "SELECT" else {
-            return output.append(frame)
-        }
+        guard let message = try? CommandCompleteMessage(frame), message.rowCount != nil else { return output.append(frame) }
+        returnsRows = returnsRows || message.command.text == "SELECT"
+        isSpent = !returnsRows
+        if isSpent { return output.append(frame) }
         output.writeCommandComplete(command: message.command, rowCount: rows)
     }
 }
