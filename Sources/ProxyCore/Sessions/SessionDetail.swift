@@ -9,6 +9,8 @@ final class SessionDetail {
     var tls: TLSFacts?
     /// SSLRequest was answered with S and the handshake is not over.
     var awaitsTLS = false
+    /// Requests for encryption that were answered; each is answered once.
+    var encryptionRequests: EncryptionRequests = []
     var user = ""
     var database = ""
     var applicationName = ""
@@ -50,6 +52,14 @@ final class SessionDetail {
         defer { waitFailure = nil }
         return waitFailure
     }
+}
+
+/// What a client asked for before its startup packet.
+struct EncryptionRequests: OptionSet {
+    let rawValue: UInt8
+
+    static let tls = EncryptionRequests(rawValue: 1)
+    static let gss = EncryptionRequests(rawValue: 2)
 }
 
 /// A bound portal.

@@ -75,13 +75,19 @@ extension Worker {
         guard let detail = session.pointee.detail else { return }
         let stream = session.pointee.stream
         switch packet {
+        case .sslRequest where detail.tls != nil || detail.encryptionRequests.contains(.tls):
+            refuseProtocol(index, major: 1234, minor: 5679)
+        case .gssEncryptionRequest where detail.tls != nil || detail.encryptionRequests.contains(.gss):
+            refuseProtocol(index, major: 1234, minor: 5680)
         case .sslRequest:
+            detail.encryptionRequests.insert(.tls)
             let offered = detail.facts.offersTLS && detail.tls == nil
             streams.at(stream.index).pointee.output.append(UInt8(ascii: offered ? "S" : "N"))
             streams.markDirty(stream.index)
             detail.awaitsTLS = offered
             if offered { effects.append(.startServerTLS(stream)) }
         case .gssEncryptionRequest:
+            detail.encryptionRequests.insert(.gss)
             streams.at(stream.index).pointee.output.append(UInt8(ascii: "N"))
             streams.markDirty(stream.index)
         case .cancelRequest(let key):
@@ -92,14 +98,18 @@ extension Worker {
         }
     }
 
+    /// Also the answer to a request for encryption that was answered before: PostgreSQL takes it for a version.
+    private func refuseProtocol(_ index: Int32, major: Int, minor: Int) {
+        endSession(
+            index,
+            DatabaseMessage(
+                fatal: .featureNotSupported, "unsupported frontend protocol \(major).\(minor): server supports 3.0 to 3.0"))
+    }
+
     private func begin(_ index: Int32, _ detail: SessionDetail, _ message: StartupMessage) {
         let session = sessions.at(index)
         guard message.version.major == 3 else {
-            return endSession(
-                index,
-                DatabaseMessage(
-                    fatal: .featureNotSupported,
-                    "unsupported frontend protocol \(message.version.major).\(message.version.minor): server supports 3.0 to 3.0"))
+            return refuseProtocol(index, major: Int(message.version.major), minor: Int(message.version.minor))
         }
         if let negotiation = message.negotiation {
             streams.at(session.pointee.stream.index).pointee.output.writeNegotiateProtocolVersion(negotiation)
