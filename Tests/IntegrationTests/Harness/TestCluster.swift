@@ -7,6 +7,8 @@ final class TestCluster {
     let servers: [TemporaryPostgreSQL]
     let port: Int
     let directory: String
+    /// The entries [[shard]] where they are not simply the servers' unix sockets.
+    private let shardEntries: [[String]]?
     private var process: ProxyProcess?
     private var startCount = 0
 
@@ -14,13 +16,20 @@ final class TestCluster {
     private var logPath: String { "\(directory)/proxy-\(startCount).log" }
 
     /// Starts a proxy and waits until it serves clients.
-    /// - Parameter settings: lines by section, e.g. `["timeouts": ["in_doubt = \"1s\""]]`, and `[""]` for whole sections.
-    init(servers: [TemporaryPostgreSQL], settings: [String: [String]] = [:]) throws {
+    /// - Parameters:
+    ///   - settings: lines by section, e.g. `["timeouts": ["in_doubt = \"1s\""]]`, and `[""]` for whole sections. Without `auth`
+    ///     in section proxy everybody may log in.
+    ///   - shardEntries: the lines of each entry [[shard]].
+    ///   - isWaiting: until it serves clients who need no password.
+    init(
+        servers: [TemporaryPostgreSQL], settings: [String: [String]] = [:], shardEntries: [[String]]? = nil, isWaiting: Bool = true
+    ) throws {
         self.servers = servers
+        self.shardEntries = shardEntries
         port = try TestDirectory.freePort()
         directory = try TestDirectory.make()
         try configure(settings)
-        try start()
+        try start(isWaiting: isWaiting)
     }
 
     deinit {
@@ -29,14 +38,16 @@ final class TestCluster {
     }
 
     func configure(_ settings: [String: [String]]) throws {
-        var lines = ["[proxy]", "listen = \"127.0.0.1:\(port)\"", "auth = \"trust\"", "allow_unlisted_users = true"]
+        var lines = ["[proxy]", "listen = \"127.0.0.1:\(port)\""]
+        if settings["proxy"]?.contains(where: { $0.hasPrefix("auth ") }) != true {
+            lines += ["auth = \"trust\"", "allow_unlisted_users = true"]
+        }
         lines += settings["proxy"] ?? []
         for (section, content) in settings.sorted(by: { $0.key < $1.key }) where section != "proxy" && section != "" {
             lines += ["[\(section)]"] + content
         }
-        for server in servers {
-            lines += ["[[shard]]", "host = \"\(server.socketDirectory)\"", "port = \(server.port)"]
-        }
+        let entries = shardEntries ?? servers.map { ["host = \"\($0.socketDirectory)\"", "port = \($0.port)"] }
+        for entry in entries { lines += ["[[shard]]"] + entry }
         lines += settings[""] ?? []
         try (lines.joined(separator: "\n") + "\n").write(toFile: configurationPath, atomically: true, encoding: .utf8)
     }
