@@ -70,6 +70,7 @@ public struct PlannerStatistics: Sendable, Equatable {
 public final class Planner {
     let scanner = ShapeScanner()
     let shapes: ShapeCache
+    let templates = TextTemplates()
     private let texts: TextPlanCache
     private let textKeys = TextKeyBuffer()
     private let analyser: any StatementAnalyser
@@ -92,6 +93,7 @@ public final class Planner {
     deinit {
         scanner.free()
         shapes.free()
+        templates.free()
         texts.free()
         textKeys.free()
     }
@@ -171,7 +173,7 @@ public final class Planner {
     private func knownPlan(_ shape: ShapeRecord) -> PlannedStatement? {
         shape.key.withUnsafeBytes { key in
             guard let address = key.baseAddress, let hotPlan = shapes.find(address, count: key.count),
-                let cached = shapes.shape(hotPlan)
+                let cached = shapes.shape(hotPlan.pointee)
             else { return nil }
             let plan = cached.plan.moved(from: cached.literalStarts, to: shape.literalStarts)
             return PlannedStatement(plan: plan, range: 0..<shape.statementEnd)

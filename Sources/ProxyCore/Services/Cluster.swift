@@ -31,7 +31,11 @@ final class Cluster {
     var isCatalogOld: Bool { isCatalogLoading || isCatalogStale }
     /// Numbers of catalogs that only one block sees.
     var lastPrivateEpoch = 1 << 40
-    var map: ShardMap
+    var map: ShardMap {
+        didSet { hotMap = .passUnretained(map) }
+    }
+    /// `map`, for the path of every query: reached without counting references.
+    private(set) var hotMap: Unmanaged<ShardMap>
     /// Distributed transactions of this worker that are not finished.
     var inFlight: Set<TransactionHash> = []
     /// Decision rows no longer needed, by shard.
@@ -48,6 +52,7 @@ final class Cluster {
         shards = Array(repeating: ShardFacts(), count: shardCount)
         self.name = name
         map = Self.map(shardCount: shardCount, rules: rules)
+        hotMap = .passUnretained(map)
         fences = ShardFences(shardCount: shardCount)
         decisionsToForget = Array(repeating: [], count: shardCount)
     }

@@ -17,11 +17,10 @@ extension Worker {
     func hotTarget(
         _ text: UnsafeRawBufferPointer, session: UnsafeMutablePointer<Session>
     ) -> (shard: ShardIndex, effect: DataEffect)? {
-        let noTypes = UnsafeBufferPointer<UInt32>(start: nil, count: 0)
-        guard let plan = planner.lookUp(text: text, environment: session.pointee.environment, parameterTypes: noTypes) else { return nil }
-        switch planner.target(of: plan, text: text, map: cluster.map) {
-        case .shard(let shard): return (shard, plan.effect)
-        case .any: return (preferredShard(session), plan.effect)
+        guard let plan = planner.lookUp(text: text, environment: session.pointee.environment) else { return nil }
+        switch cluster.hotMap._withUnsafeGuaranteedRef({ planner.target(of: plan, text: text, map: $0) }) {
+        case .shard(let shard): return (shard, plan.pointee.effect)
+        case .any: return (preferredShard(session), plan.pointee.effect)
         case .unknown: return nil
         }
     }

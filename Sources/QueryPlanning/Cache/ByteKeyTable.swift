@@ -29,6 +29,8 @@ struct ByteKeyTable {
         var environment: UInt32
         /// The table's clock when the entry was last used.
         var lastUse: UInt64
+        /// The table's clock when the entry was made: no two have the same.
+        var serial: UInt64
     }
 
     private struct State {
@@ -60,7 +62,8 @@ struct ByteKeyTable {
             to: UInt64.self, capacity: slotCount)
         tags.initialize(repeating: 0, count: slotCount)
         entries = .allocate(capacity: slotCount)
-        entries.initialize(repeating: Entry(key: nil, keyBytes: 0, environment: 0, lastUse: 0), count: slotCount)
+        entries.initialize(
+            repeating: Entry(key: nil, keyBytes: 0, environment: 0, lastUse: 0, serial: 0), count: slotCount)
         state = .allocate(capacity: 1)
         state.initialize(to: State())
     }
@@ -91,6 +94,20 @@ struct ByteKeyTable {
         return -1
     }
 
+    /// When the key in a slot came there.
+    @inline(__always)
+    func serial(_ slot: Int) -> UInt64 { entries[slot].serial }
+
+    /// A use of the key that came to a slot at `serial`; false if it is there no more.
+    @inline(__always)
+    func use(_ slot: Int, serial: UInt64) -> Bool {
+        guard tags[slot] != 0, entries[slot].serial == serial else { return false }
+        state.pointee.clock &+= 1
+        entries[slot].lastUse = state.pointee.clock
+        state.pointee.statistics.hits &+= 1
+        return true
+    }
+
     /// Gives a key a slot, taking it from the key that was unused for longest if there is no free one in its set.
     /// - Parameters:
     ///   - key: is copied; must not have a slot yet.
@@ -110,7 +127,9 @@ struct ByteKeyTable {
         let copy = UnsafeMutableRawPointer.allocate(byteCount: key.count, alignment: 16)
         copy.copyMemory(from: address, byteCount: key.count)
         state.pointee.clock &+= 1
-        entries[chosen] = Entry(key: copy, keyBytes: key.count, environment: environment, lastUse: state.pointee.clock)
+        entries[chosen] = Entry(
+            key: copy, keyBytes: key.count, environment: environment, lastUse: state.pointee.clock,
+            serial: state.pointee.clock)
         tags[chosen] = hash | 1
         state.pointee.statistics.entries += 1
         state.pointee.statistics.bytes += key.count

@@ -34,6 +34,9 @@ public struct HotPlan: Equatable, Sendable {
     var keys: (HotKey, HotKey, HotKey, HotKey)
     var slot: Int
 
+    /// A plan that is none, to fill memory with.
+    public static var none: HotPlan { HotPlan(effect: .unknown, parameterCount: 0, keys: []) }
+
     static let noKey = HotKey(source: .literal(0), keyType: .int8, isStored: false, method: 0)
 
     init(effect: DataEffect, parameterCount: Int, keys: [HotKey]) {

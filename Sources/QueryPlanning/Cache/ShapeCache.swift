@@ -11,7 +11,7 @@ struct ShapeCache {
     init(capacity: Int, byteLimit: Int) {
         table = ByteKeyTable(capacity: capacity, byteLimit: byteLimit)
         hotPlans = .allocate(capacity: table.slotCount)
-        hotPlans.initialize(repeating: HotPlan(effect: .unknown, parameterCount: 0, keys: []), count: table.slotCount)
+        hotPlans.initialize(repeating: .none, count: table.slotCount)
         plans = .allocate(capacity: table.slotCount)
         plans.initialize(repeating: nil, count: table.slotCount)
     }
@@ -25,11 +25,22 @@ struct ShapeCache {
 
     var statistics: CacheStatistics { table.statistics }
 
-    /// Allocates nothing.
+    /// Allocates nothing. Valid until the cache is next changed.
     @inline(__always)
-    func find(_ key: UnsafeRawPointer, count: Int) -> HotPlan? {
+    func find(_ key: UnsafeRawPointer, count: Int) -> UnsafePointer<HotPlan>? {
         let slot = table.find(key, count: count, hash: ByteHash.hash(key, count: count))
-        return slot >= 0 ? hotPlans[slot] : nil
+        return slot >= 0 ? UnsafePointer(hotPlans + slot) : nil
+    }
+
+    /// The plan of an entry, if it is still there. Valid until the cache is next changed.
+    @inline(__always)
+    func find(_ entry: ShapeEntry) -> UnsafePointer<HotPlan>? {
+        table.use(entry.slot, serial: entry.serial) ? UnsafePointer(hotPlans + entry.slot) : nil
+    }
+
+    /// The entry of a plan that `find` has just found.
+    func entry(of plan: UnsafePointer<HotPlan>) -> ShapeEntry {
+        ShapeEntry(slot: plan.pointee.slot, serial: table.serial(plan.pointee.slot))
     }
 
     /// The full plan of a shape that `find` has just found.
@@ -51,6 +62,12 @@ struct ShapeCache {
     func remove(environment: UInt32) {
         table.remove(environment: environment) { plans[$0] = nil }
     }
+}
+
+/// Names an entry of the cache: the slot, and when it came there, so that no later entry of the slot is taken for it.
+struct ShapeEntry: Equatable {
+    var slot: Int
+    var serial: UInt64
 }
 
 /// The full plan of a shape, and where its first text had its literals, to translate places.
