@@ -65,8 +65,9 @@ extension BlockPool.Reference {
         return takeLarge(bytes)
     }
 
+    /// Lends a standard block.
     @inline(__always)
-    private func takeBlock() -> UnsafeMutableRawPointer {
+    func takeBlock() -> UnsafeMutableRawPointer {
         state.pointee.lentCount += 1
         if state.pointee.freeCount > 0 {
             state.pointee.freeCount -= 1

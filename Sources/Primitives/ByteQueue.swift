@@ -70,8 +70,16 @@ public struct ByteQueue {
         tail += bytes
     }
 
+    /// Makes room for `bytes` more. Nearly always the queue is empty and a standard block will do.
     @inline(never) @usableFromInline
     mutating func grow(_ bytes: Int) {
+        if base != nil || bytes > BlockPool.blockBytes { return growFurther(bytes) }
+        base = pool.takeBlock()
+        capacity = BlockPool.blockBytes
+    }
+
+    @inline(never)
+    private mutating func growFurther(_ bytes: Int) {
         let used = tail - head
         if let base, capacity >= used + bytes, head >= used {
             memcpy(base, base + head, used)
