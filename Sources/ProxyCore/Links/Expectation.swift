@@ -56,12 +56,21 @@ struct ExpectationQueue {
         count -= 1
     }
 
+    /// Behind the first stands an answer that the proxy owes.
+    @inline(__always)
+    var isSynthesizedNext: Bool {
+        guard count > 1 else { return false }
+        let next = entry(1)
+        return next == .synthesizeParse || next == .synthesizeClose
+    }
+
     mutating func removeAll() {
         head = 0
         count = 0
     }
 
     /// The entry `offset` places behind the first.
+    @inline(__always)
     func entry(_ offset: Int32) -> Expectation { base[Int((head + offset) & (capacity - 1))] }
 
     private mutating func grow() {

@@ -20,7 +20,8 @@ extension Worker {
         }
         let generation = link.pointee.generation
         var cursor = ReplyCursor(bytes: bytes)
-        while link.pointee.generation == generation, !streams.at(link.pointee.stream.index).pointee.isReadPaused {
+        passPlainReplies(link, &cursor)
+        while cursor.position < bytes.count, link.pointee.generation == generation, !streams.at(link.pointee.stream.index).pointee.isReadPaused {
             guard nextReply(index, link, &cursor) else { break }
         }
         guard link.pointee.generation == generation else { return bytes.count }
