@@ -44,6 +44,10 @@ extension Worker {
             }
             guard bytes.count - position >= FrameHeader.bytes else { return position }
             if isStalled(session) { return position }
+            if session.pointee.unnamedPortalLink >= 0, let length = passUsualBatchEnd(session, bytes, position) {
+                position += length
+                continue
+            }
             let type = bytes[position]
             let length = Int(bytes.integer(at: position + 1, as: Int32.self)) + 1
             guard isAcceptable(index, type: type, length: length) else { return bytes.count }
@@ -83,7 +87,18 @@ extension Worker {
     }
 
     /// Ends the session on a frame that no PostgreSQL would take.
+    @inline(__always)
     private func isAcceptable(_ index: Int32, type: UInt8, length: Int) -> Bool {
+        if type == FrontendMessageType.query || type == FrontendMessageType.bind, length >= FrameHeader.bytes,
+            length <= settings.limits.clientFrameBytes
+        {
+            return true
+        }
+        return isAcceptableOther(index, type: type, length: length)
+    }
+
+    @inline(never)
+    private func isAcceptableOther(_ index: Int32, type: UInt8, length: Int) -> Bool {
         let limit = FrontendMessageType.frameLimit(type, largeFrameBytes: settings.limits.clientFrameBytes)
         guard let limit else {
             endSession(index, DatabaseMessage(fatal: .protocolViolation, "invalid frontend message type \(type)"))
