@@ -152,7 +152,7 @@ extension Worker {
 
     /// Notes that something for the client went to the link.
     @inline(__always)
-    private func sent(_ session: UnsafeMutablePointer<Session>, _ link: UnsafeMutablePointer<Link>, _ expectation: Expectation) {
+    func sent(_ session: UnsafeMutablePointer<Session>, _ link: UnsafeMutablePointer<Link>, _ expectation: Expectation) {
         link.pointee.expectations.append(expectation)
         session.pointee.activity = .passing
         session.pointee.isLinkUnsynced = true
@@ -327,6 +327,14 @@ extension Worker {
     private func bind(
         _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ message: BindMessage, _ frame: UnsafeRawBufferPointer
     ) -> FrameResult {
+        if let result = bindQuickly(index, session, message, frame) { return result }
+        return bindWithCare(index, session, message, frame)
+    }
+
+    @inline(never)
+    private func bindWithCare(
+        _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ message: BindMessage, _ frame: UnsafeRawBufferPointer
+    ) -> FrameResult {
         guard let detail = session.pointee.detail else { return .consumed }
         let number = message.statement.isEmpty ? detail.unnamedStatement : detail.statements.number(of: message.statement)
         guard let statement = statements.at(number) else { return raise(index, missing(message.statement)) }
@@ -340,7 +348,6 @@ extension Worker {
     }
 
     /// The shard of a Bind whose parameters alone name it; nil when the route must be resolved.
-    @inline(__always)
     private func hotTarget(
         of statement: SharedStatement, _ session: UnsafeMutablePointer<Session>, _ message: BindMessage
     ) -> (shard: ShardIndex, effect: DataEffect)? {
@@ -359,7 +366,6 @@ extension Worker {
     }
 
     /// Binds a statement that only passes.
-    @inline(__always)
     private func bindHot(
         _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ detail: SessionDetail, _ message: BindMessage,
         _ frame: UnsafeRawBufferPointer, _ statement: SharedStatement, _ shard: ShardIndex, _ effect: DataEffect
@@ -462,7 +468,6 @@ extension Worker {
 
     /// Sends the Bind to a link of `shard`, the statement's Parse before it where that is needed; nil: the frame waits, or the
     /// error was told.
-    @inline(__always)
     private func writeBind(
         _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ detail: SessionDetail, _ message: BindMessage,
         _ frame: UnsafeRawBufferPointer, _ statement: SharedStatement, _ shard: ShardIndex, _ effect: DataEffect,

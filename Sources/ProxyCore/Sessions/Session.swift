@@ -90,5 +90,9 @@ struct Session {
     var statementCount: UInt64 = 0
     /// Holds a block open, or pins, or other things hot paths must stop for.
     var isPlain = true
-    var detail: SessionDetail?
+    var detail: SessionDetail? {
+        didSet { statementNames = detail.map { .passUnretained($0.statements) } }
+    }
+    /// Those of `detail`, for Binds: reached without counting references.
+    private(set) var statementNames: Unmanaged<StatementNames>?
 }

@@ -5,6 +5,17 @@
 import Primitives
 import QueryPlanning
 
+/// What a Bind needs of a statement that only passes, in raw memory, so that nothing is counted or copied.
+struct HotStatement {
+    /// The first field, so that its address is the record's.
+    var plan: HotPlan
+    let number: UInt32
+    /// The environment `plan` is for; `.max`: there is no plan that its parameters alone can carry out.
+    var environment: UInt32
+    let parameterTypes: UnsafeBufferPointer<UInt32>
+    let linkName: UnsafeRawBufferPointer
+}
+
 /// One shared statement.
 final class SharedStatement {
     let number: UInt32
@@ -22,6 +33,8 @@ final class SharedStatement {
     let hash: UInt64
     /// Its name on the links.
     let linkName: [UInt8]
+    /// Lives as long as the statement.
+    let hot: UnsafeMutablePointer<HotStatement>
 
     init(number: UInt32, text: [UInt8], parameterTypes: [UInt32], hash: UInt64) {
         self.number = number
@@ -29,12 +42,29 @@ final class SharedStatement {
         self.parameterTypes = parameterTypes
         self.hash = hash
         linkName = Array("pgbraid_\(number)".utf8)
+        let types = UnsafeMutableBufferPointer<UInt32>.allocate(capacity: parameterTypes.count)
+        _ = types.initialize(from: parameterTypes)
+        let name = UnsafeMutableRawBufferPointer.allocate(byteCount: linkName.count, alignment: 8)
+        name.copyBytes(from: linkName)
+        hot = .allocate(capacity: 1)
+        hot.initialize(
+            to: HotStatement(
+                plan: .none, number: number, environment: .max, parameterTypes: UnsafeBufferPointer(types),
+                linkName: UnsafeRawBufferPointer(name)))
+    }
+
+    deinit {
+        hot.pointee.parameterTypes.deallocate()
+        hot.pointee.linkName.deallocate()
+        hot.deallocate()
     }
 
     func keep(_ plan: StatementPlan, hotPlan: HotPlan?, environment: UInt32) {
         self.plan = plan
         self.hotPlan = hotPlan
         planEnvironment = environment
+        hot.pointee.plan = hotPlan ?? .none
+        hot.pointee.environment = hotPlan == nil ? .max : environment
     }
 }
 
@@ -49,6 +79,8 @@ final class StatementTable {
     private let keepBytes: Int
     /// The statements asked for last, by the low bits of their numbers: spares most Binds the dictionary's hashing.
     private var recent: [SharedStatement?] = Array(repeating: nil, count: 256)
+    /// The same statements, for `hot`.
+    private let recentHot: UnsafeMutablePointer<UnsafeMutablePointer<HotStatement>?>
 
     /// - Parameters:
     ///   - keepCount: how many statements that nobody holds are kept for the next who asks.
@@ -56,6 +88,17 @@ final class StatementTable {
     init(keepCount: Int, keepBytes: Int) {
         self.keepCount = keepCount
         self.keepBytes = keepBytes
+        recentHot = .allocate(capacity: recent.count)
+        recentHot.initialize(repeating: nil, count: recent.count)
+    }
+
+    deinit { recentHot.deallocate() }
+
+    /// What a Bind of this statement needs; valid until a statement is released or taken in.
+    @inline(__always)
+    func hot(_ number: UInt32) -> UnsafeMutablePointer<HotStatement>? {
+        if let found = recentHot[Self.place(number)], found.pointee.number == number { return found }
+        return findAndRemember(number)?.hot
     }
 
     @inline(__always)
@@ -68,6 +111,7 @@ final class StatementTable {
     private func findAndRemember(_ number: UInt32) -> SharedStatement? {
         guard let found = statements[number] else { return nil }
         recent[Self.place(number)] = found
+        recentHot[Self.place(number)] = found.hot
         return found
     }
 
@@ -120,8 +164,10 @@ final class StatementTable {
             numbersByHash[statement.hash]?.removeAll { $0 == number }
             if numbersByHash[statement.hash]?.isEmpty == true { numbersByHash[statement.hash] = nil }
             statements[number] = nil
-            if recent[Self.place(number)] === statement { recent[Self.place(number)] = nil }
-            if recent[Self.place(number)]?.number == number { recent[Self.place(number)] = nil }
+            if recent[Self.place(number)] === statement {
+                recent[Self.place(number)] = nil
+                recentHot[Self.place(number)] = nil
+            }
         }
     }
 

@@ -57,7 +57,7 @@ public struct BindMessage {
     }
 
     /// The format of parameter `index` (from 0): none given means text, one given holds for all.
-    @inlinable
+    @inlinable @inline(__always)
     public func parameterFormat(_ index: Int) -> FormatCode {
         switch parameterFormats.count {
         case 0: return .text
@@ -67,7 +67,7 @@ public struct BindMessage {
     }
 
     /// Parameter `index` (from 0, below `parameterCount`). O(index).
-    @inlinable
+    @inlinable @inline(__always)
     public func parameter(_ index: Int) -> Parameter {
         precondition(index >= 0 && index < parameterCount, "parameter index out of range")
         var walk = ValueWalk(values)

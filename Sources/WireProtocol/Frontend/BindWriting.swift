@@ -40,11 +40,24 @@ extension ByteQueue {
     public mutating func writeBind(
         _ message: BindMessage, portal: UnsafeRawBufferPointer, statement: UnsafeRawBufferPointer
     ) {
-        writeHeader(
-            FrontendMessageType.bind, bodyLength: portal.count + statement.count + 2 + message.afterNames.count)
-        append(cString: portal)
-        append(cString: statement)
-        append(message.afterNames)
+        let bodyLength = portal.count + statement.count + 2 + message.afterNames.count
+        // Room for all at once: appending the parts one by one costs 150 instructions more.
+        var place = prepare(FrameHeader.bytes + bodyLength).baseAddress.unsafelyUnwrapped
+        place.storeBytes(of: FrontendMessageType.bind, as: UInt8.self)
+        place.storeBytes(of: Int32(bodyLength + 4).bigEndian, toByteOffset: 1, as: Int32.self)
+        place += FrameHeader.bytes
+        ByteQueue.write(portal, terminatedAt: &place)
+        ByteQueue.write(statement, terminatedAt: &place)
+        place.copyMemory(from: message.afterNames.baseAddress.unsafelyUnwrapped, byteCount: message.afterNames.count)
+        commit(FrameHeader.bytes + bodyLength)
+    }
+
+    /// Writes a name and its terminator, and moves behind it.
+    @inlinable @inline(__always)
+    static func write(_ name: UnsafeRawBufferPointer, terminatedAt place: inout UnsafeMutableRawPointer) {
+        if name.count > 0, let source = name.baseAddress { place.copyMemory(from: source, byteCount: name.count) }
+        place.storeBytes(of: 0, toByteOffset: name.count, as: UInt8.self)
+        place += name.count + 1
     }
 
     /// Writes `message` again with other names and result formats.
