@@ -53,41 +53,49 @@ public struct Stream {
 
 /// All streams of one worker. Records never move; O(1) to open, reach and free.
 public final class StreamTable {
-    static let chunkCount = 256
+    static let chunkStreams = 256
 
-    private var chunks: [UnsafeMutablePointer<Stream>] = []
+    // Raw memory, because nearly every step of a query reaches for it: an array would be checked for its bounds each time.
+    private var chunks: UnsafeMutablePointer<UnsafeMutablePointer<Stream>>
+    private var chunkCount = 0
+    private var chunkCapacity = 64
     private var freeIndexes: [UInt32] = []
-    /// Streams with output to send, in the order they became dirty. The host takes and clears it each tick.
-    public var dirty: [UInt32] = []
+    /// Links with output to send. The host takes them after each event.
+    public var dirtyLinks = DirtyList()
+    /// All other streams with output to send. The host takes them at the end of each tick.
+    public var dirtyClients = DirtyList()
     public let pool: BlockPool
     /// Open streams.
     public private(set) var openCount = 0
 
     public init(pool: BlockPool) {
         self.pool = pool
-        dirty.reserveCapacity(1024)
+        chunks = .allocate(capacity: chunkCapacity)
     }
 
     deinit {
-        for chunk in chunks {
-            for index in 0..<Self.chunkCount {
+        for chunk in UnsafeMutableBufferPointer(start: chunks, count: chunkCount) {
+            for index in 0..<Self.chunkStreams {
                 chunk[index].input.free()
                 chunk[index].output.free()
             }
             chunk.deallocate()
         }
+        chunks.deallocate()
+        dirtyLinks.free()
+        dirtyClients.free()
     }
 
     /// The record at `index`; valid as long as the table.
     @inline(__always)
     public func at(_ index: UInt32) -> UnsafeMutablePointer<Stream> {
-        chunks[Int(index) / Self.chunkCount] + Int(index) % Self.chunkCount
+        chunks[Int(index) / Self.chunkStreams] + Int(index) % Self.chunkStreams
     }
 
     /// The record of `id`, or nil when that stream is gone.
     @inline(__always)
     public func find(_ id: StreamID) -> UnsafeMutablePointer<Stream>? {
-        guard Int(id.index) < chunks.count * Self.chunkCount else { return nil }
+        guard Int(id.index) < chunkCount * Self.chunkStreams else { return nil }
         let stream = at(id.index)
         return stream.pointee.generation == id.generation && stream.pointee.role != .free ? stream : nil
     }
@@ -118,20 +126,30 @@ public final class StreamTable {
         openCount -= 1
     }
 
-    /// Notes that the stream has output to send at the end of this tick.
+    /// Notes that the stream has output to send.
     @inline(__always)
     public func markDirty(_ index: UInt32) {
         let stream = at(index)
         if stream.pointee.isDirty { return }
         stream.pointee.isDirty = true
-        dirty.append(index)
+        if stream.pointee.role == .link { dirtyLinks.append(index) } else { dirtyClients.append(index) }
     }
 
     private func addChunk() {
-        let chunk = UnsafeMutablePointer<Stream>.allocate(capacity: Self.chunkCount)
-        for index in 0..<Self.chunkCount { (chunk + index).initialize(to: Stream(pool: pool.reference)) }
-        let first = UInt32(chunks.count * Self.chunkCount)
-        chunks.append(chunk)
-        for offset in (0..<UInt32(Self.chunkCount)).reversed() { freeIndexes.append(first + offset) }
+        if chunkCount == chunkCapacity { growDirectory() }
+        let chunk = UnsafeMutablePointer<Stream>.allocate(capacity: Self.chunkStreams)
+        for index in 0..<Self.chunkStreams { (chunk + index).initialize(to: Stream(pool: pool.reference)) }
+        let first = UInt32(chunkCount * Self.chunkStreams)
+        (chunks + chunkCount).initialize(to: chunk)
+        chunkCount += 1
+        for offset in (0..<UInt32(Self.chunkStreams)).reversed() { freeIndexes.append(first + offset) }
+    }
+
+    private func growDirectory() {
+        let larger = UnsafeMutablePointer<UnsafeMutablePointer<Stream>>.allocate(capacity: chunkCapacity * 2)
+        larger.initialize(from: chunks, count: chunkCount)
+        chunks.deallocate()
+        chunks = larger
+        chunkCapacity *= 2
     }
 }

@@ -1,28 +1,28 @@
-// Sending: what waits in dirty streams, one send per stream and tick.
+// Sending: what waits in dirty streams, one send for each.
 import CLinux
 import Glibc
 import Primitives
 import ProxyCore
 
 extension EventLoop {
-    /// Sends the output of every dirty stream.
     @inline(__always)
-    func sendDirty(_ now: Instant) {
-        var batch: [UInt32] = []
-        swap(&batch, &spareDirty)
-        swap(&batch, &streams.dirty)
-        for index in batch {
-            let stream = streams.at(index)
-            guard stream.pointee.isDirty else { continue }
-            stream.pointee.isDirty = false
-            // A link may have output before it is connected; it is marked again then.
-            guard index < sockets.count, case let socket = sockets.at(index), socket.pointee.state == .open else {
-                continue
-            }
-            send(socket, now)
-        }
-        batch.removeAll(keepingCapacity: true)
-        swap(&batch, &spareDirty)
+    func sendToLinks(_ now: Instant) {
+        while let index = streams.dirtyLinks.next() { sendDirty(index, now) }
+    }
+
+    @inline(__always)
+    func sendToClients(_ now: Instant) {
+        while let index = streams.dirtyClients.next() { sendDirty(index, now) }
+    }
+
+    /// Sends the output of a dirty stream.
+    private func sendDirty(_ index: UInt32, _ now: Instant) {
+        let stream = streams.at(index)
+        guard stream.pointee.isDirty else { return }
+        stream.pointee.isDirty = false
+        // A link may have output before it is connected; it is marked again then.
+        guard index < sockets.count, case let socket = sockets.at(index), socket.pointee.state == .open else { return }
+        send(socket, now)
     }
 
     /// Sends what waits on one open stream, as far as the peer takes it.

@@ -1,10 +1,14 @@
 // EventLoop: one thread's traffic between the kernel and its Worker.
 //
-// Level-triggered epoll. A tick is: wait; one recv for every readable stream, straight into a buffer all streams of
-// the thread share, from which the worker forwards; then effects; then one send for every stream that got output,
-// however many replies were joined in it. System calls are 97 % of the cost of a forwarded transaction, so the
-// saving is in joined writes; what is left is kept free of allocation, reference counting and closures: an event
-// carries its stream's index and generation, and both records are reached through raw pointers.
+// A tick is: wait; one recv for every readable stream, straight into a buffer all streams of the thread share, from
+// which the worker forwards; then effects; then one send for every client that got output, however many replies were
+// joined in it. What is for a shard is sent as soon as the event that caused it is handled, so that the shard works
+// while the other clients are read (the loop sleeps 4 % less often than with all sends at the end).
+// System calls are 97 % of the cost of a forwarded transaction, so the saving is in joined writes; what is left is kept
+// free of allocation, reference counting and closures: an event carries its stream's index and generation, and both
+// records are reached through raw pointers.
+//
+// epoll watches edge-triggered (`watch` says what follows from that).
 //
 // Input is kept only while a frame is incomplete or the worker has paused the stream, output only while the peer's
 // window is full, so an idle client holds no buffer.
@@ -62,6 +66,7 @@ final class EventLoop {
     static let writable = UInt32(EPOLLOUT.rawValue)
     static let halfClosed = UInt32(EPOLLRDHUP.rawValue)
     static let broken = UInt32(EPOLLHUP.rawValue) | UInt32(EPOLLERR.rawValue)
+    static let edgeTriggered = EPOLLET.rawValue
     static let watching = readable | halfClosed
 
     let worker: Worker
@@ -83,7 +88,6 @@ final class EventLoop {
     var attempts: [UInt32: ConnectionAttempt] = [:]
     // Emptied lists that keep their memory for the next tick.
     var spareEffects: [Effect] = []
-    var spareDirty: [UInt32] = []
     var spareResumed: [StreamID] = []
 
     var isCarryingOut = false
@@ -126,7 +130,10 @@ final class EventLoop {
             let count = System.wait(poll, events, milliseconds: waitMilliseconds(now))
             now = System.now()
             if count < 0 { fatalError("epoll_wait: \(System.message(Int32(-count)))") }
-            for position in 0..<count { handle(events[position], now) }
+            for position in 0..<count {
+                handle(events[position], now)
+                if !streams.dirtyLinks.isEmpty { sendToLinks(now) }
+            }
             fireDeadlines(now)
             flush(now)
         }
@@ -161,8 +168,10 @@ final class EventLoop {
         repeat {
             carryOutEffects(now)
             if !resumed.isEmpty { offerResumed(now) }
-            if !streams.dirty.isEmpty { sendDirty(now) }
-        } while !worker.effects.isEmpty || !resumed.isEmpty || !streams.dirty.isEmpty
+            if !streams.dirtyLinks.isEmpty { sendToLinks(now) }
+            if !streams.dirtyClients.isEmpty { sendToClients(now) }
+        } while !worker.effects.isEmpty || !resumed.isEmpty || !streams.dirtyLinks.isEmpty
+            || !streams.dirtyClients.isEmpty
     }
 
     /// How long epoll may sleep: rounded up, so that the deadline has passed on waking.
