@@ -107,7 +107,7 @@ class Target:
 class PgBouncer:
     """One PgBouncer in front of the four servers' full copies. The database decides mode and kind of socket."""
 
-    def __init__(self, shards, program, port):
+    def __init__(self, shards, program, port, wrapper=()):
         self.port = port
         self.directory = os.path.join(shards.directory, "pgbouncer")
         os.makedirs(self.directory, exist_ok=True)
@@ -134,7 +134,7 @@ class PgBouncer:
         path = f"{self.directory}/pgbouncer.ini"
         with open(path, "w") as file:
             file.write("\n".join(lines) + "\n")
-        self.program = Program([program, path], f"{self.directory}/log", **as_service_user())
+        self.program = Program([*wrapper, program, path], f"{self.directory}/log", **as_service_user())
         self.program.wait_until(lambda: os.path.exists(f"{self.directory}/.s.PGSQL.{port}"))
 
     def target(self, kind, mode):
@@ -145,7 +145,7 @@ class PgBouncer:
 class Pgbraid:
     """One pgbraid in front of one database of the four servers."""
 
-    def __init__(self, shards, program, port, database, kind, name, environment=None):
+    def __init__(self, shards, program, port, database, kind, name, environment=None, wrapper=()):
         self.kind, self.port = kind, port
         self.directory = os.path.join(shards.directory, name)
         os.makedirs(self.directory, exist_ok=True)
@@ -154,7 +154,7 @@ class Pgbraid:
             file.write(self._configuration(shards, database))
         log = f"{self.directory}/log"
         open(log, "w").close()
-        self.program = Program([program, "run", "--config", path], log, environment)
+        self.program = Program([*wrapper, program, "run", "--config", path], log, environment)
         self.program.wait_until(lambda: "listening" in open(log).read())
 
     def _configuration(self, shards, database):

@@ -3,12 +3,15 @@
 import os
 import platform
 
+import instructions
 import measure
 import plot
 
 CPU_RATIO_LIMIT = 1.05
 USER_MICROSECONDS_LIMIT = 1.0
 IDLE_KILOBYTES_LIMIT = 4.0
+# Timers and the like wake a proxy now and then, whatever its clients do.
+CALL_TOLERANCE = 0.05
 
 
 def summary(kind, mode, clients, runs):
@@ -63,6 +66,18 @@ def acceptance(results):
         figure = results["memory"]["pgbraid"]
         rows.append(("Memory of an idle client without TLS", f"{figure:.2f} kB", f"at most {IDLE_KILOBYTES_LIMIT} kB",
                      figure <= IDLE_KILOBYTES_LIMIT))
+    limits = instructions.limits() if "instructions" in results else {}
+    for entry in results.get("instructions", []):
+        mode, clients = entry["mode"], entry["clients"]
+        limit = limits[mode][str(clients)]
+        count, calls = entry["pgbraid"]
+        rows.append((f"User instructions per transaction: {clients_text(mode, clients)}", f"{count:,.0f}", f"at most {limit:,}",
+                     count <= limit))
+        # With several clients, how many events meet in one turn of a loop, and so share one wait, is chance.
+        if clients == 1:
+            most = entry["PgBouncer"][1] + CALL_TOLERANCE
+            rows.append((f"System calls per transaction: {clients_text(mode, clients)}", f"{calls:.2f}",
+                         f"PgBouncer's: at most {most:.2f}", calls <= most))
     for entry in results.get("allocations", []):
         few, many = entry["calls"]
         if entry["inject"]:
@@ -88,7 +103,7 @@ def write(results, directory):
 def document(results):
     return "\n\n".join(part for part in (
         INTRODUCTION.format(machine=machine(), **results), acceptance_text(results), select_text(results),
-        distributed_text(results), memory_text(results)) if part) + "\n"
+        instructions_text(results), distributed_text(results), memory_text(results)) if part) + "\n"
 
 
 INTRODUCTION = """# Performance
@@ -128,6 +143,24 @@ def select_text(results):
     for table in results["select"]:
         parts.append(f"### {table['mode']}, {table['clients']} clients, {SOCKETS[table['kind']]}\n\n{lines_of(table)}")
     return "\n\n".join(parts)
+
+
+def clients_text(mode, clients):
+    return f"{mode}, {clients} client{'s' if clients > 1 else ''}"
+
+
+def instruction_line(entry):
+    cells = [f"{entry[name][0]:,.0f} | {entry[name][1]:.2f}" for name in ("pgbraid", "PgBouncer")]
+    return f"| {clients_text(entry['mode'], entry['clients'])} | {' | '.join(cells)} |"
+
+
+def instructions_text(results):
+    if "instructions" not in results:
+        return ""
+    lines = ["## Instructions\n\nUser instructions and system calls of one point query, counted by callgrind, so that no "
+             "other load on the machine shows in them. The limits are in bench/instruction_limits.json.", "",
+             "| | pgbraid, instructions | calls | PgBouncer, instructions | calls |", "|---|---:|---:|---:|---:|"]
+    return "\n".join(lines + [instruction_line(entry) for entry in results["instructions"]])
 
 
 SOCKETS = {"unix": "unix sockets to proxy and shards", "tcp": "TCP to proxy and shards"}
