@@ -127,6 +127,9 @@ public struct ProxySettings: Sendable {
     /// How long a statement may take to have its snapshots on all shards, while commits wait; doubled at each attempt.
     public var snapshotWindowLimit = Span.milliseconds(50)
 
+    /// How old a prepared transaction is when the log says so; zero: never.
+    public var preparedAlertAge = Span.seconds(60)
+
     public var tlsCertificateFile: String?
     public var tlsKeyFile: String?
 

@@ -11,6 +11,8 @@ struct ShardFacts {
     /// Its name in the cluster, as stored in its schema pgbraid.
     var identifier: String?
     var lastFailure: String?
+    /// Its system identifier and timeline when it came up (see `InternalSchema.history`).
+    var history: String?
     var maximumPreparedTransactions = 0
     /// Its schema is installed and its identity known.
     var isInstalled = false
@@ -44,6 +46,8 @@ final class Cluster {
     var isRecovering = false
     /// Own and foreign prepared transactions seen by the last recovery round.
     var preparedSeen: [(shard: ShardIndex, gid: String, owner: String, ageSeconds: Double, state: String)] = []
+    /// Old ones that the log has a line about: "shard gid".
+    var preparedReported: Set<String> = []
     var recoveries: UInt64 = 0
     var recoveredCommits: UInt64 = 0
     var recoveredRollbacks: UInt64 = 0

@@ -1,4 +1,5 @@
 // Console: the admin database: SHOW and a few commands, over simple queries, as PgBouncer's users know them.
+import DistributedCommit
 import Primitives
 import WireProtocol
 
@@ -33,6 +34,7 @@ extension Worker {
         while sessions.at(index).pointee.generation == generation, sessions.at(index).pointee.phase == .console {
             let client = streams.at(sessions.at(index).pointee.stream.index)
             if client.pointee.output.count > settings.limits.outputHighWaterBytes, stall(client, behind: client) { return position }
+            if client.pointee.isReadPaused { return position }
             switch FrameScanner.frame(in: bytes, at: position, limit: settings.limits.clientFrameBytes) {
             case .incomplete: return position
             case .violation:
@@ -65,7 +67,10 @@ extension Worker {
 
     private func consoleQuery(_ index: Int32, _ text: String) {
         let output = output(ofSession: index)
-        let words = text.split { $0.isWhitespace || $0 == ";" }.map { $0.uppercased() }
+        let written = text.split { $0.isWhitespace || $0 == ";" }.map(String.init)
+        let words = written.map { $0.uppercased() }
+        // Answers when it is done.
+        if words.first == "RESOLVE" { return resolve(index, written) }
         if words.isEmpty {
             output.pointee.output.writeEmptyQueryResponse()
         } else if words == ["RELOAD"] {
@@ -118,6 +123,7 @@ extension Worker {
                 ["SHOW CLIENTS", "client sessions"], ["SHOW SERVERS", "links to shards"],
                 ["SHOW STATS", "counters since the start"], ["SHOW TRANSACTIONS", "prepared transactions, own, in doubt and foreign"],
                 ["SHOW CONFIG", "settings in force"], ["SHOW MEMORY", "buffers and records in use"],
+                ["RESOLVE 'gid' COMMIT | ROLLBACK", "end a prepared transaction whose decider will not come back"],
                 ["SHOW VERSION", "this version"], ["RELOAD", "read the configuration file again"],
                 ["SHUTDOWN", "finish open transactions, then stop"],
             ])
@@ -199,10 +205,26 @@ extension Worker {
     }
 
     private var shownTransactions: ShownTable {
-        var table = ShownTable(columns: ["gid", "shard", "owner", "age_seconds", "state"])
-        for hash in cluster.inFlight.sorted() { table.rows.append(["\(hash)", nil, nil, nil, "own, under way"]) }
+        var table = ShownTable(columns: ["gid", "shard", "owner", "age_seconds", "state", "decider", "client"])
+        let commits = (0..<sessions.highWater).compactMap { sessions.at($0).pointee.detail?.execution as? CommitExecution }
+        for hash in cluster.inFlight.sorted() {
+            guard let commit = commits.first(where: { $0.hash == hash }) else {
+                table.rows.append(["\(hash)", nil, nil, nil, "own, under way", nil, nil])
+                continue
+            }
+            let shards = commit.writingShards.map(\.description).joined(separator: ",")
+            let age = commit.transactionStart.map { "\((now - $0).milliseconds / 1000)" }
+            let user = sessions.at(commit.session).pointee.detail?.user
+            table.rows.append([
+                "\(hash)", shards, user, age, "own, under way", commit.decidingShard?.description, "\(cancelKey(of: commit.session).processID)",
+            ])
+        }
         for entry in cluster.preparedSeen {
-            table.rows.append([entry.gid, "\(entry.shard)", entry.owner, "\(entry.ageSeconds)", entry.state])
+            let decider = GlobalTransactionIdentifier(parsing: entry.gid).map { "\($0.decider)" }
+            let shard = decider.flatMap { name in cluster.shards.firstIndex { $0.identifier == name } }
+            table.rows.append([
+                entry.gid, "\(entry.shard)", entry.owner, "\(entry.ageSeconds)", entry.state, shard.map { "\($0)" } ?? decider, nil,
+            ])
         }
         return table
     }

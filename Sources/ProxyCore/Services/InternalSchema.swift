@@ -41,6 +41,12 @@ enum InternalSchema {
         """
     }
 
+    /// The server's history: a promoted standby has another timeline, a restored copy of another cluster another identifier.
+    static let history = """
+        SELECT (SELECT system_identifier FROM pg_catalog.pg_control_system()) || '/' \
+        || pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8)
+        """
+
     /// Makes the session hold the lock that shows the instance lives, for as long as the session does.
     static func instanceLock(_ instance: InstanceIdentifier) -> String {
         "SELECT pg_catalog.pg_advisory_lock_shared(\(InstanceLock.classKey), \(instance.lockKey))"

@@ -137,6 +137,7 @@ extension Worker {
     ) {
         cluster.isRecovering = false
         cluster.preparedSeen = seen
+        reportOldTransactions()
         cluster.recoveries &+= 1
         cluster.recoveredCommits &+= UInt64(summary.committed)
         cluster.recoveredRollbacks &+= UInt64(summary.rolledBack)
@@ -154,6 +155,28 @@ extension Worker {
             logger.info("shard is open", metadata: ["shard": "\(shard)"])
         }
         openClosedShards()
+    }
+
+    /// One line in the log for each prepared transaction that has grown old, whoever made it: it holds locks and keeps VACUUM
+    /// from removing rows.
+    private func reportOldTransactions() {
+        let limit = settings.preparedAlertAge
+        let old = cluster.preparedSeen.filter { limit > .zero && $0.ageSeconds >= limit.seconds }
+        for entry in old where !cluster.preparedReported.contains("\(entry.shard) \(entry.gid)") {
+            logger.warning(
+                "a prepared transaction is old",
+                metadata: [
+                    "gid": "\(entry.gid)", "shard": "\(entry.shard)", "owner": "\(entry.owner)", "age": "\(Int(entry.ageSeconds)) s", "state": "\(entry.state)",
+                ])
+        }
+        cluster.preparedReported = Set(old.map { "\($0.shard) \($0.gid)" })
+    }
+
+    /// The server's system identifier and timeline: another one after a promotion or a restore. Nil: it does not answer.
+    func readHistory(_ shard: ShardIndex, completion: @escaping (String?) -> Void) {
+        runAdmin(shard, InternalSchema.history, limit: Self.recoveryPatience) { answer in
+            completion(answer.isSuccess ? answer.results.last?.first?.first ?? nil : nil)
+        }
     }
 
     /// A shard that came back, or could not be told a decision, is opened after a recovery round for it; at the start
@@ -231,6 +254,7 @@ extension Worker {
             if answer.isLost { return completion(.unreachable) }
             switch answer.error?.sqlState.rawValue {
             case nil: completion(answer.warnings.isEmpty ? .done : .doneWithoutReplication)
+            // Whether it is the same server still is for a coordinator to ask; recovery knows no earlier one.
             case "42704": completion(.notFound(sameHistory: true))
             case let state?: completion(.failed(sqlState: state))
             }

@@ -46,8 +46,12 @@ extension Worker {
             }
             cluster.shards[shard.int].identifier = row[1]
             cluster.shards[shard.int].maximumPreparedTransactions = row[2].flatMap { Int($0) } ?? 0
-            cluster.shards[shard.int].isInstalled = true
-            holdInstanceLock(shard)
+            readHistory(shard) { [unowned self] history in
+                guard let history else { return installFailed(shard, AdminAnswer(isLost: true)) }
+                cluster.shards[shard.int].history = history
+                cluster.shards[shard.int].isInstalled = true
+                holdInstanceLock(shard)
+            }
         }
     }
 

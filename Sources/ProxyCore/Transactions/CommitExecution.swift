@@ -23,6 +23,14 @@ final class CommitExecution: Execution {
     private var participants: [Participant] = []
     private var isAnswered = false
     private var commitWindow: GateTicket?
+    /// Which history each participant's shard had when it was asked to prepare.
+    private var histories: [String?] = []
+
+    /// For SHOW TRANSACTIONS: the transaction's hash once it is a distributed one.
+    var hash: TransactionHash? { identity?.hash }
+    var writingShards: [ShardIndex] { writers.map { legs[$0].shard } }
+    var decidingShard: ShardIndex? { coordinator?.decider.map { legs[$0].shard } }
+    var transactionStart: Instant? { transaction?.startedAt }
 
     override var keepsRows: Bool { true }
 
@@ -34,6 +42,7 @@ final class CommitExecution: Execution {
         for participant in participants { _ = addLeg(link: participant.link) }
         questions = Array(repeating: nil, count: legs.count)
         failures = Array(repeating: nil, count: legs.count)
+        histories = Array(repeating: nil, count: legs.count)
         let hasFailed = legs.contains { worker.links.at($0.link).pointee.status == TransactionStatus.failed.rawValue }
         failure = transaction.takeUntoldLoss()
         if hasFailed || transaction.hasLostParticipant { return rollBack() }
@@ -155,6 +164,7 @@ final class CommitExecution: Execution {
         guard let identity else { return }
         switch action {
         case .prepare(let leg):
+            histories[leg] = worker.cluster.shards[legs[leg].shard.int].history
             put(
                 .prepare, leg,
                 "SET LOCAL statement_timeout = 0;SET LOCAL synchronous_commit = on;PREPARE TRANSACTION '\(gid(leg))'")
@@ -239,6 +249,7 @@ final class CommitExecution: Execution {
         case .prepare: tell(.prepareAnswered(leg, prepareAnswer(answer, state, isUnreplicated)))
         case .constraints: tell(.constraintsChecked(state.map { .failed(sqlState: $0) } ?? .satisfied))
         case .decide: tell(.decisionAnswered(decisionAnswer(answer, state, isUnreplicated)))
+        case .finish where state == "42704": finishedByAnother(leg)
         case .finish: tell(.finishAnswered(leg, finishAnswer(state, isUnreplicated)))
         case .end: tell(.transactionEnded(leg, sqlState: state))
         }
@@ -262,14 +273,23 @@ final class CommitExecution: Execution {
     private func finishAnswer(_ state: String?, _ isUnreplicated: Bool) -> FinishAnswer {
         switch state {
         case nil: isUnreplicated ? .doneWithoutReplication : .done
-        case "42704": .notFound(sameHistory: true)
         case let state?: .failed(sqlState: state)
+        }
+    }
+
+    /// The prepared part is gone: recovery has ended it as decided, unless the shard is another one than it was, a standby
+    /// that was promoted without it or a restored copy.
+    private func finishedByAnother(_ leg: Int) {
+        worker.readHistory(legs[leg].shard) { [weak self] history in
+            guard let self else { return }
+            guard let history else { return tell(.finishAnswered(leg, .unreachable)) }
+            tell(.finishAnswered(leg, .notFound(sameHistory: history == histories[leg])))
         }
     }
 
     private func finishByAdmin(_ leg: Int, _ verb: String, after delay: Span) {
         worker.finishPrepared(shard: legs[leg].shard, gid: gid(leg), verb: verb, owner: worker.pools[Int(worker.sessions.at(session).pointee.pool)].user, after: delay) { [weak self] answer in
-            self?.tell(.finishAnswered(leg, answer))
+            if case .notFound = answer { self?.finishedByAnother(leg) } else { self?.tell(.finishAnswered(leg, answer)) }
         }
     }
 

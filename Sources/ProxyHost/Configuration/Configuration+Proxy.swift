@@ -96,6 +96,7 @@ extension Configuration {
         if let level: ConsistentReads = section.choice("consistent_reads") { settings.consistentReads = level }
         if let scope: SerializableScope = section.choice("serializable") { settings.serializable = scope }
         section.duration("snapshot_window", into: &settings.snapshotWindowLimit)
+        section.duration("prepared_alert", into: &settings.preparedAlertAge, isZeroAllowed: true)
         section.duration("deadlock_timeout", into: &settings.deadlockTimeout, isZeroAllowed: true)
         section.finish()
     }

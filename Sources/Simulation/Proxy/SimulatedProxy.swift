@@ -140,7 +140,7 @@ final class SimulatedProxy {
     private func flush() {
         guard let worker, let streams, !isBusy else { return }
         isBusy = true
-        while !worker.effects.isEmpty || !streams.dirty.isEmpty || !resumed.isEmpty {
+        while !worker.effects.isEmpty || !streams.dirtyLinks.isEmpty || !streams.dirtyClients.isEmpty || !resumed.isEmpty {
             let effects = worker.effects
             worker.effects.removeAll(keepingCapacity: true)
             for effect in effects { carryOut(effect) }
@@ -150,9 +150,8 @@ final class SimulatedProxy {
                 offer(id)
                 endIfPending(id)
             }
-            let dirty = streams.dirty
-            streams.dirty.removeAll(keepingCapacity: true)
-            for index in dirty { send(index) }
+            while let index = streams.dirtyLinks.next() { send(index) }
+            while let index = streams.dirtyClients.next() { send(index) }
         }
         isBusy = false
         scheduleTick(worker)
@@ -168,7 +167,7 @@ final class SimulatedProxy {
         case .resume(let id):
             streams?.find(id)?.pointee.isReadPaused = false
             resumed.append(id)
-        case .tellWorkers, .finished: break
+        case .tellWorkers, .finished, .releaseMemory: break
         case .startServerTLS, .startClientTLS, .reloadConfiguration, .requestShutdown:
             world.violate("proxy \(number) asks for \(effect)")
         }
