@@ -13,15 +13,20 @@ struct Driver: CustomTestStringConvertible, Sendable {
     /// What to run; the addresses follow.
     let command: @Sendable () throws -> [String]
 
-    /// The scene about types made by the client. Drivers ask for types by OID, and each shard counts OIDs for itself
-    /// (docs/limits.md), so only a cluster of one shard is sure to answer all of them.
-    private static let sceneOfOneShard = "== types made through the connection"
+    /// The scenes about tables and types that results name by OID. Drivers ask for them by OID, and each shard counts OIDs for
+    /// itself (docs/limits.md), so only a cluster of one shard is sure to answer all of them.
+    private static let scenesOfOneShard = ["== types made through the connection", "== what results say of their tables"]
 
     /// A transcript without what cannot be compared with several shards.
     static func comparable(_ transcript: [String], shards: Int) -> [String] {
-        guard shards > 1, let start = transcript.firstIndex(of: sceneOfOneShard) else { return transcript }
-        let end = transcript[(start + 1)...].firstIndex { $0.hasPrefix("== ") } ?? transcript.endIndex
-        return Array(transcript[..<start] + transcript[end...])
+        guard shards > 1 else { return transcript }
+        var transcript = transcript
+        for scene in scenesOfOneShard {
+            guard let start = transcript.firstIndex(of: scene) else { continue }
+            let end = transcript[(start + 1)...].firstIndex { $0.hasPrefix("== ") } ?? transcript.endIndex
+            transcript.removeSubrange(start..<end)
+        }
+        return transcript
     }
 
     static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Drivers").path

@@ -438,6 +438,11 @@ public class JdbcDriver {
             }
             show(sorted(about.getSchemas(null, SCHEMA), "TABLE_SCHEM"));
             show(sorted(about.getTypeInfo(), "TYPE_NAME").contains("[int4]"), sorted(about.getFunctions(null, "pg_catalog", "lower"), "FUNCTION_NAME"));
+        }
+    }
+
+    static void whatResultsSayOfTheirTables() throws Exception {
+        try (var connection = connect()) {
             try (var select = connection.prepareStatement("SELECT a.name AS alias, a.user_id, balance, 1 AS one FROM account a WHERE user_id = ?")) {
                 var columns = select.getMetaData();
                 for (int column = 1; column <= columns.getColumnCount(); column++)
@@ -506,6 +511,7 @@ public class JdbcDriver {
         play("more clients than links", JdbcDriver::moreClientsThanLinks);
         play("fetch sizes", JdbcDriver::fetchSizes);
         play("metadata", JdbcDriver::metadata);
+        play("what results say of their tables", JdbcDriver::whatResultsSayOfTheirTables);
         play("transactions and savepoints", JdbcDriver::transactionsAndSavepoints);
         play("errors and notices", JdbcDriver::errorsAndNotices);
         play("cancellation", JdbcDriver::cancellation);
