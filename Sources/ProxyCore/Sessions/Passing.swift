@@ -188,11 +188,14 @@ extension Worker {
     func sessionLostLink(_ index: Int32, link: Int32, _ message: DatabaseMessage, _ pending: PendingAnswers, hadTask: Bool) {
         let session = sessions.at(index)
         guard let detail = session.pointee.detail else { return }
-        switch session.pointee.activity {
-        case .waiting where session.pointee.isLinkReserved && session.pointee.link == -1:
+        if session.pointee.isLinkReserved, session.pointee.link == -1 {
+            // Nothing was sent on it yet; whoever is not told of the loss asks for another.
             session.pointee.isLinkReserved = false
+            guard session.pointee.activity == .waiting else { return }
             detail.waitFailure = message
-            wake(index)
+            return wake(index)
+        }
+        switch session.pointee.activity {
         // Another participant's loss does not end what passes on this one; COMMIT will tell of it.
         case .passing: if session.pointee.link == -1 { passingLost(index, message, pending) }
         case .executing: if !hadTask { detail.execution?.passedLost(link, message) }
