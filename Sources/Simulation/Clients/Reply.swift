@@ -8,6 +8,8 @@ struct Reply {
     private(set) var errorText = ""
     private(set) var tags: [String] = []
     private(set) var rows: [[String?]] = []
+    /// A WARNING that a commit is not on its standby.
+    private(set) var isUnreplicated = false
 
     /// Takes one message; returns what is wrong with it.
     mutating func add(_ frame: UnsafeRawBufferPointer, type: UInt8) -> String? {
@@ -26,6 +28,9 @@ struct Reply {
             var fields: [String?] = []
             row.forEachField { _, value in fields.append(value.map { String(decoding: $0, as: UTF8.self) }) }
             rows.append(fields)
+        case BackendMessageType.noticeResponse:
+            guard let message = try? DatabaseMessage(frame: frame) else { return "a notice does not parse" }
+            if message.message.contains("synchronous") { isUnreplicated = true }
         case BackendMessageType.rowDescription, BackendMessageType.noData, BackendMessageType.parseComplete,
             BackendMessageType.bindComplete:
             break
@@ -48,7 +53,11 @@ struct Reply {
 
     /// What this answer to the deciding request, or to one before it, says of the operation.
     func outcome(of request: Request, _ operation: Operation) -> Outcome {
-        guard let error else { return tags.last == "ROLLBACK" ? .aborted : .committed }
+        guard let error else {
+            if tags.last == "ROLLBACK" { return .aborted }
+            // On one shard, as on PostgreSQL itself, such a commit can be lost with the primary. A distributed one cannot.
+            return isUnreplicated && operation.isSingleStatement ? .unknown : .committed
+        }
         guard request.isFinal else { return .aborted }
         // A statement of its own was sent to its shard, and the connection broke: as with PostgreSQL itself.
         if operation.isSingleStatement, error == .connectionFailure { return .unknown }

@@ -174,7 +174,7 @@ final class SimulatedClient {
         case (.loggingIn, BackendMessageType.readyForQuery):
             condition = .idle
             rest()
-        case (.loggingIn, _), (_, BackendMessageType.noticeResponse), (_, BackendMessageType.parameterStatus): break
+        case (.loggingIn, _), (.idle, BackendMessageType.noticeResponse), (_, BackendMessageType.parameterStatus): break
         case (.awaiting, BackendMessageType.readyForQuery): answered(status: frame[FrameHeader.bytes])
         case (.awaiting, _):
             if let mistake = reply.add(frame, type: type) { world.violate("client \(number): \(mistake)") }

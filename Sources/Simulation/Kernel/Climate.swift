@@ -52,6 +52,8 @@ struct Climate {
     let lostConnects: Int
     let refusedConnects: Int
     let interleaving: Int
+    /// Of all transactions: a deferred constraint fails when they are prepared or committed.
+    let violatedConstraints: Int
     /// Faults, the frequent ones several times, and the longest time between two.
     let faults: [Fault]
     let faultInterval: Span
@@ -77,6 +79,7 @@ struct Climate {
         lostConnects = dice.one(of: [0, 0, 0, 4])
         refusedConnects = dice.one(of: [0, 0, 0, 10])
         interleaving = dice.one(of: [0, 10, 50])
+        violatedConstraints = dice.one(of: [0, 0, 10])
         faultInterval = dice.one(of: [.milliseconds(120), .milliseconds(500), .seconds(2), .seconds(100)])
         faultyTime = dice.one(of: [.milliseconds(400), .seconds(1), .seconds(3), .seconds(8)])
         downTime = dice.one(of: [.milliseconds(20), .milliseconds(300), .seconds(4)])

@@ -15,6 +15,8 @@ final class ServerTransaction {
     /// synchronous_commit, as this transaction has it.
     var commitsSynchronously = true
     var lockTimeout: Span?
+    /// Deferred constraints hold; a second check finds nothing new.
+    var areConstraintsChecked = false
 }
 
 /// What a backend waits for.

@@ -10,8 +10,8 @@ extension SimulatedServer {
             backend.block = .explicit
             backend.transaction?.isRepeatableRead = isRepeatableRead
             return .done(tag: "BEGIN")
-        case .commit: return end(backend, isCommit: true)
-        case .rollback: return end(backend, isCommit: false)
+        case .commit: return try end(backend, isCommit: true)
+        case .rollback: return try end(backend, isCommit: false)
         case .savepoint(let name):
             guard let transaction = backend.transaction else { throw Self.failedBlock }
             transaction.savepoints.append((name, transaction.changes.accounts.count))
@@ -28,15 +28,28 @@ extension SimulatedServer {
         }
     }
 
-    private func end(_ backend: Backend, isCommit: Bool) -> Progress {
+    private func end(_ backend: Backend, isCommit: Bool) throws(StatementError) -> Progress {
         guard isCommit, backend.block != .failed, let transaction = backend.transaction else {
             if let transaction = backend.transaction { abort(transaction) }
             backend.transaction = nil
             backend.block = .none
             return .done(tag: "ROLLBACK")
         }
+        try checkConstraints(transaction, endsBlockOf: backend)
         commit(transaction, backend, then: .commit)
         return .committing
+    }
+
+    /// What deferred triggers check at the end of a transaction.
+    /// - Parameter backend: with COMMIT and PREPARE the block is over even when they fail.
+    private func checkConstraints(
+        _ transaction: ServerTransaction, endsBlockOf backend: Backend? = nil
+    ) throws(StatementError) {
+        guard !transaction.changes.accounts.isEmpty, !transaction.areConstraintsChecked else { return }
+        transaction.areConstraintsChecked = true
+        guard !world.isHealing, world.dice.chance(world.climate.violatedConstraints) else { return }
+        backend?.block = .implicit
+        throw StatementError("23503", "update violates a deferred constraint")
     }
 
     private func savepoint(_ name: String, _ backend: Backend) throws(StatementError) -> Int {
@@ -60,7 +73,8 @@ extension SimulatedServer {
     // MARK: Prepared transactions
 
     private func prepare(_ gid: String, _ backend: Backend) throws(StatementError) -> Progress {
-        guard backend.block == .explicit, let transaction = backend.transaction else { return end(backend, isCommit: false) }
+        guard backend.block == .explicit, let transaction = backend.transaction else { return try end(backend, isCommit: false) }
+        try checkConstraints(transaction, endsBlockOf: backend)
         if storage.prepared(gid) != nil {
             throw StatementError("42710", "transaction identifier \"\(gid)\" is already in use")
         }
@@ -107,7 +121,9 @@ extension SimulatedServer {
         case .setRole(let role):
             backend.role = role
             return .done(tag: "SET")
-        case .setConstraints: return .done(tag: "SET CONSTRAINTS")
+        case .setConstraints:
+            if let transaction = backend.transaction { try checkConstraints(transaction) }
+            return .done(tag: "SET CONSTRAINTS")
         default:
             guard backend.block == .implicit else { throw StatementError("25001", "DISCARD ALL cannot run inside a transaction block") }
             backend.role = nil
