@@ -6,11 +6,12 @@
 # make soak   ten minutes of mixed load with kills, and whether anything is left behind; SOAK="--seed N --seconds N ..."
 # make bench  compare with PgBouncer and PostgreSQL; writes docs/performance.md
 # make transfers  show that no read sees half of a transaction, also with the proxy and shards being killed; three minutes
+# make simulate  whole proxies against a model of PostgreSQL, seed after seed; SIMULATE="--seed N --count M ..."
 # make crash  kill the proxy and shards under load and look whether any transaction is halved; some minutes
 #
 # Works as root and as an ordinary user. What is missing is installed by apt (with sudo when not root).
 
-.PHONY: run test build fuzz memory soak build-asan bench crash transfers lint packages test-packages clean
+.PHONY: run test build fuzz memory soak build-asan bench crash transfers simulate lint packages test-packages clean
 
 # Where `make run` keeps its servers, and where the proxy listens.
 DATA ?= /tmp/pgbraid-dev
@@ -42,6 +43,10 @@ transfers: build
 crash: build
 	@bash scripts/install-packages.sh test
 	/usr/bin/python3 Tests/Campaigns/crash_campaign.py $(CRASH)
+
+simulate: packages
+	swift build -c release --product simulate
+	.build/release/simulate $(SIMULATE)
 
 build-asan: packages
 	swift build --sanitize=address --scratch-path .build-asan --product pgbraid

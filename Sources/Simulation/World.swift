@@ -38,7 +38,7 @@ public final class World {
         self.seed = seed
         self.options = options
         dice = Dice(seed: seed)
-        climate = Climate(dice)
+        climate = Climate(dice, flaw: options.flaw)
         reader = shop.reader
         pool = shop.pool
         parts = shop.parts(serverCount: climate.serverCount, poolSize: climate.poolSize)

@@ -29,6 +29,10 @@ struct Ambush {
     var occurrence: Int
     var fault: Fault
     var delay: Span
+
+    static let faults: [Fault] = [
+        .crashServer, .crashProxy, .cutConnection, .cancelClient, .terminateBackend, .stallConnection, .disconnectClient,
+    ]
 }
 
 /// The temper of one world.
@@ -63,7 +67,8 @@ struct Climate {
     /// How long a crashed server or proxy stays away at most.
     let downTime: Span
 
-    init(_ dice: Dice) {
+    /// - Parameter flaw: one that shows only when a certain thing fails gets worlds in which it often does.
+    init(_ dice: Dice, flaw: Flaw?) {
         serverCount = dice.one(of: [2, 2, 2, 3, 3, 4])
         proxyCount = dice.one(of: [1, 1, 2])
         clientCount = dice.within(3...5)
@@ -79,19 +84,31 @@ struct Climate {
         lostConnects = dice.one(of: [0, 0, 0, 4])
         refusedConnects = dice.one(of: [0, 0, 0, 10])
         interleaving = dice.one(of: [0, 10, 50])
-        violatedConstraints = dice.one(of: [0, 0, 10])
+        violatedConstraints = dice.one(of: [0, 0, 10]) + (flaw == .believesAnyPrepare ? 10 : 0)
         faultInterval = dice.one(of: [.milliseconds(120), .milliseconds(500), .seconds(2), .seconds(100)])
         faultyTime = dice.one(of: [.milliseconds(400), .seconds(1), .seconds(3), .seconds(8)])
         downTime = dice.one(of: [.milliseconds(20), .milliseconds(300), .seconds(4)])
         let losesTail = losesTail
         let kinds = Fault.drawn + (losesTail ? [.failover, .failover] : [])
         faults = kinds.flatMap { Array(repeating: $0, count: dice.one(of: [0, 1, 1, 4])) }
-        ambushes = (0..<dice.one(of: [0, 1, 1, 2, 4])).map { _ in
+        let drawn = (0..<dice.one(of: [0, 1, 1, 2, 4])).map { _ in
             Ambush(
                 step: dice.one(of: dice.chance(60) ? ProtocolStep.ordinary : ProtocolStep.allCases),
-                occurrence: 1 + dice.below(4),
-                fault: dice.one(of: [.crashServer, .crashProxy, .cutConnection, .cancelClient, .terminateBackend, .stallConnection, .disconnectClient]),
+                occurrence: 1 + dice.below(4), fault: dice.one(of: Ambush.faults),
                 delay: dice.one(of: [.zero, .microseconds(300), .milliseconds(4), .milliseconds(40)]))
+        }
+        ambushes = drawn + Self.aimed(at: flaw, within: Span(nanoseconds: latency.nanoseconds + flushTime.nanoseconds))
+    }
+
+    /// What brings a flaw out: a decider that is lost before its answer, a coordinator that is lost or late before its decision.
+    private static func aimed(at flaw: Flaw?, within delay: Span) -> [Ambush] {
+        switch flaw {
+        case .guessesAbort, .guessesCommit:
+            (1...3).map { Ambush(step: .decideAndCommit, occurrence: $0, fault: .crashServer, delay: delay) }
+        case .recoversWithoutFencing, .ignoresInstanceLocks:
+            (1...2).map { Ambush(step: .prepare, occurrence: $0, fault: .stallConnection, delay: .zero) }
+                + (1...3).map { Ambush(step: .decideAndCommit, occurrence: $0, fault: .crashProxy, delay: .zero) }
+        default: []
         }
     }
 }

@@ -1,0 +1,54 @@
+// Whole proxies against a hostile world, and the same world against protocols that are wrong.
+import Simulation
+import Testing
+
+@Suite struct SimulationTests {
+    static let seeds: Range<UInt64> = 0..<200
+
+    @Test func everyPromiseIsKeptWhateverFails() {
+        let shop = WorldShop()
+        var total = RunReport()
+        total.steps = [Int](repeating: 0, count: RunReport.stepNames.count)
+        for seed in Self.seeds {
+            let report = World(seed: seed, options: SimulationOptions(checksReads: false), shop: shop).run()
+            if let violation = report.violation {
+                Issue.record("seed \(seed): \(violation); again: simulate --seed \(seed) --count 1 --trace")
+                return
+            }
+            #expect(report.crossShard >= 4)
+            for (place, count) in report.steps.enumerated() { total.steps[place] += count }
+            total.committed += report.committed
+            total.aborted += report.aborted
+            total.unknown += report.unknown
+        }
+        // The worlds are neither so calm nor so hostile that a kind of ending, or a usual step, is never seen.
+        #expect(total.committed > 100)
+        #expect(total.aborted > 10)
+        #expect(total.unknown > 10)
+        let usual = ["decideAndCommit", "rollbackPrepared", "resolveDecision", "retryCommitPrepared", "recoveryCommitPrepared", "recoveryRollbackPrepared"]
+        for step in usual {
+            let place = RunReport.stepNames.firstIndex(of: step)
+            #expect(place.map { total.steps[$0] } ?? 0 > 0, "\(step)")
+        }
+    }
+
+    @Test(arguments: [7, 64, 349] as [UInt64])
+    func aSeedReplaysExactly(seed: UInt64) {
+        let options = SimulationOptions(checksReads: false, isTracing: true)
+        let first = World(seed: seed, options: options, shop: WorldShop()).run()
+        let second = World(seed: seed, options: options, shop: WorldShop()).run()
+        #expect(first.fingerprint == second.fingerprint)
+        #expect(first.trace == second.trace)
+        // Watching changes nothing.
+        let unwatched = World(seed: seed, options: SimulationOptions(checksReads: false), shop: WorldShop()).run()
+        #expect(first.fingerprint == unwatched.fingerprint)
+    }
+
+    @Test(arguments: Flaw.allCases)
+    func aBrokenProtocolIsCaught(flaw: Flaw) {
+        let shop = WorldShop()
+        let options = SimulationOptions(flaw: flaw, checksReads: flaw == .skipsGate)
+        let caught = (0..<1_000 as Range<UInt64>).first { World(seed: $0, options: options, shop: shop).run().violation != nil }
+        #expect(caught != nil)
+    }
+}
