@@ -27,7 +27,7 @@ import wire
 from long_statements import run_long_statements
 from proxy import Proxy, work_directory
 from relay import Relay
-from shard_cases import CaseRelay, run_cases
+from shard_cases import CaseRelay, lose_link_while_waiting, run_cases, terminate_backends
 from statement_fuzz import fuzz_statements
 from tls_fuzz import fuzz_tls, make_certificate, query_encrypted
 from wire import Client, ServerError, frame
@@ -381,10 +381,10 @@ def well_formed_traffic(port, dice, count):
         leave(dice, client)
 
 
-def configuration(directory, name, port, shards=(), certificate=None):
+def configuration(directory, name, port, shards=(), certificate=None, pool_size=10):
     path = os.path.join(directory, name)
     lines = [
-        "[proxy]", f'listen = ["127.0.0.1:{port}"]', 'auth = "scram-sha-256"', "pool_size = 10", "max_clients = 2000",
+        "[proxy]", f'listen = ["127.0.0.1:{port}"]', 'auth = "scram-sha-256"', f"pool_size = {pool_size}", "max_clients = 2000",
         "[timeouts]", 'link_idle = "3s"', 'client_login = "5s"', 'connect = "5s"', 'query_wait = "20s"', 'reconnect_delay = "200ms"', 'recovery_interval = "1s"',
         "[admin]", 'user = "postgres"']
     for user in ("postgres", "fuzz", "calm"):
@@ -498,13 +498,18 @@ class Campaign:
         """Known harm, told at the right moment by a shard behind a relay."""
         relay = CaseRelay(os.path.join(directory, "data/sockets/.s.PGSQL.6501"))
         path = configuration(
-            directory, "cases.conf", self.options.port + 2, [(os.path.join(directory, "data/sockets"), 6500), ("127.0.0.1", relay.port)])
+            directory, "cases.conf", self.options.port + 2, [(os.path.join(directory, "data/sockets"), 6500), ("127.0.0.1", relay.port)],
+            pool_size=1)
         proxy = Proxy(
             self.options.program, ["run", "--config", path], self.options.port + 2, os.path.join(directory, "cases.log"), "postgres",
             PASSWORD, self.environment)
         try:
             proxy.wait_until_ready()
-            complaints = run_cases(relay, proxy, "fuzz", PASSWORD)
+            client = Client.connect(proxy.port, "postgres", PASSWORD)
+            keys = [self.keys_apart(client, proxy, shard)[0] for shard in range(SHARDS)]
+            client.close()
+            complaints = lose_link_while_waiting(proxy, lambda: terminate_backends(directory, "fuzz"), keys, "fuzz", PASSWORD)
+            complaints += run_cases(relay, proxy, "fuzz", PASSWORD)
             print(f"  cases: {len(complaints)} complaints", flush=True)
             self.check(not complaints, f"cases: {complaints}")
             self.check(not proxy.crash_report(), f"cases: {proxy.crash_report()[:5]}")
@@ -551,13 +556,13 @@ class Campaign:
         finally:
             proxy.stop()
 
-    def keys_apart(self, client, proxy):
-        """Keys that are on the first shard only, by what SHOW SHARDS counts."""
+    def keys_apart(self, client, proxy, shard=0):
+        """Keys that are on one shard only, by what SHOW SHARDS counts."""
         keys = []
         for key in range(1, 200):
-            before = int(proxy.table("SHARDS")[0][7])
+            before = int(proxy.table("SHARDS")[shard][7])
             client.run(f"INSERT INTO calm_apart VALUES ({key}, 0) ON CONFLICT DO NOTHING")
-            if int(proxy.table("SHARDS")[0][7]) > before:
+            if int(proxy.table("SHARDS")[shard][7]) > before:
                 keys.append(key)
             if len(keys) == 10:
                 break

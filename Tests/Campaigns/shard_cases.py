@@ -1,8 +1,11 @@
-"""Answers of a shard that once did harm, each told at the very moment when it did."""
+"""What shards once did harm with, each at the very moment when it did: answers, and a connection that breaks."""
 
+import os
 import struct
+import subprocess
 import time
 
+import wire
 from relay import Relay
 from wire import Client, ServerError, frame
 
@@ -96,3 +99,47 @@ def run_cases(relay, proxy, user, password, seconds=20):
         if not proxy.is_alive:
             return complaints + [f"case \"{case.name}\": the proxy ended with {proxy.process.poll()}"]
     return complaints
+
+
+def waiting(proxy, user, shard):
+    return [int(row[5]) for row in proxy.table("POOLS") if row[0] == user and row[1] == str(shard)] == [1]
+
+
+def lose_link_while_waiting(proxy, terminate, keys, user, password):
+    """A statement of all or nothing loses one shard while it waits for another, whose only link somebody has. It must not
+    be left in the queue: the link would be given to nobody, or to whoever has the session's place by then.
+
+    - terminate: ends the user's backends on the first shard.
+    - keys: one on the first shard, one on the second.
+    """
+    holder = Client.connect(proxy.port, user, password)
+    victim = Client.connect(proxy.port, user, password)
+    holder.run("BEGIN")
+    holder.run(f"SELECT v FROM t WHERE user_id = {keys[1]}")
+    victim.send(wire.query(f"INSERT INTO t VALUES ({keys[0]}, 'a'), ({keys[1]}, 'b')"))
+    deadline = time.monotonic() + 20
+    while not waiting(proxy, user, 1):
+        if time.monotonic() > deadline:
+            return ["the statement does not wait"]
+        time.sleep(0.02)
+    terminate()
+    complaints = []
+    try:
+        victim.until_ready()
+        complaints.append("the statement succeeded without its shard")
+    except ServerError:
+        pass
+    if waiting(proxy, user, 1):
+        complaints.append("the statement failed and its session still waits for a link")
+    victim.close()
+    holder.run("COMMIT")
+    holder.run(f"SELECT v FROM t WHERE user_id = {keys[1]}")
+    holder.close()
+    return complaints
+
+
+def terminate_backends(directory, user):
+    subprocess.run(
+        [os.path.join(os.environ.get("PGBIN", "/usr/lib/postgresql/15/bin"), "psql"), "-XAtq", "-h", os.path.join(directory, "data/sockets"),
+         "-p", "6500", "-U", "postgres", "-c", f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{user}'", "postgres"],
+        check=True, capture_output=True)

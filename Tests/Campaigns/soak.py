@@ -46,6 +46,7 @@ class Load:
     def __init__(self, campaign, seed, seconds):
         self.campaign, self.port, self.seconds = campaign, campaign.options.port, seconds
         self.seed, self.over, self.counts, self.lock = seed, threading.Event(), {}, threading.Lock()
+        self.opened = threading.local()
 
     def count(self, what, number=1):
         with self.lock:
@@ -67,15 +68,25 @@ class Load:
     def _repeat(self, work, number):
         dice = random.Random(f"{self.seed} {number}")
         while not self.over.is_set() and self.campaign.proxy.is_alive:
+            self.opened.clients = []
             try:
                 work(dice)
             except (OSError, ServerError, struct.error):
                 # Backends are being terminated all the time.
                 self.count("errors")
                 self.over.wait(0.02)
+            finally:
+                for client in self.opened.clients:
+                    client.close()
 
-    def client(self, **more):
-        return Client.connect(self.port, "app", timeout=60, **more)
+    def client(self, logs_in=True):
+        """A client that is closed when its work ends, however it ends."""
+        client = Client(self.port, timeout=60)
+        self.opened.clients.append(client)
+        if logs_in:
+            client.send(wire.startup("app", "postgres"))
+            client.log_in(None)
+        return client
 
     def pgbench(self, dice, *words):
         """A run of some seconds; one in four is killed."""
@@ -102,7 +113,7 @@ class Load:
         """Many connections at once, some never logged in, ended in all ways."""
         clients = []
         for _ in range(dice.randrange(5, 40)):
-            client = Client(self.port, timeout=60)
+            client = self.client(logs_in=False)
             clients.append(client)
             if dice.random() < 0.7:
                 client.send(wire.startup("app", "postgres"))
@@ -131,7 +142,7 @@ class Load:
             client.send(wire.query(dice.choice([
                 "SELECT pg_sleep(30)", "SELECT pg_sleep(30) FROM pgbench_branches", "SELECT count(*), pg_sleep(30) FROM notes GROUP BY 2"])))
             self.over.wait(dice.random() * 0.1)
-            canceller = Client(self.port, timeout=60)
+            canceller = self.client(logs_in=False)
             canceller.send(wire.cancel_request(*client.key))
             canceller.close()
             # A cancel may come before the statement; then it is given up.

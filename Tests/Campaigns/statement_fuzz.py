@@ -57,7 +57,7 @@ def huge(dice):
 
 def statement(dice):
     """The bytes of a statement, without the zero that ends it."""
-    if dice.random() < 0.04:
+    if dice.random() < 0.01:
         return huge(dice)
     text = bytearray(dice.choice(VALID).encode())
     for _ in range(dice.randrange(0, 4)):

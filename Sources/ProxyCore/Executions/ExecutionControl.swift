@@ -6,6 +6,8 @@ extension Worker {
     /// Gives the session to an execution.
     func start(_ execution: Execution, on index: Int32) {
         let session = sessions.at(index)
+        // What ran until now lost a link while it waited for another, and has this one undo what was done.
+        if session.pointee.activity == .waiting { stopWaiting(index) }
         session.pointee.activity = .executing
         session.pointee.detail?.execution = execution
         execution.resume()
