@@ -60,6 +60,7 @@ let package = Package(
         .testTarget(name: "ResultMergingTests", dependencies: ["ResultMerging", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "QueryPlanningTests", dependencies: ["QueryPlanning", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "DistributedCommitTests", dependencies: ["DistributedCommit"], swiftSettings: strict),
+        .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: strict),
         .testTarget(
             name: "ProxyHostTests", dependencies: ["ProxyHost", "ProxyCore", "Primitives", "COpenSSL", "TestSupport"], swiftSettings: strict),
         .testTarget(

@@ -49,6 +49,15 @@ struct StatementSizeTests {
         #expect(Self.refusal(text) == nil || width.testDescription == "tables")
     }
 
+    @Test("queries within each other are not tried as wholes without end")
+    func nesting() {
+        func nested(_ count: Int) -> String {
+            String(repeating: "SELECT (", count: count) + "SELECT max(user_id) FROM orders" + String(repeating: ") + 1", count: count)
+        }
+        #expect(Self.refusal(nested(10)) == nil)
+        #expect(Self.refusal(nested(200)) == "0A000")
+    }
+
     @Test("a table has at most 1600 columns")
     func columns() throws {
         let world = try StatementWorld()

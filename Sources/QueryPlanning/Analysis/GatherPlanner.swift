@@ -16,6 +16,8 @@ final class GatherPlanner {
     private var editing: TextEditing
     private(set) var parts: [GatheredPart] = []
     private var names: [String] = []
+    /// Queries around the one being replaced. Each is tried as a whole first, which takes time that goes with its length.
+    private var nesting = 0
     private var context: AnalysisContext { planner.context }
     private var binder: Binder { planner.binder }
 
@@ -84,6 +86,11 @@ final class GatherPlanner {
     /// A subquery: fetched whole where that is exact, else its parts.
     private func replaceNested(_ query: BoundQuery, _ node: Node, _ name: String) throws(Refusal) {
         if isReplicated(query) { return }
+        guard nesting < StatementSize.maximumGatherNesting else {
+            throw planner.refusal("more than \(StatementSize.maximumGatherNesting) queries within each other")
+        }
+        nesting += 1
+        defer { nesting -= 1 }
         if !query.isCorrelated, isSelfContained(node), let range = tokens.range(of: node, context),
             let partial = try? partialQuery(query, range)
         {

@@ -11,6 +11,8 @@ enum StatementSize {
     static let maximumRangeEntryCount = 5_000
     /// Parts of a statement whose rows are fetched from the shards.
     static let maximumGatheredPartCount = 100
+    /// Queries within each other that are looked at for such parts.
+    static let maximumGatherNesting = 20
     /// Sets of constants remembered for columns that are equal. All of them hold, so forgetting some is safe.
     static let maximumConstantSetCount = 64
 }
