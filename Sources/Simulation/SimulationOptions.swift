@@ -38,6 +38,8 @@ public struct RunReport: Sendable {
     public var fracturedReads = 0
     public var trace: [String] = []
 
+    public init() {}
+
     public static var stepNames: [String] { ProtocolStep.allCases.map { "\($0)" } }
     public static var faultNames: [String] { Fault.allCases.map { "\($0)" } }
 }

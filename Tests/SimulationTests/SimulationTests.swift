@@ -10,7 +10,7 @@ import Testing
         var total = RunReport()
         total.steps = [Int](repeating: 0, count: RunReport.stepNames.count)
         for seed in Self.seeds {
-            let report = World(seed: seed, options: SimulationOptions(checksReads: false), shop: shop).run()
+            let report = World(seed: seed, options: SimulationOptions(checksReads: true), shop: shop).run()
             if let violation = report.violation {
                 Issue.record("seed \(seed): \(violation); again: simulate --seed \(seed) --count 1 --trace")
                 return

@@ -46,7 +46,7 @@ final class SnapshotExecution: Execution, SnapshotWindowOwner {
     }
 
     func windowOpened() {
-        for leg in legs.indices where !legs[leg].isLost { ask(leg, "SELECT") }
+        for leg in legs.indices where !legs[leg].isLost { ask(leg, "SELECT 1") }
         if !hasOutstanding { allReady() }
     }
 

@@ -16,6 +16,8 @@ final class SimulatedClient {
     private var connectionTurn = 0
     private var connection: Connection?
     private var proxy = 0
+    /// Outlives the queue, whose memory goes back there.
+    private let pool: BlockPool
     private var inbox: ByteQueue
     private var key = CancelKey(processID: 0, secretKey: 0)
     private var requestPosition = 0
@@ -28,7 +30,8 @@ final class SimulatedClient {
     init(world: World, number: Int) {
         self.world = world
         self.number = number
-        inbox = ByteQueue(pool: world.pool.reference)
+        pool = world.pool
+        inbox = ByteQueue(pool: pool.reference)
     }
 
     deinit { inbox.free() }

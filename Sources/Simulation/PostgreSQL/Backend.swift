@@ -97,6 +97,8 @@ final class Backend {
     var inbox: ByteQueue
     var outbox: ByteQueue
     var hasPeerClosed = false
+    /// Outlives the queues, whose memory goes back there.
+    private let pool: BlockPool
     var block = Block.none
     var transaction: ServerTransaction?
     /// The statements of the present Query, and how many are done.
@@ -122,6 +124,7 @@ final class Backend {
         self.number = number
         self.connection = connection
         self.key = key
+        self.pool = pool
         inbox = ByteQueue(pool: pool.reference)
         outbox = ByteQueue(pool: pool.reference)
     }

@@ -129,8 +129,20 @@ extension Pattern {
             rest()
             return .listPrepared
         }
-        guard take("current_setting ("), string() == "synchronous_standby_names" else { return nil }
+        if take("( select system_identifier from") {
+            rest()
+            return .history
+        }
+        if take("pid , min ( waitstart )") {
+            rest()
+            return .lockWaits
+        }
+        guard take("current_setting ("), let name = string() else { return nil }
         rest()
-        return .asksForStandbys
+        switch name {
+        case "synchronous_standby_names": return .asksForStandbys
+        case "search_path": return .roleDefaults
+        default: return nil
+        }
     }
 }

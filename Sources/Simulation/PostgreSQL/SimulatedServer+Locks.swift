@@ -54,6 +54,15 @@ extension SimulatedServer {
         interrupt(backend, StatementError("40P01", "deadlock detected"))
     }
 
+    /// What pg_locks and pg_blocking_pids say: process, when its wait began, who holds what it waits for (0: prepared).
+    var lockWaits: [[String?]] {
+        backends.compactMap { backend in
+            guard let backend, case .transaction(let holder)? = backend.wait else { return nil }
+            let process = backends.compactMap { $0 }.first { $0.transaction?.id == holder }?.key.processID ?? 0
+            return ["\(backend.key.processID)", "\(backend.waitCount)", "\(process)"]
+        }
+    }
+
     /// Whether the backend waits, over others, for itself.
     private func isInCycle(_ backend: Backend) -> Bool {
         var present: Backend? = backend

@@ -18,6 +18,8 @@ final class SimulatedServer {
     var storage: Storage
     var backends: [Backend?] = []
     private var isLosingTail = false
+    /// A promoted standby begins another one.
+    private(set) var timeline = 1
 
     init(world: World, number: Int, users: [Int], isSynchronous: Bool) {
         self.world = world
@@ -103,6 +105,7 @@ final class SimulatedServer {
         isUp = false
         incarnation += 1
         isLosingTail = losesTail
+        if losesTail { timeline += 1 }
         for case let backend? in backends {
             world.cut(backend.connection, reason: "connection reset by peer")
             backend.connection.isReceiverClosed[Direction.toFar.rawValue] = true

@@ -28,6 +28,7 @@ enum Statement {
     // What the proxy asks.
     case selectOne, emitMessage
     case isTransactionIDAssigned
+    case roleDefaults, history, lockWaits
     case instanceLock(Int32, Int32)
     case decide(token: String, instance: String)
     case insertDecision(hash: String, outcome: String, instance: String)
@@ -76,6 +77,9 @@ extension Statement {
         case .selectOne: [("?column?", 23)]
         case .emitMessage: [("pg_logical_emit_message", 3220)]
         case .isTransactionIDAssigned, .asksForStandbys: [("?column?", 16)]
+        case .roleDefaults: (1...4).map { _ in ("current_setting", 25) }
+        case .history: [("?column?", 25)]
+        case .lockWaits: [("pid", 23), ("min", 25), ("array_to_string", 25)]
         case .instanceLock: [("pg_advisory_lock_shared", 2278)]
         case .decide: [("decide", 2278)]
         case .selectOutcome: [("outcome", 25)]
