@@ -80,7 +80,10 @@ extension Worker {
         }
         if transaction.snapshotState == .due, takesSnapshot {
             if let failure = detail.takeWaitFailure() { return .failed(failure) }
-            takeSnapshots(index, transaction, parent: detail.execution)
+            let parent = detail.execution
+            takeSnapshots(index, transaction, parent: parent)
+            // Failed at once: a parent has heard of it, but nobody else would.
+            if parent == nil, transaction.snapshotState == .due, let failure = detail.takeWaitFailure() { return .failed(failure) }
             return .waiting
         }
         if transaction.participant(on: shard) == nil, let problem = cannotJoin(transaction, shard) { return .failed(problem) }
