@@ -38,6 +38,10 @@ struct Link {
     var frameIsForwarded = false
     /// An error was seen among the dropped answers; the link cannot be trusted.
     var injectedFailed = false
+    /// The client has heard of an error in the answer that the next ReadyForQuery for it ends.
+    var isErrorTold = false
+    /// A cancel is wanted as soon as the Query the proxy slipped in is answered.
+    var isCancelDelayed = false
     /// Its session state may have changed unseen: DISCARD ALL before another session has it.
     var isTainted = false
     /// Cancel requests on their way for this link: it is not leased before they have landed.

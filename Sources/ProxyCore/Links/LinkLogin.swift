@@ -42,6 +42,8 @@ extension Worker {
         link.pointee.settings = 0
         link.pointee.frameRemaining = 0
         link.pointee.injectedFailed = false
+        link.pointee.isErrorTold = false
+        link.pointee.isCancelDelayed = false
         link.pointee.isTainted = false
         link.pointee.cancelsUnderWay = 0
         link.pointee.isReleasePending = false

@@ -242,7 +242,9 @@ extension Worker {
         default:
             return breakLink(index, reason: "the shard is ready before it answered")
         }
+        link.pointee.isErrorTold = false
         popExpectation(link, &cursor)
+        if link.pointee.isCancelDelayed, expectation == .dropQuery { sendDelayedCancel(toLink: index) }
     }
 }
 

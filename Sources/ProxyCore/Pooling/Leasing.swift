@@ -182,6 +182,7 @@ extension Worker {
         let link = links.at(index)
         guard link.pointee.isOpen else { return }
         link.pointee.task = nil
+        link.pointee.isCancelDelayed = false
         if link.pointee.cancelsUnderWay > 0 {
             link.pointee.isReleasePending = true
             link.pointee.session = -1

@@ -34,12 +34,23 @@ extension Worker {
         guard link.pointee.state == .leased, !link.pointee.expectations.isEmpty,
             link.pointee.cancelsUnderWay < Self.cancelsPerLink
         else { return }
+        // BEGIN is not to be what it hits: the statement sent behind it would run outside the block, and stay.
+        if link.pointee.expectations.first == .dropQuery {
+            link.pointee.isCancelDelayed = true
+            return
+        }
         let stream = streams.open(.canceller)
         link.pointee.cancelsUnderWay += 1
         cancellers[stream.index] = Canceller(
             stream: stream, link: index, generation: link.pointee.generation, key: link.pointee.cancelKey)
         effects.append(.connect(stream, link.pointee.shard))
         timers.add(.cancel(stream), at: now + settings.connectTimeout)
+    }
+
+    /// The Query that was slipped in is answered: what follows it may be cancelled.
+    func sendDelayedCancel(toLink index: Int32) {
+        links.at(index).pointee.isCancelDelayed = false
+        sendCancel(toLink: index)
     }
 
     /// The shard neither took nor closed the request's connection. The cancel may still hit, so nobody is to have the
