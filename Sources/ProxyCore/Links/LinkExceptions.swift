@@ -109,6 +109,7 @@ extension Worker {
 
     /// Passes an error on. Where it names a prepared statement as the links know it, the client's own name is put there.
     private func passError(_ frame: UnsafeRawBufferPointer, _ link: UnsafeMutablePointer<Link>) {
+        link.pointee.isErrorTold = true
         if link.pointee.session >= 0, sessions.at(link.pointee.session).pointee.detail?.deadlock != nil { return passDeadlock(frame, link) }
         guard link.pointee.session >= 0, let detail = sessions.at(link.pointee.session).pointee.detail,
             var message = try? DatabaseMessage(frame: frame), let place = message.message.firstRange(of: "\"pgbraid_")

@@ -51,10 +51,13 @@ extension Worker {
         var readyCount = 0
         /// Something of the client's comes behind the last of them.
         var isOpen = false
+        /// The first of them was to end an answer whose error the client has heard.
+        var isErrorTold = false
     }
 
     private func pendingAnswers(_ link: UnsafeMutablePointer<Link>) -> PendingAnswers {
         var pending = PendingAnswers()
+        pending.isErrorTold = link.pointee.isErrorTold
         for offset in 0..<link.pointee.expectations.count {
             let entry = link.pointee.expectations.entry(offset)
             if entry.isPassed {

@@ -213,12 +213,12 @@ extension Worker {
         if session.pointee.phase == .leaving { return leavingQuiet(index) }
         undoAllNameChanges(index)
         if session.pointee.detail?.transaction == nil { session.pointee.status = TransactionStatus.idle.rawValue }
-        for _ in 0..<pending.readyCount {
-            output(ofSession: index).pointee.output.writeErrorResponse(message)
+        for position in 0..<pending.readyCount {
+            if position > 0 || !pending.isErrorTold { output(ofSession: index).pointee.output.writeErrorResponse(message) }
             writeReady(index)
         }
         if pending.isOpen || session.pointee.isBatchOpen {
-            output(ofSession: index).pointee.output.writeErrorResponse(message)
+            if pending.readyCount > 0 || !pending.isErrorTold { output(ofSession: index).pointee.output.writeErrorResponse(message) }
             session.pointee.skipsUntilSync = session.pointee.isBatchOpen
             session.pointee.detail?.transaction?.untoldLoss = nil
         }
