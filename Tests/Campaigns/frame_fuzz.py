@@ -25,7 +25,7 @@ import time
 
 import wire
 from long_statements import run_long_statements
-from proxy import Proxy, work_directory
+from proxy import Proxy, clean_up, work_directory
 from relay import Relay
 from shard_cases import CaseRelay, lose_link_while_waiting, run_cases, terminate_backends
 from statement_fuzz import fuzz_statements
@@ -275,8 +275,8 @@ class CalmClient:
     `shards` names how many shards its keys may be on: with one, it stays away from the hostile shard.
     """
 
-    def __init__(self, port, table, keys):
-        self.port, self.table, self.keys = port, table, keys
+    def __init__(self, port, table, keys, timeout=60):
+        self.port, self.table, self.keys, self.timeout = port, table, keys, timeout
         self.statements, self.errors = 0, []
         self.done = threading.Event()
         self.thread = threading.Thread(target=self._work, daemon=True)
@@ -284,7 +284,7 @@ class CalmClient:
 
     def stop(self):
         self.done.set()
-        self.thread.join(90)
+        self.thread.join(self.timeout + 30)
         if self.thread.is_alive():
             self.errors.append("it waits for an answer that does not come")
 
@@ -292,7 +292,7 @@ class CalmClient:
         client, round_number = None, 0
         while not self.done.is_set():
             try:
-                client = client or Client.connect(self.port, "calm", PASSWORD, timeout=60)
+                client = client or Client.connect(self.port, "calm", PASSWORD, timeout=self.timeout)
                 self._round(client, round_number)
             except Exception as error:
                 self.errors.append(repr(error))
@@ -381,11 +381,11 @@ def well_formed_traffic(port, dice, count):
         leave(dice, client)
 
 
-def configuration(directory, name, port, shards=(), certificate=None, pool_size=10):
+def configuration(directory, name, port, shards=(), certificate=None, pool_size=10, patience_seconds=5):
     path = os.path.join(directory, name)
     lines = [
         "[proxy]", f'listen = ["127.0.0.1:{port}"]', 'auth = "scram-sha-256"', f"pool_size = {pool_size}", "max_clients = 2000",
-        "[timeouts]", 'link_idle = "3s"', 'client_login = "5s"', 'connect = "5s"', 'query_wait = "20s"', 'reconnect_delay = "200ms"', 'recovery_interval = "1s"',
+        "[timeouts]", 'link_idle = "3s"', 'client_login = "5s"', f'connect = "{patience_seconds}s"', f'query_wait = "{4 * patience_seconds}s"', 'reconnect_delay = "200ms"', 'recovery_interval = "1s"',
         "[admin]", 'user = "postgres"']
     for user in ("postgres", "fuzz", "calm"):
         lines += ["[[user]]", f'name = "{user}"', f'password = "{PASSWORD}"']
@@ -473,7 +473,8 @@ class Campaign:
     def statements(self, proxy):
         options, complaints = self.options, []
         baseline = proxy.memory_after({name: 0 for name in ("sessions", "links", "streams", "blocks", "large_bytes")}, 5)
-        calm = CalmClient(proxy.port, "calm", list(range(1, 41)))
+        # A huge statement keeps a worker without optimisation for a while.
+        calm = CalmClient(proxy.port, "calm", list(range(1, 41)), timeout=600)
         count, begin = Count(options.statements, proxy), time.monotonic()
         run_threads([
             (fuzz_statements, (proxy.port, "fuzz", PASSWORD, random.Random(f"{options.seed} statements {n}"), count, complaints))
@@ -593,7 +594,7 @@ class Campaign:
         # A trap of Swift's is reported by the sanitizer, whose stack is complete; Swift's own reporter trips over the sanitizer.
         self.environment = {
             "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0:exitcode=99:handle_sigill=1:handle_sigtrap=1", "SWIFT_BACKTRACE": "enable=no"}
-        path = configuration(directory, "clients.conf", options.port, certificate=make_certificate(directory))
+        path = configuration(directory, "clients.conf", options.port, certificate=make_certificate(directory), patience_seconds=60)
         proxy = Proxy(
             options.program,
             ["dev", "--shards", str(SHARDS), "--listen", f"127.0.0.1:{options.port}", "--data", os.path.join(directory, "data"),
@@ -617,6 +618,7 @@ class Campaign:
                 self.hostile(directory)
         finally:
             proxy.stop()
+        clean_up(directory, options, self.failures)
         print(f"seed {options.seed}: " + ("passed" if not self.failures else f"{len(self.failures)} failures, logs in {directory}"))
         return 1 if self.failures else 0
 

@@ -21,7 +21,8 @@ def long_statements():
         yield f"{terms} subqueries", "SELECT * FROM " + "(SELECT * FROM " * terms + "t" + ") a" * terms
         yield f"{terms} joins", "SELECT 1 FROM t t0" + "".join(f" JOIN t t{n} USING (user_id)" for n in range(1, terms))
         yield f"{terms} cases", "SELECT " + "CASE WHEN true THEN " * terms + "1" + " END" * terms
-        yield f"{terms} with queries", "WITH " + ", ".join(f"w{n} AS (SELECT 1)" for n in range(terms)) + " SELECT 1"
+        # PostgreSQL itself takes minutes for 100,000 and does not look at its time limit meanwhile.
+        yield f"{min(terms, 30_000)} with queries", "WITH " + ", ".join(f"w{n} AS (SELECT 1)" for n in range(min(terms, 30_000))) + " SELECT 1"
     yield "IN list of 100000 values", f"SELECT count(*) FROM t WHERE user_id IN ({', '.join(map(str, range(100_000)))})"
     yield "INSERT of 100000 rows", "INSERT INTO t VALUES " + ", ".join(f"({n}, 'row')" for n in range(100_000))
     yield "INSERT of 100000 rows for one shard", "INSERT INTO t VALUES " + ", ".join("(7, 'row')" for n in range(100_000))

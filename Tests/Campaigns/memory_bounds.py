@@ -11,7 +11,7 @@ import threading
 import time
 
 import wire
-from proxy import PeakMemory, Proxy, work_directory
+from proxy import PeakMemory, Proxy, clean_up, work_directory
 from wire import Client
 
 SHARDS = 4
@@ -155,6 +155,7 @@ class Bounds:
             self.check_nothing_left(proxy, {**baseline, "sessions": 0})
         finally:
             proxy.stop()
+        clean_up(directory, options, self.failures)
         print("passed" if not self.failures else f"failed: {self.failures}")
         return 1 if self.failures else 0
 

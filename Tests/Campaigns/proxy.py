@@ -1,6 +1,7 @@
 """The proxy under test: started, asked what it holds, watched, stopped."""
 
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -108,6 +109,12 @@ def resident_kilobytes(pid):
             if line.startswith("VmRSS:"):
                 return int(line.split()[1])
     return 0
+
+
+def clean_up(path, options, failures):
+    """Removes a campaign's directory, unless it was asked for or shows a failure."""
+    if not options.directory and not failures:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def work_directory(name):

@@ -155,10 +155,13 @@ struct Repetition: CustomTestStringConvertible, Sendable {
     }
 
     @Test func tokensAreCounted() throws {
-        func check(_ text: String) throws { try Array(text.utf8).withUnsafeBytes { try StatementGuard.check($0, depthLimit: 20, tokenLimit: 100) } }
-        try check("SELECT " + Array(repeating: "1", count: 49).joined(separator: ","))
+        func check(_ text: String) throws {
+            try Array(text.utf8).withUnsafeBytes { try StatementGuard.check($0, depthLimit: 20, tokenLimit: 100) }
+        }
+        func columns(_ count: Int) -> String { "SELECT " + Array(repeating: "1", count: count).joined(separator: ",") }
+        try check(columns(49))
         try check("SELECT '" + String(repeating: "x ", count: 1_000) + "' -- " + String(repeating: "x ", count: 1_000))
-        for long in ["SELECT " + Array(repeating: "1", count: 51).joined(separator: ","), String(repeating: "SELECT 1;", count: 34)] {
+        for long in [columns(51), String(repeating: "SELECT 1;", count: 34)] {
             #expect {
                 try check(long)
             } throws: { error in

@@ -27,7 +27,9 @@ struct StatementSizeTests {
             testDescription: "GROUP BY", text: { "SELECT count(*) FROM orders GROUP BY \(list($0) { "user_id + \($0)" })" },
             refusal: "0A000"),
         Width(testDescription: "tables", text: { "SELECT 1 FROM \(list($0) { "orders o\($0)" })" }, refusal: "54001"),
-        Width(testDescription: "functions in FROM", text: { "SELECT 1 FROM \(list($0) { "generate_series(1, 2) g\($0)" })" }, refusal: "54001"),
+        Width(
+            testDescription: "functions in FROM", text: { "SELECT 1 FROM \(list($0) { "generate_series(1, 2) g\($0)" })" },
+            refusal: "54001"),
     ]
 
     static func refusal(_ text: String) -> String? {

@@ -63,9 +63,9 @@ final class RecoveryDriver {
         // Known to be down: not worth the wait for the next attempt to connect.
         guard worker.cluster.shards[shard.int].isUp else { return tell(.listingFailed(shard)) }
         worker.runAdmin(shard, InternalSchema.listDecisions(retention: .seconds(600), limit: 1000), limit: Worker.recoveryPatience) { [self] answer in
-            guard answer.isSuccess, let records = answer.rows(of: 0, columns: 4), let instances = answer.rows(of: 1, columns: 1) else {
-                return tell(.listingFailed(shard))
-            }
+            guard answer.isSuccess, let records = answer.rows(of: 0, columns: 4),
+                let instances = answer.rows(of: 1, columns: 1)
+            else { return tell(.listingFailed(shard)) }
             let decisions = records.compactMap { row -> DecisionRecord? in
                 guard let hash = row[0].flatMap({ TransactionHash(hexadecimal: $0.replacing("-", with: "")) }),
                     let outcome = row[1].flatMap({ Decision(rawValue: $0) }), let name = row[2],
@@ -80,9 +80,9 @@ final class RecoveryDriver {
 
     private func listPrepared(_ shard: ShardIndex) {
         worker.runAdmin(shard, InternalSchema.listPrepared, limit: Worker.recoveryPatience) { [self] answer in
-            guard answer.isSuccess, let rows = answer.rows(of: 0, columns: 4), let replication = answer.rows(of: 1, columns: 1)?.first else {
-                return tell(.listingFailed(shard))
-            }
+            guard answer.isSuccess, let rows = answer.rows(of: 0, columns: 4),
+                let replication = answer.rows(of: 1, columns: 1)?.first
+            else { return tell(.listingFailed(shard)) }
             let transactions = rows.map { row in
                 PreparedTransaction(gid: row[0] ?? "", owner: row[1] ?? "", database: row[2] ?? "", age: Self.span(row[3]))
             }

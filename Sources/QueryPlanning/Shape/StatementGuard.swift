@@ -60,8 +60,8 @@ struct StatementGuard {
         if estimate.tokenCount > tokenLimit {
             throw Refusal(
                 "54001", "statement is too complex",
-                hint: "A statement may have \(tokenLimit) words, numbers and signs (statement_tokens in section [limits] of proxy.conf); use "
-                    + "COPY, an array parameter or several statements.")
+                hint: "A statement may have \(tokenLimit) words, numbers and signs (statement_tokens in section [limits] of "
+                    + "proxy.conf); use COPY, an array parameter or several statements.")
         }
         if depth <= depthLimit { return }
         throw Refusal(
