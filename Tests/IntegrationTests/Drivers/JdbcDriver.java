@@ -511,12 +511,12 @@ public class JdbcDriver {
         play("more clients than links", JdbcDriver::moreClientsThanLinks);
         play("fetch sizes", JdbcDriver::fetchSizes);
         play("metadata", JdbcDriver::metadata);
-        play("what results say of their tables", JdbcDriver::whatResultsSayOfTheirTables);
         play("transactions and savepoints", JdbcDriver::transactionsAndSavepoints);
         play("errors and notices", JdbcDriver::errorsAndNotices);
         play("cancellation", JdbcDriver::cancellation);
         play("listening", JdbcDriver::listening);
         play("copy in and out", JdbcDriver::copyInAndOut);
+        play("what results say of their tables", JdbcDriver::whatResultsSayOfTheirTables);
         play("types made through the connection", JdbcDriver::typesMadeThroughTheConnection);
     }
 }
