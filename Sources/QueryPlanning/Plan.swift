@@ -360,6 +360,8 @@ public final class StatementPlan: Sendable {
     /// The number of the highest `$n` in the text.
     public let parameterCount: Int
     public let temporaryNames: TemporaryNames
+    /// Each shard must take its share of the numbers of sequences afterwards; nil: there are none to share.
+    public let sequences: SequenceChange?
     /// The statement can be served once values have been drawn; `action` is the refusal for who cannot draw.
     public let drawing: DrawPlan?
     /// Why this plan was chosen, for EXPLAIN and golden tests.
@@ -368,7 +370,7 @@ public final class StatementPlan: Sendable {
     public init(
         action: Action, effect: DataEffect, pins: PinReasons = [], changesCatalog: Bool = false, taintsLink: Bool = false,
         isCopyIn: Bool = false, commandName: String, parameterCount: Int = 0, temporaryNames: TemporaryNames = TemporaryNames(),
-        drawing: DrawPlan? = nil, reason: String = ""
+        sequences: SequenceChange? = nil, drawing: DrawPlan? = nil, reason: String = ""
     ) {
         self.action = action
         self.effect = effect
@@ -379,6 +381,7 @@ public final class StatementPlan: Sendable {
         self.commandName = commandName
         self.parameterCount = parameterCount
         self.temporaryNames = temporaryNames
+        self.sequences = sequences
         self.drawing = drawing
         self.reason = reason
     }

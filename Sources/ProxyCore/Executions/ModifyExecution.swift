@@ -39,7 +39,20 @@ final class ModifyExecution: MultiShardExecution {
     /// lock first somewhere and wait for each other, which no shard would notice. So the lowest shard decides whose turn it is.
     override var asksLowestFirst: Bool { tagCombination == .first && !call.plan.changesCatalog && legs.count > 1 }
 
+    /// What the statement does to sequences that the shards share. With it a leg is asked up to three times, all at once:
+    /// before the statement, the statement, after it.
+    private var sequences: SequenceChange? { shards.count > 1 ? call.plan.sequences : nil }
+
+    /// What comes from the leg answers one of the proxy's own questions about sequences: the statement is the last but one.
+    private func isAboutSequences(_ leg: Int) -> Bool { sequences != nil && legs[leg].outstanding != 2 }
+
     override func send(_ leg: Int) {
+        if let sequences, let text = InternalSchema.restore(sequences) { ask(leg, text) }
+        sendStatement(leg)
+        if let sequences { ask(leg, InternalSchema.share(sequences, shard: legs[leg].shard, shardCount: worker.shardCount)) }
+    }
+
+    private func sendStatement(_ leg: Int) {
         let text = texts.count == 1 ? texts[0] : texts[leg]
         let kept = texts.count > 1 && call.bind != nil ? parametersMentioned(in: text) : nil
         worker.output(ofLink: legs[leg].link).pointee.output.writeCall(
@@ -49,6 +62,7 @@ final class ModifyExecution: MultiShardExecution {
 
     override func frame(_ frame: UnsafeRawBufferPointer, type: UInt8, leg: Int) {
         let isGone = worker.sessions.at(session).pointee.phase == .leaving
+        if isAboutSequences(leg) { return sequencesFrame(frame, type: type, leg) }
         switch type {
         case BackendMessageType.rowDescription:
             order { (order) throws(MergeError) in try order.rowDescription(source: leg, frame: frame) }
@@ -73,6 +87,21 @@ final class ModifyExecution: MultiShardExecution {
             worker.output(ofSession: session).pointee.output.append(frame)
         default: collect(frame, type: type, leg: leg)
         }
+    }
+
+    /// Fields that tell where in the proxy's functions an error arose.
+    private static let originFields = [
+        DatabaseMessage.FieldCode.context, DatabaseMessage.FieldCode.file, DatabaseMessage.FieldCode.line,
+        DatabaseMessage.FieldCode.routine,
+    ]
+
+    /// Of what the proxy asks for itself the client sees nothing but an error.
+    private func sequencesFrame(_ frame: UnsafeRawBufferPointer, type: UInt8, _ leg: Int) {
+        guard type == BackendMessageType.errorResponse, var message = try? DatabaseMessage(frame: frame) else { return }
+        message.fields.removeAll { Self.originFields.contains($0.code) }
+        let isFirst = failure == nil
+        noteFailure(message)
+        if isFirst { cancelLegs() }
     }
 
     /// Calls the merger that restores the order, where there is one.

@@ -30,6 +30,7 @@ enum InternalSchema {
         END $$;
         GRANT USAGE ON SCHEMA pgbraid TO PUBLIC;
         GRANT EXECUTE ON FUNCTION pgbraid.decide(bytea, text) TO PUBLIC;
+        \(sequences)
         COMMIT
         """
 

@@ -60,6 +60,7 @@ struct StatementClassifier {
         switch entry.family {
         case .createTable: try createTable(node, entry)
         case .alterTable: try alterTable(node, entry)
+        case .alterSequence: try alterSequence(node, entry)
         case .createIndex: try createIndex(node, entry)
         case .createView: try createView(node, entry)
         case .createTableAs: try createTableAs(node, entry)
@@ -94,11 +95,11 @@ extension StatementClassifier {
     /// A plan without key parameters; `commandName` is the entry's.
     func make(
         _ action: Action, _ effect: DataEffect, _ entry: StatementFamily.Entry, pins: PinReasons = [], changesCatalog: Bool = false,
-        temporary: TemporaryNames = TemporaryNames(), reason: String = ""
+        temporary: TemporaryNames = TemporaryNames(), sequences: SequenceChange? = nil, reason: String = ""
     ) -> StatementPlan {
         StatementPlan(
             action: action, effect: effect, pins: pins, changesCatalog: changesCatalog, commandName: entry.command,
-            temporaryNames: temporary, reason: reason)
+            temporaryNames: temporary, sequences: sequences, reason: reason)
     }
 
     /// A statement that acts on all shards alike: in one transaction, or on the home link if all it names is temporary.
@@ -110,9 +111,11 @@ extension StatementClassifier {
     }
 
     func onAllShards(
-        _ entry: StatementFamily.Entry, effect: DataEffect = .writes, changesCatalog: Bool = false
+        _ entry: StatementFamily.Entry, effect: DataEffect = .writes, changesCatalog: Bool = false, sequences: SequenceChange? = nil
     ) -> StatementPlan {
-        make(.modify(.all, text: nil, tag: .first), effect, entry, changesCatalog: changesCatalog, reason: "all shards alike")
+        make(
+            .modify(.all, text: nil, tag: .first), effect, entry, changesCatalog: changesCatalog, sequences: sequences,
+            reason: "all shards alike")
     }
 
     func shardByShard(_ entry: StatementFamily.Entry, changesCatalog: Bool = false) -> StatementPlan {

@@ -10,7 +10,7 @@ enum StatementFamily: Equatable {
     case prepare, execute, deallocate, declareCursor, fetch, closeCursor
     case listen, unlisten, notify
     case insert, copy, explain
-    case createTable, alterTable, createIndex, createView, createTableAs, createSchema, drop, rename, setSchema, role
+    case createTable, alterTable, alterSequence, createIndex, createView, createTableAs, createSchema, drop, rename, setSchema, role
     case vacuum, reindex, cluster, lock
     /// On all shards in one transaction.
     case definition(changesCatalog: Bool)
@@ -95,7 +95,7 @@ enum StatementFamily: Equatable {
         (PG_QUERY__NODE__NODE_ALTER_OBJECT_SCHEMA_STMT, .setSchema, "ALTER"),
         (PG_QUERY__NODE__NODE_ALTER_TABLE_MOVE_ALL_STMT, .definition(changesCatalog: false), "ALTER TABLE"),
         (PG_QUERY__NODE__NODE_CREATE_SEQ_STMT, .createTable, "CREATE SEQUENCE"),
-        (PG_QUERY__NODE__NODE_ALTER_SEQ_STMT, .definition(changesCatalog: true), "ALTER SEQUENCE"),
+        (PG_QUERY__NODE__NODE_ALTER_SEQ_STMT, .alterSequence, "ALTER SEQUENCE"),
         (PG_QUERY__NODE__NODE_CREATE_TRIG_STMT, .definition(changesCatalog: true), "CREATE TRIGGER"),
         (PG_QUERY__NODE__NODE_CREATE_POLICY_STMT, .definition(changesCatalog: true), "CREATE POLICY"),
         (PG_QUERY__NODE__NODE_ALTER_POLICY_STMT, .definition(changesCatalog: true), "ALTER POLICY"),

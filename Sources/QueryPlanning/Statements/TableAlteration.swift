@@ -16,7 +16,8 @@ extension StatementClassifier {
             for command in commands { try check(command, on: table, relation) }
         }
         let isConcurrent = commands.contains { Node($0.def)?.partitionCmd?.pointee.concurrent ?? 0 != 0 }
-        return isConcurrent ? shardByShard(entry, changesCatalog: true) : onAllShards(entry, changesCatalog: true)
+        if isConcurrent { return shardByShard(entry, changesCatalog: true) }
+        return onAllShards(entry, changesCatalog: true, sequences: sequenceChange(of: commands, on: reference))
     }
 
     private func check(_ command: PgQuery__AlterTableCmd, on table: TableShape, _ relation: Relation) throws(Refusal) {
@@ -32,8 +33,6 @@ extension StatementClassifier {
             throw keyChange("dropped", table, hint: "Make the table a reference table in the sharding rules first.")
         case PG_QUERY__ALTER_TABLE_TYPE__AT_AlterColumnType where name == table.key?.name:
             try checkNewKeyType(Node(command.def)?.columnDef?.pointee, table)
-        case PG_QUERY__ALTER_TABLE_TYPE__AT_AddIdentity:
-            throw differing(table, "ADD GENERATED AS IDENTITY")
         case PG_QUERY__ALTER_TABLE_TYPE__AT_AttachPartition:
             try checkAttached(Node(command.def)?.partitionCmd?.pointee.name, to: relation)
         case PG_QUERY__ALTER_TABLE_TYPE__AT_AddInherit:
@@ -52,7 +51,7 @@ extension StatementClassifier {
         var widened = table
         widened.columns.append(candidate(column))
         try checkConstraints(of: column, on: widened)
-        if isSerial(column) || !hasSteadyDefault(column, on: table) { throw differing(table, "ADD COLUMN") }
+        if !hasSteadyDefault(column, on: table) { throw differing(table, "ADD COLUMN") }
         guard let relation = table.reference.relation(in: context), table.placement == .reference else { return }
         let after = TableKey.placement(
             schema: relation.schema, name: relation.name, columns: widened.columns, facts: context.environment.catalog.facts)
@@ -61,14 +60,6 @@ extension StatementClassifier {
                 "0A000", "column \"\(text(column.colname))\" would make reference table \"\(relation.name)\" a sharded one",
                 hint: "Create a new table with the column and copy the rows.", position: context.position(Int(column.location)))
         }
-    }
-
-    private func isSerial(_ column: PgQuery__ColumnDef) -> Bool {
-        let names = column.type_name.map { NodeList($0.pointee.names, $0.pointee.n_names).strings } ?? []
-        let isIdentity = NodeList(column.constraints, column.n_constraints).nodes.compactMap(\.constraint).contains {
-            $0.pointee.contype == PG_QUERY__CONSTR_TYPE__CONSTR_IDENTITY
-        }
-        return isIdentity || names.count == 1 && ["serial", "serial4", "bigserial", "serial8", "smallserial", "serial2"].contains(names[0])
     }
 
     /// The rows that exist get the default: the same on all copies of a row, one time and no number twice on all shards.

@@ -6,18 +6,20 @@ import CPGQuery
 extension StatementClassifier {
     /// CREATE TABLE and CREATE SEQUENCE.
     func createTable(_ node: Node, _ entry: StatementFamily.Entry) throws(Refusal) -> StatementPlan {
-        if let sequence = node.createSeqStmt?.pointee.sequence { return try create(sequence, in: node, entry) }
+        if let sequence = node.createSeqStmt?.pointee.sequence {
+            return try create(sequence, in: node, entry, sequences: SequenceChange())
+        }
         guard let statement = node.createStmt?.pointee, let relation = statement.relation else {
             throw Refusal("XX000", "not a CREATE TABLE statement")
         }
-        let plan = try create(relation, in: node, entry)
+        let plan = try create(relation, in: node, entry, sequences: sequenceChange(of: statement))
         if case .modify = plan.action { try checkNewTable(statement, TableReference(relation)) }
         return plan
     }
 
     /// Where a new relation of this name goes.
     private func create(
-        _ target: Message<PgQuery__RangeVar>, in node: Node, _ entry: StatementFamily.Entry
+        _ target: Message<PgQuery__RangeVar>, in node: Node, _ entry: StatementFamily.Entry, sequences: SequenceChange?
     ) throws(Refusal) -> StatementPlan {
         let reference = TableReference(target)
         if text(target.pointee.relpersistence) == "t" || reference.schema == "pg_temp" {
@@ -30,7 +32,7 @@ extension StatementClassifier {
                 "0A000", "a permanent relation cannot be made from temporary table \"\(temporary.name)\"",
                 hint: "Write its columns.", position: context.position(temporary.location))
         }
-        return onAllShards(entry, changesCatalog: true)
+        return onAllShards(entry, changesCatalog: true, sequences: sequences)
     }
 
     /// Makes these temporary names.
@@ -140,7 +142,7 @@ extension StatementClassifier {
             reference.schema = reference.schema ?? schema
             try checkNewTable(table, reference)
         }
-        return onAllShards(entry, changesCatalog: true)
+        return onAllShards(entry, changesCatalog: true, sequences: SequenceChange())
     }
 
     /// - Throws: for the schema that belongs to the proxy.
