@@ -53,8 +53,10 @@ public enum Route: Sendable, Equatable {
     /// Keys that are not known to be equal when the plan is made (`a.k = $1 AND b.k = $2`): of each group the intersection
     /// over its conditions, and of the groups the union (empty: any one shard).
     case keyGroups([[KeyCondition]])
-    /// The session's home link: temp tables, currval and whatever else is bound to one server session.
+    /// The session's home link: temp tables and whatever else is bound to one server session.
     case home
+    /// The one shard on which the block has written: currval and lastval tell of its server session. Refused without one.
+    case participant
 }
 
 /// What a statement does to data, as far as the plan can tell; decides who is a writer at COMMIT.

@@ -101,6 +101,7 @@ struct StatementWorld {
         case .catalog: "catalog"
         case .all: "all"
         case .home: "home"
+        case .participant: "participant"
         case .keys(let conditions):
             conditions.map { "key" + ($0.isStored ? "! " : " ") + $0.operands.map(describe).joined(separator: " ") }.joined(separator: " and ")
         case .keyGroups: "groups"

@@ -24,6 +24,7 @@ extension InternalSchema {
         \(shareSequence)
         \(shareNewSequences)
         \(identitySequence)
+        \(setSequence)
         """
 
     private static let header = "LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp"
@@ -150,10 +151,36 @@ extension InternalSchema {
                     RAISE feature_not_supported USING
                         MESSAGE = format('ADD COLUMN would give the rows of table "%s" values that no single server gives',
                             (SELECT relname FROM pg_class WHERE oid = made.owner)),
-                        HINT = 'Add the column without a default, then fill it with UPDATE.';
+                        HINT = 'Add the column without a default, SET DEFAULT nextval(...) of a sequence, then UPDATE ... SET column = DEFAULT.';
                 END IF;
                 PERFORM pgbraid.take_part(made.sequence, made.seqstart, $1, $2);
             END LOOP;
+        END $$;
+        """
+
+    /// setval of what the client sees as one sequence. A shard whose part has no number left gives none, or begins anew.
+    private static let setSequence = """
+        CREATE OR REPLACE FUNCTION pgbraid.setval(sequence regclass, value bigint, was_given boolean DEFAULT true) RETURNS bigint
+            STRICT \(header) AS $$
+        DECLARE
+            client pgbraid.sequence;
+            own pg_sequence;
+            next_number numeric;
+        BEGIN
+            SELECT * INTO client FROM pgbraid.sequence AS s WHERE s.name = $1;
+            IF NOT FOUND THEN RETURN setval($1, $2, $3); END IF;
+            IF $2 NOT BETWEEN client.min_value AND client.max_value THEN
+                RAISE numeric_value_out_of_range USING MESSAGE = format('setval: value %s is out of bounds for sequence "%s" (%s..%s)',
+                    $2, (SELECT relname FROM pg_class WHERE oid = $1), client.min_value, client.max_value);
+            END IF;
+            SELECT * INTO STRICT own FROM pg_sequence WHERE seqrelid = $1;
+            next_number := $2 + client.increment_by::numeric * (client.shard + CASE WHEN $3 THEN 1 ELSE 0 END);
+            IF next_number BETWEEN own.seqmin AND own.seqmax THEN
+                PERFORM setval($1, next_number::bigint, false);
+            ELSE
+                PERFORM setval($1, CASE WHEN own.seqincrement > 0 THEN own.seqmax ELSE own.seqmin END, true);
+            END IF;
+            RETURN $2;
         END $$;
         """
 

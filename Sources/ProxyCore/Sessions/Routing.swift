@@ -71,6 +71,7 @@ extension Worker {
                 case .any: return .one(prefer ?? anyShard(index))
                 case .catalog: return .one(cluster.catalogShard)
                 case .home: return .one(homeShard(index))
+                case .participant: return try .one(shardThatDrew(index))
                 case .shards(let set):
                     if set.count == 1, let shard = set.first { return .one(shard) }
                     return .many(set)
@@ -88,6 +89,21 @@ extension Worker {
             return links.at(pinned.link).pointee.shard
         }
         return anyShard(index)
+    }
+
+    /// The one shard whose numbers currval and lastval tell of. Between transactions a link serves other sessions, whose
+    /// numbers it would tell, unless it is the session's own.
+    /// - Throws: if there is none, or it is not known which of several drew last.
+    private func shardThatDrew(_ index: Int32) throws(Refusal) -> ShardIndex {
+        let detail = sessions.at(index).pointee.detail
+        if let participants = detail?.transaction?.participants, !participants.isEmpty {
+            if participants.count == 1, participants[0].effect != .reads { return participants[0].shard }
+        } else if settings.poolMode == .session, let pinned = detail?.pinnedLinks, pinned.count == 1 {
+            return links.at(pinned[0].link).pointee.shard
+        }
+        throw Refusal(
+            "0A000", "currval and lastval are known only in a transaction block that has written on one shard and used no other",
+            hint: "Use RETURNING of the statement that draws the number.")
     }
 
     /// Keeps a link for the session beyond the transaction.

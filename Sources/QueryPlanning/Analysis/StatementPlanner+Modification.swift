@@ -54,6 +54,7 @@ extension StatementPlanner {
             return plan(.passThrough(.any), command, usage, effect: .writes, reason: "unknown table or the only shard")
         }
         try checkBinding()
+        try checkAssignedDefaults(modification, relation)
         let state = analysis.analyseInput(modification.level, Facts()).state
         let hint = "Compute the values first and write them as constants."
         if case .other(let reason) = state {

@@ -53,6 +53,7 @@ struct StatementPlanner {
             throw Refusal("0A000", "relation \"\(unusable.table)\" cannot be used here", detail: unusable.reason)
         }
         try refuseHiddenReads(usage)
+        if let plan = try planSettingOfSequence(usage, commandName, effect: effect) { return plan }
         if usage.hasSharded {
             try refuseMixtures(usage)
             return nil
@@ -63,6 +64,7 @@ struct StatementPlanner {
 
     private func routeWithoutSharding(_ usage: StatementUsage) -> (Route, String) {
         if usage.hasTemporary { return (.home, "home link: temporary table") }
+        if usage.hasSequenceReads, context.environment.shardCount > 1 { return (.participant, "the block's shard: currval, lastval") }
         if usage.hasSessionFunctions || usage.hasWritingFunctions { return (.home, "home link: session or sequence function") }
         if usage.hasSystem || usage.hasCatalogFunctions { return (.catalog, "catalog shard: system catalogs") }
         return (.any, usage.hasReference ? "any shard: reference tables" : "any shard: no table")
@@ -107,6 +109,7 @@ struct StatementPlanner {
         case .catalog: return "catalog"
         case .all: return "all"
         case .home: return "home"
+        case .participant: return "the block's shard"
         }
     }
 

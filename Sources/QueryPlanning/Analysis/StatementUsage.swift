@@ -14,6 +14,8 @@ struct StatementUsage {
     /// A function that runs SQL it gets as text.
     var textFunction: String?
     var hasSessionFunctions = false
+    /// currval, lastval.
+    var hasSequenceReads = false
     var hasCatalogFunctions = false
     var hasWritingFunctions = false
     /// Functions that may make the transaction a writer in other ways.
@@ -49,6 +51,7 @@ struct StatementUsage {
         if let facts = context.facts(of: call.node) {
             pins.formUnion(facts.pins)
             let acting: [FunctionEffect] = [.assignsTransactionID, .administrative, .largeObject, .notification]
+            hasSequenceReads = hasSequenceReads || facts.effect == .sequenceRead
             hasActingFunctions = hasActingFunctions || acting.contains(facts.effect)
         }
         let name = NodeList(call.node.pointee.funcname, call.node.pointee.n_funcname).strings.joined(separator: ".")

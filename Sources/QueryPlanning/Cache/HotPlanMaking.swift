@@ -33,7 +33,7 @@ struct HotPlanMaker {
         case .any: []
         case .keys(let conditions): conditions.isEmpty ? nil : conditions
         case .keyGroups(let groups): groups.contains(where: \.isEmpty) || groups.isEmpty ? nil : Array(groups.joined())
-        case .catalog, .all, .home: nil
+        case .catalog, .all, .home, .participant: nil
         }
     }
 
@@ -81,7 +81,7 @@ extension StatementPlan {
 extension Route {
     fileprivate func moved(from old: [Int], to new: [Int]) -> Route {
         switch self {
-        case .any, .catalog, .all, .home: self
+        case .any, .catalog, .all, .home, .participant: self
         case .keys(let conditions): .keys(conditions.map { $0.moved(from: old, to: new) })
         case .keyGroups(let groups): .keyGroups(groups.map { $0.map { $0.moved(from: old, to: new) } })
         }

@@ -10,6 +10,8 @@ public enum ResolvedRoute: Equatable, Sendable {
     case catalog
     /// The session's home link.
     case home
+    /// The one shard on which the block has written.
+    case participant
     /// These shards, at least one.
     case shards(ShardSet)
 }
@@ -42,6 +44,7 @@ public struct RouteResolver {
         case .any: return .any
         case .catalog: return .catalog
         case .home: return .home
+        case .participant: return .participant
         case .all: return .shards(map.allShards)
         case .keys(let conditions): return Self.resolved(try shards(ofAll: conditions))
         case .keyGroups(let groups):

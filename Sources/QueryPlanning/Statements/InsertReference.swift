@@ -9,6 +9,7 @@ extension StatementClassifier {
         }
         let inspection = try inspectInsert(node, target, rows: rows, withReturning: false)
         try checkReturning(target)
+        try checkConflictDefaults(target)
         do throws(Refusal) {
             try checkSteady(inspection, node, target)
         } catch {
@@ -34,6 +35,19 @@ extension StatementClassifier {
         for item in NodeList(target.statement.returning_list, target.statement.n_returning_list).nodes { inspection.add(item) }
         let harmless: Set<FunctionEffect> = [.none, .transactionTime, .freshValue, .catalogRead, .shardLocal]
         if let effect = inspection.effects.first(where: { !harmless.contains($0) }) { throw differing(target, Self.reason(effect)) }
+    }
+
+    /// DEFAULT in ON CONFLICT DO UPDATE; of (a, b) = ROW (...) it is not known what each column gets.
+    private func checkConflictDefaults(_ target: InsertTarget) throws(Refusal) {
+        guard let clause = target.statement.on_conflict_clause?.pointee else { return }
+        for item in NodeList(clause.target_list, clause.n_target_list).nodes.compactMap(\.resTarget) {
+            let value = Node(item.pointee.val)
+            guard value?.setToDefault != nil || value?.multiAssignRef != nil || item.pointee.n_indirection > 0 else { continue }
+            let name = text(item.pointee.name)
+            for column in target.relation.columns where column.name == name {
+                if try !context.hasSteadyDefault(column) { throw differing(target, "the default of \"\(name)\" may differ from shard to shard") }
+            }
+        }
     }
 
     /// A query over reference tables whose rows do not depend on their order.

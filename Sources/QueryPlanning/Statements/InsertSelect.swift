@@ -44,7 +44,7 @@ extension StatementClassifier {
                     && constant(condition.operands[0], in: node, key) == operand
             }
             if agreeing { return passThrough(node, [operand], key, inspection, reason: "key of all rows and of the query") }
-        case .catalog, .all, .keyGroups, .home: break
+        case .catalog, .all, .keyGroups, .home, .participant: break
         }
         throw notSplit(target, key)
     }
