@@ -42,7 +42,8 @@ struct StatementDefinitionTests {
         "CREATE SCHEMA s CREATE TABLE t (user_id bigint PRIMARY KEY)", "CREATE SEQUENCE s", "ALTER SEQUENCE s RESTART",
         "DROP TABLE IF EXISTS items, countries CASCADE", "DROP SCHEMA s", "DROP FUNCTION f(int)", "DROP INDEX i", "DROP TYPE x",
         "ALTER TABLE items ADD COLUMN x int DEFAULT 5", "ALTER TABLE items ADD COLUMN id uuid DEFAULT gen_random_uuid()",
-        "ALTER TABLE items ADD CONSTRAINT c CHECK (item_id > 0)", "ALTER TABLE items ALTER user_id TYPE int", "ALTER TABLE items DROP COLUMN name",
+        "ALTER TABLE items ADD CONSTRAINT c CHECK (item_id > 0)", "ALTER TABLE items ADD COLUMN id bigserial",
+        "ALTER TABLE items ALTER item_id ADD GENERATED ALWAYS AS IDENTITY", "ALTER SEQUENCE s INCREMENT 2 RESTART WITH 5", "ALTER TABLE items ALTER user_id TYPE int", "ALTER TABLE items DROP COLUMN name",
         "ALTER TABLE items RENAME name TO title", "ALTER TABLE items RENAME TO things", "ALTER TABLE items SET SCHEMA other",
         "ALTER TABLE items ADD CONSTRAINT c UNIQUE USING INDEX i", "ALTER TABLE countries ADD COLUMN x int DEFAULT 1",
         "ALTER TABLE visits ATTACH PARTITION visits_old DEFAULT", "CREATE TYPE mood AS ENUM ('a')", "ALTER TYPE mood ADD VALUE 'b'",
@@ -51,6 +52,37 @@ struct StatementDefinitionTests {
         "ALTER ROLE a SET search_path = x", "CREATE DOMAIN d AS int", "CREATE AGGREGATE a (int) (sfunc = f, stype = int)",
     ])
     func everywhere(text: String) { #expect(world.plan(text) == Self.all) }
+
+    @Test("functions that tell of a sequence or set it", arguments: [
+        ("SELECT setval('s', 5)", "modify all first [SELECT pgbraid.setval('s', 5)], may write"),
+        ("SELECT pg_catalog . setval ('s', $1, false) AS x, 'setval('", "modify all first [SELECT pgbraid.setval ('s', $1, false) AS x, 'setval('], may write"),
+        ("SELECT setval('s', max(length(code))) FROM countries", "modify all first [SELECT pgbraid.setval('s', max(length(code))) FROM countries], may write"),
+        ("SELECT setval('scratch', 5)", "pass home, may write"), ("SELECT nextval('s')", "pass home, may write"),
+        ("SELECT setval('s', max(item_id)) FROM items", "REFUSED 0A000 setval must have arguments that are the same on all shards"),
+        ("SELECT setval('s', 1) FROM items WHERE user_id = 1", "REFUSED 0A000 setval must have arguments that are the same on all shards"),
+        ("SELECT setval('s', nextval('s'))", "REFUSED 0A000 setval must have arguments that are the same on all shards"),
+        ("SELECT currval('s')", "pass participant, taints"), ("SELECT lastval()", "pass participant, taints"),
+    ])
+    func sequenceFunctions(text: String, plan: String) { #expect(world.plan(text) == plan) }
+
+    @Test("what shares the numbers of sequences among the shards", arguments: [
+        ("CREATE TABLE t (user_id bigint, x int)", nil), ("CREATE TABLE t (id serial, name text)", SequenceChange()),
+        ("CREATE TABLE t (user_id bigint, id int GENERATED ALWAYS AS IDENTITY)", SequenceChange()),
+        ("CREATE TABLE t (LIKE items INCLUDING ALL)", SequenceChange()), ("CREATE SEQUENCE s", SequenceChange()),
+        ("CREATE TEMP SEQUENCE s", nil), ("CREATE TEMP TABLE t (id serial)", nil), ("ALTER TABLE items ADD COLUMN x int", nil),
+        ("ALTER TABLE items ADD COLUMN id smallserial", SequenceChange()),
+        ("ALTER SEQUENCE s CACHE 5", SequenceChange(altered: [.init(sequence: "pg_catalog.to_regclass('\"s\"')", restarts: false)])),
+        ("ALTER SEQUENCE a.\"S'\" RESTART", SequenceChange(altered: [.init(sequence: "pg_catalog.to_regclass('\"a\".\"S''\"')", restarts: true)])),
+        (
+            "ALTER TABLE items ALTER item_id SET CYCLE RESTART WITH 9",
+            SequenceChange(altered: [
+                .init(sequence: "pgbraid.identity_sequence(pg_catalog.to_regclass('\"items\"'), 'item_id')", restarts: true)
+            ])
+        ),
+    ] as [(String, SequenceChange?)])
+    func sequences(text: String, change: SequenceChange?) throws {
+        #expect(try world.planned(text).sequences == change)
+    }
 
     @Test("what does not change the planner's knowledge", arguments: [
         ("TRUNCATE items, countries RESTART IDENTITY CASCADE", "modify all first, writes"), ("LOCK TABLE items", "modify all first, may write"),
@@ -114,7 +146,6 @@ struct StatementDefinitionTests {
         ("ALTER TABLE countries ADD COLUMN user_id bigint", "column \"user_id\" would make reference table \"countries\" a sharded one"),
         ("ALTER TABLE countries ADD COLUMN t timestamptz DEFAULT now()", "ADD COLUMN would give the rows of table \"countries\" values that no single server gives"),
         ("ALTER TABLE countries ADD COLUMN t uuid DEFAULT gen_random_uuid()", "ADD COLUMN would give the rows of table \"countries\" values that no single server gives"),
-        ("ALTER TABLE items ADD COLUMN id bigserial", "ADD COLUMN would give the rows of table \"items\" values that no single server gives"),
         ("ALTER TABLE items RENAME user_id TO uid", "the sharding rules would place the rows of table \"items\" differently afterwards"),
         ("ALTER TABLE countries RENAME code TO user_id", "the sharding rules would place the rows of table \"countries\" differently afterwards"),
         ("ALTER TABLE pgbench_accounts RENAME TO a", "the sharding rules would place the rows of table \"pgbench_accounts\" differently afterwards"),

@@ -51,7 +51,8 @@ extension InternalSchema {
                 RAISE insufficient_privilege USING MESSAGE = 'the transaction has not altered the sequence';
             END IF;
             INSERT INTO pgbraid.sequence VALUES ($1, $2, $3, $4, $5, $6, $7)
-            ON CONFLICT ON CONSTRAINT sequence_pkey DO UPDATE SET (shard, shard_count, start_value, increment_by, min_value, max_value)
+            ON CONFLICT ON CONSTRAINT sequence_pkey DO UPDATE
+            SET (shard, shard_count, start_value, increment_by, min_value, max_value)
                 = ROW (excluded.shard, excluded.shard_count, excluded.start_value, excluded.increment_by, excluded.min_value,
                     excluded.max_value);
         END $$;
@@ -74,7 +75,8 @@ extension InternalSchema {
                 OR $2 + farthest NOT BETWEEN client.seqmin AND client.seqmax
                 OR abs(client.seqincrement::numeric * $4) > 9223372036854775807 THEN
                 RAISE feature_not_supported USING
-                    MESSAGE = format('sequence "%s" has no number for each of the %s shards', (SELECT relname FROM pg_class WHERE oid = $1), $4),
+                    MESSAGE = format('sequence "%s" has no number for each of the %s shards',
+                        (SELECT relname FROM pg_class WHERE oid = $1), $4),
                     HINT = 'Widen MINVALUE and MAXVALUE, or make INCREMENT smaller.';
             END IF;
             ahead := client.seqincrement * $3;
@@ -120,7 +122,8 @@ extension InternalSchema {
                 RAISE feature_not_supported USING
                     MESSAGE = format('the increment of sequence "%s" cannot be changed while its numbers go on',
                         (SELECT relname FROM pg_class WHERE oid = $1)),
-                    DETAIL = 'Each shard has come to another number.', HINT = 'Say where they go on: add RESTART WITH to the statement.';
+                    DETAIL = 'Each shard has come to another number.',
+                    HINT = 'Say where they go on: add RESTART WITH to the statement.';
             END IF;
             PERFORM pgbraid.take_part($1, next_number, $3, $4);
         END $$;
@@ -136,7 +139,8 @@ extension InternalSchema {
         BEGIN
             FOR made IN
                 WITH recent AS MATERIALIZED (
-                    SELECT c.oid FROM pg_class AS c WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND pgbraid.changed_here(c.xmin))
+                    SELECT c.oid FROM pg_class AS c
+                    WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND pgbraid.changed_here(c.xmin))
                 SELECT r.oid::regclass AS sequence, d.refobjid::regclass AS owner, q.seqstart
                 FROM recent AS r JOIN pg_sequence AS q ON q.seqrelid = r.oid
                     JOIN pg_attribute AS a ON a.attrelid = r.oid AND a.attnum = 1 AND pgbraid.changed_here(a.xmin)
@@ -151,7 +155,8 @@ extension InternalSchema {
                     RAISE feature_not_supported USING
                         MESSAGE = format('ADD COLUMN would give the rows of table "%s" values that no single server gives',
                             (SELECT relname FROM pg_class WHERE oid = made.owner)),
-                        HINT = 'Add the column without a default, SET DEFAULT nextval(...) of a sequence, then UPDATE ... SET column = DEFAULT.';
+                        HINT = 'Add the column without a default, '
+                            'SET DEFAULT nextval(...) of a sequence, then UPDATE ... SET column = DEFAULT.';
                 END IF;
                 PERFORM pgbraid.take_part(made.sequence, made.seqstart, $1, $2);
             END LOOP;
@@ -170,7 +175,8 @@ extension InternalSchema {
             SELECT * INTO client FROM pgbraid.sequence AS s WHERE s.name = $1;
             IF NOT FOUND THEN RETURN setval($1, $2, $3); END IF;
             IF $2 NOT BETWEEN client.min_value AND client.max_value THEN
-                RAISE numeric_value_out_of_range USING MESSAGE = format('setval: value %s is out of bounds for sequence "%s" (%s..%s)',
+                RAISE numeric_value_out_of_range USING
+                    MESSAGE = format('setval: value %s is out of bounds for sequence "%s" (%s..%s)',
                     $2, (SELECT relname FROM pg_class WHERE oid = $1), client.min_value, client.max_value);
             END IF;
             SELECT * INTO STRICT own FROM pg_sequence WHERE seqrelid = $1;
@@ -187,7 +193,8 @@ extension InternalSchema {
     private static let identitySequence = """
         CREATE OR REPLACE FUNCTION pgbraid.identity_sequence(owner regclass, column_name text) RETURNS regclass
             LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-            SELECT d.objid::regclass FROM pg_depend AS d JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+            SELECT d.objid::regclass
+            FROM pg_depend AS d JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
             WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND a.attname = $2
                 AND d.deptype = 'i'
             $$;

@@ -45,7 +45,8 @@ extension StatementClassifier {
             guard value?.setToDefault != nil || value?.multiAssignRef != nil || item.pointee.n_indirection > 0 else { continue }
             let name = text(item.pointee.name)
             for column in target.relation.columns where column.name == name {
-                if try !context.hasSteadyDefault(column) { throw differing(target, "the default of \"\(name)\" may differ from shard to shard") }
+                guard try !context.hasSteadyDefault(column) else { continue }
+                throw differing(target, "the default of \"\(name)\" may differ from shard to shard")
             }
         }
     }
