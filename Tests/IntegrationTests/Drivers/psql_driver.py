@@ -58,7 +58,6 @@ def descriptions():
 \d entry
 \d currency
 \d rich
-\d counter
 \dt+
 \dt *.currency
 \di
