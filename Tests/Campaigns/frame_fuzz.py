@@ -1,13 +1,14 @@
 """Frames nobody should send, from clients and from a shard, against a proxy built with address sanitizer.
 
-Six parts, all from one seed:
+Seven parts, all from one seed:
 1. Clients: dialogues of every kind (startup, SCRAM, simple and extended queries, blocks, COPY, portals, cancel ...) with
    some of their frames mutated, half of them before authentication, ended in every way a connection can end.
 2. Statements: SQL that is mutated, no text, without end or without measure; each session must go on.
 3. TLS: records that are none before, within and behind the handshake.
 4. Long statements: up to a million terms.
-5. Cases: answers of a shard that did harm once.
-6. A hostile shard: one of the shards is reached through a relay that mutates, cuts, repeats or invents what the server
+5. Losses: shards that are lost while clients are slow in reading a merge.
+6. Cases: answers of a shard that did harm once.
+7. A hostile shard: one of the shards is reached through a relay that mutates, cuts, repeats or invents what the server
    says, in logins and in answers.
 All the while a well-behaved client works on tables of its own and must not see a single error or wrong answer. At the end
 the proxy must be alive, without a word from the sanitizer, and hold no more sessions, links, streams and buffers than at
@@ -27,7 +28,7 @@ import wire
 from long_statements import run_long_statements
 from proxy import Proxy, clean_up, work_directory
 from relay import Relay
-from shard_cases import CaseRelay, lose_link_while_waiting, run_cases, terminate_backends
+from shard_cases import CaseRelay, lose_link_while_waiting, lose_links_of_merges, run_cases, terminate_backends
 from statement_fuzz import fuzz_statements
 from tls_fuzz import fuzz_tls, make_certificate, query_encrypted
 from wire import Client, ServerError, frame
@@ -495,6 +496,14 @@ class Campaign:
             self.check(rows == [["encrypted"]], f"TLS: a good client got {rows}")
         self.verdict(proxy, calm, baseline, "TLS")
 
+    def losses(self, proxy, directory):
+        dice = random.Random(f"{self.options.seed} losses")
+        complaints = lose_links_of_merges(
+            proxy, lambda shard: terminate_backends(directory, "fuzz", shard, 1), dice, "fuzz", PASSWORD)
+        print(f"  losses: {len(complaints)} complaints", flush=True)
+        self.check(not complaints, f"losses: {complaints}")
+        self.check(not proxy.crash_report(), f"losses: {proxy.crash_report()[:5]}")
+
     def cases(self, directory):
         """Known harm, told at the right moment by a shard behind a relay."""
         relay = CaseRelay(os.path.join(directory, "data/sockets/.s.PGSQL.6501"))
@@ -612,6 +621,8 @@ class Campaign:
                 self.tls(proxy)
             if "long" in options.parts and proxy.is_alive:
                 self.long(proxy)
+            if "losses" in options.parts and proxy.is_alive:
+                self.losses(proxy, directory)
             if "cases" in options.parts:
                 self.cases(directory)
             if "hostile" in options.parts:
@@ -633,7 +644,7 @@ def main():
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--port", type=int, default=7460)
     parser.add_argument("--directory")
-    parser.add_argument("--parts", default="clients,statements,tls,long,cases,hostile")
+    parser.add_argument("--parts", default="clients,statements,tls,long,losses,cases,hostile")
     options = parser.parse_args()
     options.parts = options.parts.split(",")
     options.seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1 << 32)

@@ -1,8 +1,11 @@
 """What shards once did harm with, each at the very moment when it did: answers, and a connection that breaks."""
 
 import os
+import random
+import socket
 import struct
 import subprocess
+import threading
 import time
 
 import wire
@@ -138,8 +141,59 @@ def lose_link_while_waiting(proxy, terminate, keys, user, password):
     return complaints
 
 
-def terminate_backends(directory, user):
+def lose_links_of_merges(proxy, terminate, dice, user, password, seconds=20):
+    """Shards are lost while clients are slow in reading rows merged from all. The proxy must go on serving others.
+
+    - terminate: ends one of the user's backends on a shard.
+    """
+    filler = Client.connect(proxy.port, user, password)
+    filler.send(wire.query("COPY t FROM STDIN"))
+    for first in range(0, 100_000, 1000):
+        filler.send(wire.copy_data("".join(f"{key}\t{'x' * 90}\n" for key in range(first, first + 1000)).encode()))
+    filler.send(wire.COPY_DONE)
+    filler.until_ready()
+    over, counts = threading.Event(), {"ended": 0}
+
+    def read_slowly(dice):
+        while not over.is_set():
+            try:
+                client = Client.connect(proxy.port, user, password, timeout=20)
+                client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 10)
+                client.send(wire.query("SELECT user_id, v FROM t ORDER BY user_id"))
+                pause_until = time.monotonic() + dice.random() * 1.5
+                while time.monotonic() < pause_until:
+                    client.waiting += client.socket.recv(1 << 14)
+                    time.sleep(0.003)
+                client.close()
+                counts["ended"] += 1
+            except (OSError, ServerError, struct.error):
+                pass
+
+    def lose(dice):
+        while not over.is_set():
+            terminate(dice.randrange(2))
+            counts["ended"] += 1
+
+    threads = [threading.Thread(target=work, args=(random.Random(dice.random()),), daemon=True) for work in [read_slowly] * 8 + [lose] * 3]
+    for thread in threads:
+        thread.start()
+    complaints, deadline = [], time.monotonic() + seconds
+    try:
+        while time.monotonic() < deadline:
+            proxy.memory()
+            time.sleep(0.5)
+    except OSError as error:
+        complaints.append(f"nobody is served after a shard was lost under a merge: {error!r}")
+    over.set()
+    for thread in threads:
+        thread.join(30)
+    filler.close()
+    return complaints
+
+
+def terminate_backends(directory, user, shard=0, count=1000):
     subprocess.run(
         [os.path.join(os.environ.get("PGBIN", "/usr/lib/postgresql/15/bin"), "psql"), "-XAtq", "-h", os.path.join(directory, "data/sockets"),
-         "-p", "6500", "-U", "postgres", "-c", f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{user}'", "postgres"],
+         "-p", str(6500 + shard), "-U", "postgres", "-c",
+         f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{user}' ORDER BY random() LIMIT {count}", "postgres"],
         check=True, capture_output=True)

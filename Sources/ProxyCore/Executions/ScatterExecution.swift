@@ -119,18 +119,28 @@ final class ScatterExecution: MultiShardExecution {
     }
 
     override func clientDrained() {
-        if isClientGone { return stop() }
+        if failure == nil, !isClientGone { giveRows() }
+        if failure != nil || isClientGone {
+            stop()
+        } else {
+            if merger.hasRowsReady || isClientSlow { worker.output(ofSession: session).pointee.wantsDrained = true }
+            resumeWanted()
+        }
+        if !hasOutstanding { allReady() }
+    }
+
+    private func giveRows() {
         do throws(MergeError) {
-            if failure == nil { try merger.resume(into: &worker.output(ofSession: session).pointee.output) }
+            try merger.resume(into: &worker.output(ofSession: session).pointee.output)
         } catch {
             noteFailure(error.asError)
-            return stop()
         }
-        if merger.hasRowsReady || isClientSlow {
-            worker.output(ofSession: session).pointee.wantsDrained = true
-        }
-        resumeWanted()
-        if !hasOutstanding { allReady() }
+    }
+
+    override func lost(_ link: Int32, reason: String) {
+        super.lost(link, reason: reason)
+        // Legs that were ahead of the lost one would be paused for ever.
+        if failure != nil, hasOutstanding { stop() }
     }
 
     override func answered() {
