@@ -12,12 +12,15 @@ final class SnapshotExecution: Execution, SnapshotWindowOwner {
     private let scope: [ShardIndex]
     private var nextShard = 0
     private var isRejoining = false
+    /// Something was done on a shard before, such as LOCK TABLE or NOTIFY, that beginning anew would undo unseen.
+    private let hasEarlierWork: Bool
     private lazy var window = SnapshotWindow(worker: worker, owner: self, shards: ShardSet(legs.map(\.shard)))
     private var transaction: Transaction? { worker.sessions.at(session).pointee.detail?.transaction }
 
     /// - Parameter scope: the shards the block may need.
     init(worker: Worker, session: Int32, parent: Execution?, scope: [ShardIndex]) {
         self.scope = scope
+        hasEarlierWork = worker.sessions.at(session).pointee.detail?.transaction?.participants.isEmpty == false
         super.init(worker: worker, session: session, parent: parent)
     }
 
@@ -56,7 +59,16 @@ final class SnapshotExecution: Execution, SnapshotWindowOwner {
     }
 
     /// The snapshots come too late: once they are there the block begins anew on every shard, and takes others.
-    func windowOverran() { isRejoining = true }
+    func windowOverran() {
+        if hasEarlierWork { noteFailure(cannotBeginAnew) } else { isRejoining = true }
+    }
+
+    private var cannotBeginAnew: DatabaseMessage {
+        DatabaseMessage(
+            error: .serializationFailure, "could not take one snapshot of all shards at a time",
+            detail: "The block did something on a shard before its first query, which beginning anew there would undo.",
+            hint: "Repeat the transaction.")
+    }
 
     override func allReady() {
         window.leave()

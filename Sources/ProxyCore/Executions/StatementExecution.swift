@@ -49,7 +49,6 @@ final class StatementExecution: Execution {
         case .shardByShard(let route): shardByShard(route)
         case .transaction(let command): run(TransactionCommandExecution(worker: worker, session: session, parent: self, call: call, command: command))
         case .setting(.show): pass(to: worker.anyShard(session))
-        case .setting(.show): pass(to: worker.anyShard(session))
         case .setting(let command): run(SettingExecution(worker: worker, session: session, parent: self, call: call, command: command))
         case .prepared(let command): run(PreparedCommandExecution(worker: worker, session: session, parent: self, call: call, command: command))
         case .cursor(let command): cursor(command)

@@ -1,0 +1,54 @@
+// Snapshots of several shards at one instant, when a shard is too slow for the window.
+import Testing
+
+extension IntegrationTests {
+    @Suite struct SnapshotWindowTests {
+        /// Holds the first frame that matches back until a snapshot window has been given up.
+        private func delay(_ commits: CommitCluster, _ matches: @escaping @Sendable (PassingFrame) -> Bool) -> Once {
+            let delayed = Once()
+            let cluster = UncheckedReference(commits.cluster)
+            commits.relay.follow { frame in
+                guard matches(frame), delayed.claim() else { return .pass }
+                do {
+                    try eventually("a window is given up") {
+                        try cluster.object.console("SHOW STATS").contains { $0[0] == "snapshot_retries" && $0[1] != "0" }
+                    }
+                } catch {
+                    Issue.record(error)
+                }
+                return .pass
+            }
+            return delayed
+        }
+
+        @Test(.timeLimit(.minutes(1))) func aBlockBeginsAnewWhenItsSnapshotsCameTooLate() throws {
+            let commits = try CommitCluster()
+            let client = try commits.client()
+            let delayed = delay(commits) { $0.shard == 1 && $0.isQuery("SELECT 1") }
+            try client.rows("BEGIN ISOLATION LEVEL REPEATABLE READ")
+            let outcome = try client.run("SELECT sum(balance) FROM account")
+            #expect(delayed.isDone && outcome.error == nil && outcome.rows == [["0"]], "\(outcome)")
+            #expect(try client.run("COMMIT").tags == ["COMMIT"])
+        }
+
+        /// What was locked before must not be unlocked unseen.
+        @Test(.timeLimit(.minutes(1))) func aBlockThatHasLockedFailsInstead() throws {
+            let commits = try CommitCluster()
+            let client = try commits.client()
+            try client.rows("BEGIN ISOLATION LEVEL REPEATABLE READ; LOCK TABLE account IN SHARE MODE")
+            let delayed = delay(commits) { $0.shard == 1 && $0.isQuery("SELECT 1") }
+            let outcome = try client.run("SELECT sum(balance) FROM account")
+            #expect(delayed.isDone && outcome.state == "40001", "\(outcome)")
+            #expect(try client.run("COMMIT").tags == ["ROLLBACK"])
+            #expect(try client.run("SELECT sum(balance) FROM account").rows == [["0"]])
+        }
+
+        @Test(.timeLimit(.minutes(1))) func aStatementIsTriedAgain() throws {
+            let commits = try CommitCluster()
+            let client = try commits.client()
+            let delayed = delay(commits) { $0.shard == 1 && $0.direction == .toShard && $0.frame.letter == "B" }
+            let outcome = try client.run("SELECT sum(balance) FROM account")
+            #expect(delayed.isDone && outcome.error == nil && outcome.rows == [["0"]], "\(outcome)")
+        }
+    }
+}
