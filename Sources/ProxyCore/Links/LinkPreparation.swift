@@ -15,7 +15,8 @@ struct RoleDefaults: Equatable {
 
     static let question = """
         SELECT pg_catalog.current_setting('search_path'), pg_catalog.current_setting('default_transaction_isolation'), \
-        pg_catalog.current_setting('standard_conforming_strings'), pg_catalog.current_setting('transform_null_equals')
+        pg_catalog.current_setting('standard_conforming_strings'), pg_catalog.current_setting('transform_null_equals'), \
+        pg_catalog.current_setting('statement_timeout')
         """
 }
 
@@ -48,7 +49,7 @@ final class LinkPreparation: LinkTask {
     func received(_ frame: UnsafeRawBufferPointer, type: UInt8, from index: Int32) {
         switch type {
         case BackendMessageType.dataRow:
-            if let message = try? DataRowMessage(frame), message.fieldCount == 4 { row = message.texts }
+            if let message = try? DataRowMessage(frame), message.fieldCount == 5 { row = message.texts }
         case BackendMessageType.errorResponse: error = error ?? (try? DatabaseMessage(frame: frame))
         case BackendMessageType.readyForQuery: finish()
         default: break
@@ -67,11 +68,12 @@ final class LinkPreparation: LinkTask {
 
     /// Why the link cannot be used.
     private func adoptDefaults() -> String? {
-        guard row.count == 4, let path = row[0], let isolation = row[1].flatMap({ IsolationLevel(name: $0) }) else {
+        guard row.count == 5, let path = row[0], let isolation = row[1].flatMap({ IsolationLevel(name: $0) }) else {
             return "it does not say what the role's defaults are"
         }
         if row[2] != "on" { return "standard_conforming_strings must be on" }
         if row[3] != "off" { return "transform_null_equals must be off" }
+        if row[4] != "0" { pool.limitsStatements = true }
         return worker.noteDefaults(RoleDefaults(searchPath: path, isolation: isolation), link: link)
     }
 

@@ -37,6 +37,8 @@ final class Pool {
     /// What the role has by default, as the last link to each shard said.
     var defaultsByShard: [RoleDefaults?]
     var defaultsChangedAt = Instant.origin
+    /// Some shard gives the role's sessions a statement_timeout by default.
+    var limitsStatements = false
     /// The defaults in force: those of the lowest shard that was asked.
     var defaults: RoleDefaults? { defaultsByShard.lazy.compactMap(\.self).first }
 

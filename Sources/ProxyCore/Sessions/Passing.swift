@@ -67,9 +67,16 @@ extension Worker {
         session.pointee.status = TransactionStatus.idle.rawValue
         session.pointee.isPlain = detail.pinnedLinks.isEmpty && settings.poolMode == .transaction
         for participant in transaction.participants where links.at(participant.link).pointee.session == index {
-            if committed { links.at(participant.link).pointee.settings = number }
+            if committed { links.at(participant.link).pointee.settings = participant.isUnlimited ? unlimited(detail.settings) : number }
             if !detail.pinnedLinks.contains(where: { $0.link == participant.link }) { release(participant.link) }
         }
+    }
+
+    /// The settings of a link that has these but for its statement_timeout, which is 0.
+    private func unlimited(_ settings: SettingList) -> UInt32 {
+        var list = settings
+        list.set("statement_timeout", statement: CommitExecution.withoutTimeLimit)
+        return settingsTable.number(of: list)
     }
 
     /// A link for a statement of a block: the shard's participant, or a new one that is sent BEGIN first.

@@ -66,16 +66,21 @@ final class CommitCluster {
     // MARK: Standbys that do not exist
 
     /// From now on commits on the shard wait for a synchronous standby, for ever.
-    func loseStandby(_ shard: Int) throws { try setStandby(shard, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'", "nobody") }
-
-    func forgetStandby(_ shard: Int) throws { try setStandby(shard, "ALTER SYSTEM RESET synchronous_standby_names", "") }
-
-    /// The checkpointer decides that backends wait, so it has to have read the setting, not only the asking backend.
-    private func setStandby(_ shard: Int, _ change: String, _ value: String) throws {
-        try servers[shard].psql("SET synchronous_commit = local; \(change); SELECT pg_reload_conf()")
-        try eventually("shard \(shard) has read its setting") {
-            try servers[shard].psql("SHOW synchronous_standby_names") == [[value]]
+    func loseStandby(_ shard: Int) throws {
+        try servers[shard].psql(
+            "SET synchronous_commit = local; ALTER SYSTEM SET synchronous_standby_names = 'nobody'; SELECT pg_reload_conf()")
+        // It is the checkpointer who has to have read it, so a commit is tried until one waits.
+        let probe = "pg_logical_emit_message(true, 'probe', '')"
+        try eventually("commits on shard \(shard) wait") {
+            let client = try WireClient(port: servers[shard].port)
+            try client.send(FrontendFrame.query("SELECT \(probe)"))
+            return try (try? client.outcome(deadlineSeconds: 0.1)) == nil && standbyWaiters(shard, "pg_logical_emit_message") > 0
         }
+        try servers[shard].psql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_logical_emit_message%' AND wait_event = 'SyncRep'")
+    }
+
+    func forgetStandby(_ shard: Int) throws {
+        try servers[shard].psql("SET synchronous_commit = local; ALTER SYSTEM RESET synchronous_standby_names; SELECT pg_reload_conf()")
     }
 
     /// Waits until a backend of the shard waits for a standby while it runs a statement with this text.
