@@ -32,10 +32,10 @@ final class TransactionCommandExecution: Execution {
         case .release(let name): release(name)
         case .rollbackTo(let name): rollBackTo(name)
         case .prepare: prepare()
-        case .commitPrepared, .rollbackPrepared:
-            fail(
-                .featureNotSupported, "\(call.plan.commandName) is not supported over several shards",
-                hint: "Send it to the shard itself; the proxy's own transactions are finished by its recovery.")
+        case .commitPrepared(let gid), .rollbackPrepared(let gid):
+            worker.start(
+                FinishPreparedExecution(worker: worker, session: session, parent: self, command: call.plan.commandName, gid: gid),
+                on: session)
         }
     }
 
@@ -178,6 +178,7 @@ final class TransactionCommandExecution: Execution {
     }
 
     override func childFinished(_ child: Execution, _ outcome: Outcome) {
+        if child is FinishPreparedExecution { return finish(outcome) }
         if let broadcast = child as? BroadcastExecution {
             if case .failure = outcome { return finish(outcome) }
             guard case .prepare = command else { return savepointDone() }

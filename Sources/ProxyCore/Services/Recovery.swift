@@ -235,14 +235,31 @@ extension Worker {
     static var recoveryPatience: Span { .seconds(10) }
 
     /// COMMIT PREPARED or ROLLBACK PREPARED as the admin user, under the owner's role where that is needed.
+    /// - Parameter owner: nil: it is looked up.
     func finishPrepared(
-        shard: ShardIndex, gid: String, verb: String, owner: String, after delay: Span, completion: @escaping (FinishAnswer) -> Void
+        shard: ShardIndex, gid: String, verb: String, owner: String?, after delay: Span, completion: @escaping (FinishAnswer) -> Void
     ) {
+        guard let owner else {
+            return readOwner(shard, gid) { [self] owner in
+                guard let owner else { return completion(.unreachable) }
+                if owner.isEmpty { return completion(.notFound(sameHistory: true)) }
+                finishPrepared(shard: shard, gid: gid, verb: verb, owner: owner, after: delay, completion: completion)
+            }
+        }
         let text = "\(verb) PREPARED \(quoteLiteral(gid))"
         if delay > .zero {
             timers.add(.finishPrepared(shard: shard, text: text, owner: owner, completion: completion), at: now + delay)
         } else {
             runFinish(shard, text, owner: owner, completion)
+        }
+    }
+
+    /// Who prepared it: the role in force then, which SET ROLE and functions can make another than the session's. Empty: it is
+    /// gone; nil: the shard does not answer.
+    private func readOwner(_ shard: ShardIndex, _ gid: String, completion: @escaping (String?) -> Void) {
+        runAdmin(shard, InternalSchema.listPrepared, limit: Self.recoveryPatience) { answer in
+            guard answer.isSuccess, let rows = answer.rows(of: 0, columns: 4) else { return completion(nil) }
+            completion(rows.first { $0[0] == gid }?[1] ?? "")
         }
     }
 

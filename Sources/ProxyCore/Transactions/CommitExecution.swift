@@ -17,7 +17,7 @@ final class CommitExecution: Execution {
     private var step = Step.idle
     private var questions: [Question?] = []
     /// The first error of each leg, for the client.
-    private var failures: [DatabaseMessage?] = []
+    private(set) var failures: [DatabaseMessage?] = []
     private var coordinator: CommitCoordinator?
     private var identity: TransactionIdentity?
     private var writers: [Int] = []
@@ -300,7 +300,7 @@ final class CommitExecution: Execution {
     }
 
     private func finishByAdmin(_ leg: Int, _ verb: String, after delay: Span) {
-        worker.finishPrepared(shard: legs[leg].shard, gid: gid(leg), verb: verb, owner: worker.pools[Int(worker.sessions.at(session).pointee.pool)].user, after: delay) { [weak self] answer in
+        worker.finishPrepared(shard: legs[leg].shard, gid: gid(leg), verb: verb, owner: nil, after: delay) { [weak self] answer in
             if case .notFound = answer { self?.finishedByAnother(leg) } else { self?.tell(.finishAnswered(leg, answer)) }
         }
     }
@@ -320,43 +320,8 @@ final class CommitExecution: Execution {
         endTwoPhase(committed: true)
     }
 
-    private func text(of warning: CommitWarning) -> DatabaseMessage {
-        switch warning {
-        case .participantFenced(let leg):
-            DatabaseMessage(
-                notice: .warning, .warning, "the transaction is committed; shard \(legs[leg].shard) will finish its part when it returns")
-        case .participantLost(let leg):
-            DatabaseMessage(
-                notice: .warning, .warning, "participant lost: shard \(legs[leg].shard) no longer has its part of the transaction",
-                detail: "The transaction is committed on the other shards.")
-        case .notReplicated(let leg):
-            DatabaseMessage(
-                notice: .warning, .warning, "the commit on shard \(legs[leg].shard) was not confirmed by its synchronous standby")
-        case .readerFailed(let leg, let state):
-            DatabaseMessage(
-                notice: .warning, .warning, "the end of the read-only part on shard \(legs[leg].shard) failed (\(state ?? "link lost"))")
-        }
-    }
-
     private func answerFailed(_ reason: CommitFailure) {
-        switch reason {
-        case .participantFailed(let leg, _): failure = failures[leg] ?? legs[leg].error ?? failure
-        case .refused(let refusal):
-            failure = DatabaseMessage(
-                error: .featureNotSupported,
-                "the transaction cannot be committed on several shards: shards \(legs[refusal.first].shard) and \(legs[refusal.second].shard) cannot prepare it",
-                hint: "Temporary objects, LISTEN, WITH HOLD cursors and exported snapshots allow only one writing shard beside prepared ones.")
-        case .participantRolledBack, .replicationInterrupted, .fencedByRecovery:
-            failure = DatabaseMessage(
-                error: .transactionRollback, "the transaction was rolled back on all shards: \(reason)", hint: "Run it again.")
-        case .linkLost(let leg):
-            failure = failure ?? DatabaseMessage(
-                error: .connectionFailure, "the connection to shard \(legs[leg].shard) was lost; the transaction was rolled back on all shards",
-                hint: "Run it again.")
-        case .timedOut, .cancelled:
-            failure = DatabaseMessage(error: .queryCanceled, "canceling statement due to user request")
-        }
-        if failure == nil { failure = DatabaseMessage(error: .transactionRollback, "the transaction was rolled back") }
+        failure = message(of: reason)
         endTwoPhase(committed: false)
     }
 
@@ -380,18 +345,4 @@ extension CommitExecution: GateVisitor {
 
     /// The coordinator has timers of its own.
     func gateLimitIsOver() {}
-}
-
-/// ROLLBACK on every participant.
-final class RollbackExecution: Execution {
-    override func resume() {
-        guard let transaction = worker.sessions.at(session).pointee.detail?.transaction, legs.isEmpty else { return }
-        for participant in transaction.participants { ask(addLeg(link: participant.link), "ROLLBACK") }
-        if !hasOutstanding { allReady() }
-    }
-
-    override func allReady() {
-        worker.endTransaction(session, committed: false)
-        finish(.success)
-    }
 }
