@@ -66,6 +66,7 @@ extension Worker {
         if expectation == .task {
             if type == BackendMessageType.readyForQuery {
                 link.pointee.status = frame[FrameHeader.bytes]
+                link.pointee.isErrorTold = false
                 link.pointee.expectations.removeFirst()
                 cursor.hasPopped = true
             }
