@@ -41,14 +41,15 @@ enum IsolationLevel: Equatable {
 
     /// The level that the modes of BEGIN or SET TRANSACTION name last; nil when they name none.
     init?(modes: String) {
-        let upper = modes.uppercased()
-        let levels: [(String, IsolationLevel)] = [
-            ("READ COMMITTED", .readCommitted), ("READ UNCOMMITTED", .readCommitted), ("REPEATABLE READ", .repeatableRead),
-            ("SERIALIZABLE", .serializable),
-        ]
-        let found = levels.flatMap { name, level in upper.ranges(of: "ISOLATION LEVEL " + name).map { ($0.lowerBound, level) } }
-        guard let last = found.max(by: { $0.0 < $1.0 }) else { return nil }
-        self = last.1
+        guard !modes.isEmpty else { return nil }
+        let words = modes.uppercased().utf8.split { !(UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) }.map { Substring($0) }
+        guard let place = words.lastIndex(of: "LEVEL"), place > 0, words[place - 1] == "ISOLATION" else { return nil }
+        switch words[(place + 1)...].first {
+        case "READ": self = .readCommitted
+        case "REPEATABLE": self = .repeatableRead
+        case "SERIALIZABLE": self = .serializable
+        default: return nil
+        }
     }
 }
 
