@@ -6,7 +6,8 @@
 # make soak   ten minutes of mixed load with kills, and whether anything is left behind; SOAK="--seed N --seconds N ..."
 # make bench  compare with PgBouncer and PostgreSQL; writes docs/performance.md
 # make transfers  show that no read sees half of a transaction, also with the proxy and shards being killed; three minutes
-# make simulate  whole proxies against a model of PostgreSQL, seed after seed; SIMULATE="--seed N --count M ..."
+# make simulate  whole proxies against a model of PostgreSQL, a million seeds, hours; what was done is kept in .build/simulation.txt
+#             and not done again; SIMULATE="--seed N --count M ..."
 # make crash  kill the proxy and shards under load and look whether any transaction is halved; some minutes
 #
 # Works as root and as an ordinary user. What is missing is installed by apt (with sudo when not root).
@@ -16,6 +17,9 @@
 # Where `make run` keeps its servers, and where the proxy listens.
 DATA ?= /tmp/pgbraid-dev
 SHARDS ?= 4
+
+# What `make simulate` lives, and where it adds what came of it.
+SIMULATE ?= --seed 0 --count 1000000 --check-reads --jobs $(shell nproc) --report .build/simulation.txt
 
 # With Swift's libraries inside, the executable runs anywhere and calls into the runtime without detours (0.2 µs less
 # for a forwarded transaction). Toolchains without the static libraries link them dynamically.

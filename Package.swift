@@ -44,7 +44,7 @@ let package = Package(
             dependencies: [
                 "Primitives", "WireProtocol", "ShardMap", "QueryPlanning", "DistributedCommit", "ProxyCore",
                 .product(name: "Logging", package: "swift-log"),
-            ], swiftSettings: strict),
+            ], swiftSettings: hot),
         .executableTarget(
             name: "simulate",
             dependencies: ["Simulation", .product(name: "ArgumentParser", package: "swift-argument-parser")], swiftSettings: strict),

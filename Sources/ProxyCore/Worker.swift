@@ -69,9 +69,19 @@ public final class Worker {
     /// - Parameters:
     ///   - gate: the one gate of all workers of the proxy.
     ///   - sessionTable: the one table of all workers of the proxy.
-    public init(
+    public convenience init(
         number: Int, settings: ProxySettings, streams: StreamTable, random: any RandomSource, logger: Logger, now: Instant,
         gate: SharedSnapshotGate = SharedSnapshotGate(), sessionTable: SharedSessionTable = SharedSessionTable()
+    ) {
+        self.init(
+            number: number, settings: settings, streams: streams, random: random, logger: logger, now: now, gate: gate,
+            sessionTable: sessionTable, planner: Planner(limits: settings.limits))
+    }
+
+    /// A worker that plans with this planner, which nobody else uses.
+    package init(
+        number: Int, settings: ProxySettings, streams: StreamTable, random: any RandomSource, logger: Logger, now: Instant,
+        gate: SharedSnapshotGate, sessionTable: SharedSessionTable, planner: Planner
     ) {
         self.gate = gate
         self.sessionTable = sessionTable
@@ -84,7 +94,7 @@ public final class Worker {
         sessions = Slab(capacity: settings.limits.sessions)
         links = Slab(capacity: 65_536)
         sink = streams.open(.session)
-        planner = Planner(limits: settings.limits)
+        self.planner = planner
         statements = StatementTable(
             keepCount: settings.limits.cachedPlans, keepBytes: settings.limits.cachedPlans * 1024)
         cluster = Cluster(shardCount: settings.shards.count, name: settings.clusterName, rules: settings.rules)

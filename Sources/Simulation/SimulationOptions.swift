@@ -28,11 +28,16 @@ public struct RunReport: Sendable {
     /// How often each fault happened, by `Fault.rawValue`.
     public var faults = [Int](repeating: 0, count: Fault.allCases.count)
     /// How often each protocol step was taken, by its place in `stepNames`.
-    public var steps: [Int] = []
+    public var steps = [Int](repeating: 0, count: ProtocolStep.allCases.count)
+    /// How often aimed faults struck, by step and, within it, by fault.
+    public var strikes = [Int](repeating: 0, count: ProtocolStep.allCases.count * Fault.allCases.count)
+    /// Errors that clients were told, by SQLSTATE.
+    public var errors: [String: Int] = [:]
     /// How the clients' operations ended.
     public var committed = 0
     public var aborted = 0
     public var unknown = 0
+    /// Transactions over several shards whose commit was asked for.
     public var crossShard = 0
     public var reads = 0
     public var fracturedReads = 0

@@ -5,13 +5,22 @@ import ProxyCore
 extension World {
     /// A proxy took a step: aimed faults may strike.
     func reached(_ step: ProtocolStep, proxy: Int, server: Int?) {
-        stepCounts[step.rawValue] += 1
+        report.steps[step.rawValue] += 1
         guard !isHealing else { return }
-        for ambush in climate.ambushes where ambush.step == step && ambush.occurrence == stepCounts[step.rawValue] {
+        for ambush in climate.ambushes where ambush.step == step && ambush.occurrence == report.steps[step.rawValue] {
             trace { "ambush at \(step): \(ambush.fault)" }
             schedule(
-                .strike(Strike(fault: ambush.fault, server: server, proxy: proxy)), after: dice.span(upTo: ambush.delay))
+                .strike(Strike(fault: ambush.fault, step: step, server: server, proxy: proxy)), after: dice.span(upTo: ambush.delay))
         }
+    }
+
+    /// An aimed fault strikes.
+    func strike(_ strike: Strike) {
+        guard !isHealing else { return }
+        let before = report.faults[strike.fault.rawValue]
+        cause(strike.fault, server: strike.server, proxy: strike.proxy)
+        guard report.faults[strike.fault.rawValue] > before else { return }
+        report.strikes[strike.step.rawValue * Fault.allCases.count + strike.fault.rawValue] += 1
     }
 
     /// The next of the faults that come at random.
@@ -26,7 +35,7 @@ extension World {
         case .cutConnection: onConnection(server) { cut($0, reason: "connection reset by peer"); note(fault) }
         case .stallConnection:
             onConnection(server) {
-                $0.stalledUntil = now + dice.span(upTo: .seconds(6))
+                $0.stalledUntil = now + dice.span(upTo: climate.stallTime)
                 note(fault)
             }
         case .crashServer, .failover:
@@ -43,10 +52,17 @@ extension World {
             note(fault)
             proxies[number].kill()
             schedule(.startProxy(number), after: dice.span(upTo: climate.downTime))
-        case .disconnectClient: if clients[dice.below(clients.count)].disconnect() { note(fault) }
-        case .cancelClient: if clients[dice.below(clients.count)].cancel() { note(fault) }
+        case .disconnectClient: if oneClient(of: proxy).disconnect() { note(fault) }
+        case .cancelClient: if oneClient(of: proxy).cancel() { note(fault) }
         case .lostConnect, .slowPiece, .lockWait, .localDeadlock, .interruptedReplication: break
         }
+    }
+
+    /// A client that awaits the end of its transaction from this proxy, if one is named and there is one; otherwise any.
+    private func oneClient(of proxy: Int?) -> SimulatedClient {
+        guard let proxy else { return clients[dice.below(clients.count)] }
+        let waiting = clients.filter { $0.awaitsDecision(of: proxy) }
+        return dice.one(of: waiting.isEmpty ? clients : waiting)
     }
 
     /// One of the open connections, of this server if one is named.

@@ -13,6 +13,7 @@ public final class World {
     let climate: Climate
     let pool: BlockPool
     let reader: StatementReader
+    let analyser: RememberingAnalyser
     let parts: WorldParts
     let logger: Logger
     let log = TraceLog()
@@ -27,7 +28,6 @@ public final class World {
     private(set) var isHealing = false
     var fingerprint = Fingerprint()
     var report = RunReport()
-    var stepCounts = [Int](repeating: 0, count: ProtocolStep.allCases.count)
     /// The first promise that was broken.
     private(set) var violation: String?
     private(set) var traced: [String] = []
@@ -40,6 +40,7 @@ public final class World {
         dice = Dice(seed: seed)
         climate = Climate(dice, flaw: options.flaw)
         reader = shop.reader
+        analyser = shop.analyser
         pool = shop.pool
         parts = shop.parts(serverCount: climate.serverCount, poolSize: climate.poolSize)
         ledger = Ledger(userServers: parts.servers, modulus: Ledger.modulus(userCount: parts.servers.count))
@@ -77,7 +78,6 @@ public final class World {
         report.seed = seed
         report.fingerprint = fingerprint.value
         report.violation = violation
-        report.steps = stepCounts
         report.trace = traced
         report.duration = now - .origin
         ledger.fill(&report)
@@ -99,7 +99,7 @@ public final class World {
         case .lockTimeout(let server, let number, let wait): servers[server].lockTimedOut(number, wait: wait)
         case .deadlockTimeout(let server, let number, let wait): servers[server].deadlockTimedOut(number, wait: wait)
         case .fault: causeFault()
-        case .strike(let strike): if !isHealing { cause(strike.fault, server: strike.server, proxy: strike.proxy) }
+        case .strike(let aimed): strike(aimed)
         case .startServer(let server): servers[server].start()
         case .startProxy(let proxy): proxies[proxy].start()
         case .heal: heal()
@@ -111,6 +111,7 @@ public final class World {
 
     /// Nothing goes wrong from now on; what is down comes back.
     private func heal() {
+        guard !isHealing else { return }
         trace { "the world heals" }
         isHealing = true
         healedAt = now
@@ -119,8 +120,14 @@ public final class World {
         schedule(.inspect, after: .milliseconds(50))
     }
 
+    /// A client has nothing left to do.
+    func clientIsDone() {
+        guard climate.healsWhenDone, !isHealing, clients.allSatisfy(\.isDone) else { return }
+        schedule(.heal, after: dice.span(upTo: .milliseconds(100)))
+    }
+
     /// How long after healing everything may take. The longest wait of a proxy is half of it.
-    private static let patience = Span.seconds(120)
+    private static let patience = Span.seconds(180)
 
     private func inspect() {
         if clients.allSatisfy(\.isDone), unrest() == nil {

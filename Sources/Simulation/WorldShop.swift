@@ -13,6 +13,7 @@ struct WorldParts {
 /// Makes worlds quickly. For one thread.
 public final class WorldShop {
     let reader = StatementReader()
+    let analyser = RememberingAnalyser()
     /// Lends memory to every queue of every world; it must outlive them.
     let pool = BlockPool()
     private var maps: [Int: [Int]] = [:]

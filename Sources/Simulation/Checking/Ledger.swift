@@ -9,6 +9,8 @@ final class Ledger {
     /// See `Workload`.
     static let prime = 1_000_003
     static let partAmount = 1_000
+    /// Amounts from here on belong to no operation: what adds them is always rolled back.
+    static let vainAmount = 700_000
 
     static func modulus(userCount: Int) -> Int { userCount * prime }
 
@@ -20,6 +22,8 @@ final class Ledger {
     private var parts: [[Part]] = []
     /// Something of it was lost in a failover that loses what was acknowledged: nothing is promised of it.
     private var isExcused: [Bool] = []
+    /// The deciding request was sent at least once.
+    private var wasCommitAsked: [Bool] = []
     private var operationOfAmount: [Int: Int] = [:]
     private let userServers: [Int]
     private let modulus: Int
@@ -36,6 +40,7 @@ final class Ledger {
         operations.append(operation)
         parts.append(Array(repeating: .none, count: operation.changes.count))
         isExcused.append(false)
+        wasCommitAsked.append(false)
     }
 
     /// Something was lost for good somewhere.
@@ -119,6 +124,11 @@ final class Ledger {
 
     // MARK: Clients
 
+    /// A client sends the request that decides its operation.
+    func commitWasAsked(_ operation: Int) { wasCommitAsked[operation] = true }
+
+    func isCommitAsked(_ operation: Int) -> Bool { wasCommitAsked[operation] }
+
     /// A client knows how its operation ended.
     func ended(_ operation: Int, _ outcome: Outcome, proxy: Int) {
         operations[operation].outcome = outcome
@@ -165,7 +175,7 @@ final class Ledger {
     }
 
     func fill(_ report: inout RunReport) {
-        for operation in operations where operation.kind != .read {
+        for operation in operations where operation.kind != .read && operation.kind != .abandoned {
             switch operation.outcome {
             case .committed: report.committed += 1
             case .aborted: report.aborted += 1
@@ -173,7 +183,7 @@ final class Ledger {
             case .open: break
             }
         }
-        report.crossShard = operations.count { $0.kind == .transfer || $0.kind == .broadcast }
+        report.crossShard = operations.indices.count { operations[$0].isCrossShard && wasCommitAsked[$0] }
         report.reads = reads
         report.fracturedReads = fracturedReads
     }

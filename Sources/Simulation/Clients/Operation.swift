@@ -43,6 +43,8 @@ struct Operation {
         case localTransfer
         /// One UPDATE of one row.
         case deposit
+        /// Updates in a block that the client rolls back.
+        case abandoned
         /// The sum, or all rows, in one statement or several of one REPEATABLE READ block.
         case read
     }
@@ -53,5 +55,10 @@ struct Operation {
     var changes: [(user: Int, amount: Int)] = []
     /// It commits on its one shard by a statement of its own: of a lost connection nothing follows.
     var isSingleStatement = false
+    /// The request that sets a savepoint to which the client may go back after an error.
+    var savepoint: Int?
+
+    /// It writes on several shards and means to commit.
+    var isCrossShard: Bool { kind == .transfer || kind == .broadcast }
     var outcome = Outcome.open
 }

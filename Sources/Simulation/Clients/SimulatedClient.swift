@@ -4,6 +4,8 @@ import Primitives
 import WireProtocol
 
 final class SimulatedClient {
+    /// What a client asks after an error instead of its next request.
+    private enum Detour { case none, toSavepoint, toBegin }
     enum Condition: String { case away, connecting, loggingIn, idle, awaiting, done }
 
     unowned let world: World
@@ -21,7 +23,9 @@ final class SimulatedClient {
     private var inbox: ByteQueue
     private var key = CancelKey(processID: 0, secretKey: 0)
     private var requestPosition = 0
-    private var isRollingBack = false
+    private var detour = Detour.none
+    /// The present attempt has been back at its savepoint.
+    private var wasAtSavepoint = false
     /// How often the present operation was tried.
     private var attempts = 0
     private static let attemptsPerOperation = 4
@@ -88,10 +92,11 @@ final class SimulatedClient {
         let wasAwaiting = condition == .awaiting
         condition = .away
         turn += 1
-        if let operation, requestPosition > 0 || wasAwaiting, !isRollingBack {
+        if let operation, requestPosition > 0 || wasAwaiting, detour == .none {
             endOperation(wasAwaiting && operation.requests[requestPosition].isFinal ? .unknown : .aborted)
         }
-        isRollingBack = false
+        detour = .none
+        wasAtSavepoint = false
         requestPosition = 0
         world.schedule(.client(number, turn: turn), after: world.dice.span(upTo: .milliseconds(120)))
     }
@@ -119,13 +124,15 @@ final class SimulatedClient {
         connection = nil
         condition = .done
         turn += 1
+        world.clientIsDone()
     }
 
     // MARK: Asking
 
     private func sendNext() {
         guard let operation else { return leave() }
-        let request = isRollingBack ? Request.simple("ROLLBACK") : operation.requests[requestPosition]
+        let request = request(of: operation)
+        if request.isFinal { world.ledger.commitWasAsked(operations[0]) }
         condition = .awaiting
         turn += 1
         reply = Reply()
@@ -134,6 +141,20 @@ final class SimulatedClient {
         world.trace { "client \(self.number) op \(self.operations[0]) asks \(request.calls.map(\.text).joined(separator: "; "))" }
         send(&bytes)
         world.schedule(.patience(client: number, turn: turn), after: .seconds(2 + Int64(world.dice.below(5))))
+    }
+
+    private func request(of operation: Operation) -> Request {
+        switch detour {
+        case .none: operation.requests[requestPosition]
+        case .toSavepoint: .simple("ROLLBACK TO a")
+        case .toBegin: .simple("ROLLBACK")
+        }
+    }
+
+    /// The answer to the end of its transaction is still to come from this proxy.
+    func awaitsDecision(of proxy: Int) -> Bool {
+        guard condition == .awaiting, proxy == self.proxy, detour == .none, let operation else { return false }
+        return operation.isCrossShard && operation.requests[requestPosition].isFinal
     }
 
     /// The answer takes long: cancel, and while things go wrong perhaps leave.
@@ -189,10 +210,11 @@ final class SimulatedClient {
 
     private func unasked(_ type: UInt8) { world.violate("client \(number) was sent a message of type \(type) it did not ask for") }
 
-    /// Thinks before it goes on, longer after a failure.
+    /// Thinks before it goes on, longer after each failure.
     private func rest() {
         turn += 1
-        let longest = reply.error == nil ? world.climate.thinkTime : max(world.climate.thinkTime, .milliseconds(300))
+        let patience = Span.milliseconds(300 * Int64(min(1 + attempts, 10)))
+        let longest = reply.error == nil ? world.climate.thinkTime : max(world.climate.thinkTime, patience)
         world.schedule(.client(number, turn: turn), after: world.dice.span(upTo: longest))
     }
 
@@ -200,12 +222,9 @@ final class SimulatedClient {
         condition = .idle
         world.trace { "client \(self.number) is answered \(self.reply)" }
         defer { rest() }
+        if let error = reply.error { world.report.errors[error.rawValue, default: 0] += 1 }
         guard let operation else { return }
-        if isRollingBack {
-            isRollingBack = false
-            if status != UInt8(ascii: "I") { world.violate("client \(number) is in a transaction after ROLLBACK") }
-            return endOperation(.aborted)
-        }
+        if detour != .none { return detourEnded(operation, status) }
         let request = operation.requests[requestPosition]
         if let mistake = reply.mistake(for: request) { world.violate("client \(number): \(mistake)") }
         look(at: operation)
@@ -217,10 +236,27 @@ final class SimulatedClient {
         let outcome = reply.outcome(of: request, operation)
         if status != UInt8(ascii: "I") {
             if request.isFinal, outcome != .aborted { world.violate("client \(number) is in a transaction after its end") }
-            isRollingBack = true
+            let isBehindSavepoint = operation.savepoint.map { $0 < requestPosition } ?? false
+            let goesBack = isBehindSavepoint && !request.isFinal && !wasAtSavepoint && world.dice.chance(60)
+            detour = goesBack ? .toSavepoint : .toBegin
             return
         }
         endOperation(outcome)
+    }
+
+    /// ROLLBACK was answered: the operation is over. ROLLBACK TO was: it goes on behind its savepoint, unless that failed.
+    private func detourEnded(_ operation: Operation, _ status: UInt8) {
+        if detour == .toSavepoint {
+            wasAtSavepoint = true
+            let isBack = reply.error == nil
+            if isBack != (status == UInt8(ascii: "T")) { world.violate("client \(number) has status \(status) after ROLLBACK TO") }
+            detour = isBack ? .none : .toBegin
+            if isBack { requestPosition = (operation.savepoint ?? 0) + 1 }
+            return
+        }
+        detour = .none
+        if status != UInt8(ascii: "I") { world.violate("client \(number) is in a transaction after ROLLBACK") }
+        endOperation(.aborted)
     }
 
     /// A reader adds up what it sees.
@@ -229,13 +265,20 @@ final class SimulatedClient {
         world.ledger.saw(sum: sum, client: number)
     }
 
+    /// The present operation is to be tried again. One over several shards is until its commit was asked for once.
+    private var isTriedAgain: Bool {
+        guard let operation, operation.kind != .abandoned else { return false }
+        return attempts < Self.attemptsPerOperation || operation.isCrossShard && !world.ledger.isCommitAsked(operations[0])
+    }
+
     private func endOperation(_ outcome: Outcome) {
         world.trace { "client \(self.number) op \(self.operations[0]) ends \(outcome)" }
         requestPosition = 0
+        wasAtSavepoint = false
         attempts += 1
         world.ledger.ended(operations[0], outcome, proxy: proxy)
         // What surely did not happen may be tried again: should it have happened all the same, it then happens twice.
-        if outcome == .aborted, attempts < Self.attemptsPerOperation { return }
+        if outcome == .aborted, isTriedAgain { return }
         operations.removeFirst()
         attempts = 0
     }

@@ -18,6 +18,7 @@ struct Workload {
         var operations: [Operation] = []
         for _ in 0..<dice.within(4...7) { operations.append(dice.chance(80) ? transfer(operations.count) : broadcast(operations.count)) }
         for _ in 0..<dice.below(4) { operations.append(dice.chance(60) ? localTransfer(operations.count) : deposit(operations.count)) }
+        if dice.chance(25) { operations.append(abandoned()) }
         for _ in 0..<dice.within(2...6) { operations.append(read()) }
         for operation in operations where operation.kind != .read { world.ledger.add(operation) }
         var lists: [[Int]] = Array(repeating: [], count: world.clients.count)
@@ -50,7 +51,7 @@ struct Workload {
     }
 
     private func localTransfer(_ number: Int) -> Operation {
-        let pair = users(on: dice.below(world.servers.count))
+        let pair = dice.shuffled(users(on: dice.below(world.servers.count)))
         return block(.localTransfer, [(pair[0], -number - 1), (pair[1], number + 1)])
     }
 
@@ -60,19 +61,45 @@ struct Workload {
         let isExtended = dice.chance(50)
         let calls = changes.map { update($0.user, $0.amount, isExtended: isExtended) }
         var requests: [Request]
+        var savepoint: Int?
         if dice.chance(25) {
             requests = [Request(calls: calls, kind: isExtended ? .extended : .simple, isFinal: true)]
         } else {
             requests = [.simple(dice.chance(30) ? "BEGIN ISOLATION LEVEL REPEATABLE READ" : "BEGIN")]
             if dice.chance(15) { requests.append(look()) }
-            if dice.chance(15) { requests.append(.simple("SAVEPOINT a")) }
+            let first = requests.count
             for call in calls { requests.append(Request(calls: [call], kind: isExtended ? .extended : .simple)) }
+            if dice.chance(30) { savepoint = first + dice.below(calls.count + 1) }
+            if let savepoint { requests.insert(contentsOf: savepointRequests(), at: savepoint) }
             if dice.chance(15) { requests.append(look()) }
             requests.append(.simple("COMMIT", isFinal: true))
         }
         var operation = Operation(kind: kind, requests: requests, changes: changes)
         operation.isSingleStatement = kind == .localTransfer
+        operation.savepoint = savepoint
         return operation
+    }
+
+    /// SAVEPOINT, and perhaps an update on any shard that is undone at once.
+    private func savepointRequests() -> [Request] {
+        let begin = Request.simple("SAVEPOINT a")
+        guard dice.chance(50) else { return [begin] }
+        let isExtended = dice.chance(50)
+        let vain = Request(calls: [vainUpdate(isExtended: isExtended)], kind: isExtended ? .extended : .simple)
+        return [begin, vain, .simple(dice.chance(50) ? "ROLLBACK TO a" : "ROLLBACK TO SAVEPOINT a")]
+            + (dice.chance(30) ? [.simple("SAVEPOINT a")] : [])
+    }
+
+    /// An update that must never be committed: its amount belongs to no operation.
+    private func vainUpdate(isExtended: Bool) -> Call {
+        update(1 + dice.below(servers.count), Ledger.vainAmount + dice.below(1000), isExtended: isExtended)
+    }
+
+    /// A block that ends with ROLLBACK.
+    private func abandoned() -> Operation {
+        let calls = (0..<dice.within(1...3)).map { _ in vainUpdate(isExtended: false) }
+        let updates = calls.map { Request(calls: [$0], kind: .simple) }
+        return Operation(kind: .abandoned, requests: [.simple("BEGIN")] + updates + [.simple("ROLLBACK", isFinal: true)])
     }
 
     private func look() -> Request { .simple("SELECT balance FROM accounts WHERE user_id = \(1 + dice.below(servers.count))") }

@@ -19,6 +19,7 @@ public enum Fault: Int, CaseIterable, Sendable {
 /// A fault that strikes what a step of the protocol concerns.
 struct Strike {
     var fault: Fault
+    var step: ProtocolStep
     var server: Int?
     var proxy: Int
 }
@@ -66,6 +67,10 @@ struct Climate {
     let faultyTime: Span
     /// How long a crashed server or proxy stays away at most.
     let downTime: Span
+    /// How long a stalled connection is silent at most.
+    let stallTime: Span
+    /// The faults are over soon after the last client is done, instead of going on with nobody there.
+    let healsWhenDone: Bool
 
     /// - Parameter flaw: one that shows only when a certain thing fails gets worlds in which it often does.
     init(_ dice: Dice, flaw: Flaw?) {
@@ -86,18 +91,33 @@ struct Climate {
         interleaving = dice.one(of: [0, 10, 50])
         violatedConstraints = dice.one(of: [0, 0, 10]) + (flaw == .believesAnyPrepare ? 10 : 0)
         faultInterval = dice.one(of: [.milliseconds(120), .milliseconds(500), .seconds(2), .seconds(100)])
-        faultyTime = dice.one(of: [.milliseconds(400), .seconds(1), .seconds(3), .seconds(8)])
-        downTime = dice.one(of: [.milliseconds(20), .milliseconds(300), .seconds(4)])
+        // Few worlds are so slow that every limit of a commit is reached.
+        let isSlow = dice.chance(2)
+        faultyTime = isSlow ? .seconds(60) : dice.one(of: [.milliseconds(400), .seconds(1), .seconds(3), .seconds(8)])
+        downTime = isSlow ? .seconds(60) : dice.one(of: [.milliseconds(20), .milliseconds(300), .seconds(4)])
+        stallTime = isSlow ? .seconds(60) : .seconds(6)
+        healsWhenDone = dice.chance(85)
         let losesTail = losesTail
         let kinds = Fault.drawn + (losesTail ? [.failover, .failover] : [])
         faults = kinds.flatMap { Array(repeating: $0, count: dice.one(of: [0, 1, 1, 4])) }
         let drawn = (0..<dice.one(of: [0, 1, 1, 2, 4])).map { _ in
             Ambush(
                 step: dice.one(of: dice.chance(60) ? ProtocolStep.ordinary : ProtocolStep.allCases),
-                occurrence: 1 + dice.below(4), fault: dice.one(of: Ambush.faults),
+                occurrence: 1 + dice.below(4), fault: dice.one(of: Ambush.faults + (losesTail ? [.failover, .failover] : [])),
                 delay: dice.one(of: [.zero, .microseconds(300), .milliseconds(4), .milliseconds(40)]))
         }
-        ambushes = drawn + Self.aimed(at: flaw, within: Span(nanoseconds: latency.nanoseconds + flushTime.nanoseconds))
+        let delay = Span(nanoseconds: latency.nanoseconds + flushTime.nanoseconds)
+        ambushes = drawn + (isSlow ? Self.longAbsences(dice, within: delay) : []) + Self.aimed(at: flaw, within: delay)
+    }
+
+    /// Deciders that are gone, and participants that are silent, for longer than a commit waits.
+    private static func longAbsences(_ dice: Dice, within delay: Span) -> [Ambush] {
+        [
+            Ambush(step: .decideAndCommit, occurrence: 1 + dice.below(3), fault: .crashServer, delay: delay),
+            Ambush(
+                step: dice.one(of: [.prepare, .decideAndCommit, .commitPrepared, .rollbackPrepared]), occurrence: 1 + dice.below(3),
+                fault: .stallConnection, delay: .zero),
+        ]
     }
 
     /// What brings a flaw out: a decider that is lost before its answer, a coordinator that is lost or late before its decision.

@@ -65,6 +65,10 @@ extension SimulatedServer {
             let kept = transaction.savepoints[place].accounts
             transaction.changes.accounts.removeLast(transaction.changes.accounts.count - kept)
             transaction.savepoints.removeSubrange((place + 1)...)
+            for index in storage.accounts.indices where transaction.id != 0 && storage.accounts[index].lockedBy == transaction.id {
+                if !transaction.changes.accounts.contains(where: { $0.account == index }) { storage.accounts[index].lockedBy = 0 }
+            }
+            wakeWaiters(of: transaction.id)
         }
         backend.block = .explicit
         return .done(tag: "ROLLBACK")

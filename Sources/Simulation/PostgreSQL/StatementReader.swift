@@ -1,24 +1,54 @@
 // StatementReader: recognises statements by their tokens. Only what the proxy and the scripted clients send is known.
 import QueryPlanning
 
+#if canImport(Glibc)
+import Glibc
+#endif
+
 /// A text the model does not understand.
 struct UnknownStatement: Error {
     var text: String
 }
 
-/// Recognises statements. Texts that always are the same are recognised once.
+/// Recognises statements. Texts that were seen lately are not recognised again.
 final class StatementReader {
-    private var known: [Int: [(text: [UInt8], statements: [Statement])]] = [:]
-    /// Texts longer than this are the proxy's own fixed ones.
-    private static let fixedTextBytes = 400
+    private struct Known {
+        var text: [UInt8]
+        var statements: [Statement]
+    }
+
+    /// By hash of the text; of two with one hash the later stays.
+    private var known: [UInt64: Known] = [:]
+    /// Half of all texts name transactions and never come back.
+    private static let knownLimit = 8192
 
     /// The statements of one text.
     func read(_ text: UnsafeRawBufferPointer) throws(UnknownStatement) -> [Statement] {
-        let isFixed = text.count >= Self.fixedTextBytes
-        if isFixed, let found = known[text.count]?.first(where: { $0.text.elementsEqual(text) }) { return found.statements }
+        let hash = Self.hash(text)
+        if let found = known[hash], found.text.withUnsafeBytes({ Self.areEqual($0, text) }) { return found.statements }
         let statements = try recognise(text)
-        if isFixed { known[text.count, default: []].append((Array(text), statements)) }
+        if known.count >= Self.knownLimit { known.removeAll(keepingCapacity: true) }
+        known[hash] = Known(text: Array(text), statements: statements)
         return statements
+    }
+
+    private static func areEqual(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
+        guard left.count == right.count, let first = left.baseAddress, let second = right.baseAddress else { return left.count == right.count }
+        return memcmp(first, second, left.count) == 0
+    }
+
+    private static func hash(_ text: UnsafeRawBufferPointer) -> UInt64 {
+        var hash = UInt64(text.count)
+        var position = 0
+        while position < text.count {
+            let word = position + 8 <= text.count
+                ? text.loadUnaligned(fromByteOffset: position, as: UInt64.self)
+                : text[position...].reduce(0) { $0 << 8 | UInt64($1) }
+            hash = (hash ^ word) &* 0x9E37_79B9_7F4A_7C15
+            hash ^= hash >> 32
+            position += 8
+        }
+        return hash
     }
 
     private func recognise(_ text: UnsafeRawBufferPointer) throws(UnknownStatement) -> [Statement] {

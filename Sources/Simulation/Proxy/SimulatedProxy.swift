@@ -2,9 +2,11 @@
 //
 // It keeps EventLoop's promises to the worker: bytes the worker leaves are offered again with the next or after
 // `.resume`; effects are carried out in order after each call; a link's last words are kept while it is paused.
+import DistributedCommit
 import Logging
 import Primitives
 import ProxyCore
+import QueryPlanning
 
 final class SimulatedProxy {
     unowned let world: World
@@ -33,7 +35,9 @@ final class SimulatedProxy {
         let streams = StreamTable(pool: world.pool)
         let worker = Worker(
             number: 0, settings: world.parts.settings, streams: streams,
-            random: SeededRandomSource(seed: world.dice.source.next()), logger: world.logger, now: world.now)
+            random: SeededRandomSource(seed: world.dice.source.next()), logger: world.logger, now: world.now,
+            gate: SharedSnapshotGate(), sessionTable: SharedSessionTable(),
+            planner: Planner(limits: world.parts.settings.limits, analyser: world.analyser))
         self.streams = streams
         self.worker = worker
         connections = []
