@@ -37,6 +37,7 @@ extension Worker {
                 }
                 let status = base.load(fromByteOffset: position &+ FrameHeader.bytes, as: UInt8.self)
                 link.pointee.status = status
+                link.pointee.isErrorTold = false
                 session.pointee.status = status
                 link.pointee.expectations.removeFirst()
                 cursor.hasPopped = true
