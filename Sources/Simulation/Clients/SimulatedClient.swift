@@ -22,6 +22,8 @@ final class SimulatedClient {
     private let pool: BlockPool
     private var inbox: ByteQueue
     private var key = CancelKey(processID: 0, secretKey: 0)
+    /// Attempts to connect since it was last logged in: each waits longer for the next.
+    private var failedConnects = 0
     private var requestPosition = 0
     private var detour = Detour.none
     /// The present attempt has been back at its savepoint.
@@ -90,6 +92,7 @@ final class SimulatedClient {
         connection = nil
         inbox.free()
         let wasAwaiting = condition == .awaiting
+        let wasLoggedIn = wasAwaiting || condition == .idle
         condition = .away
         turn += 1
         if let operation, requestPosition > 0 || wasAwaiting, detour == .none {
@@ -98,7 +101,9 @@ final class SimulatedClient {
         detour = .none
         wasAtSavepoint = false
         requestPosition = 0
-        world.schedule(.client(number, turn: turn), after: world.dice.span(upTo: .milliseconds(120)))
+        failedConnects = wasLoggedIn ? 0 : min(failedConnects + 1, 20)
+        world.schedule(
+            .client(number, turn: turn), after: world.dice.span(upTo: .milliseconds(120 + 120 * Int64(failedConnects))))
     }
 
     func peerClosed(turn: Int) {

@@ -96,7 +96,7 @@ struct Climate {
         faultyTime = isSlow ? .seconds(60) : dice.one(of: [.milliseconds(400), .seconds(1), .seconds(3), .seconds(8)])
         downTime = isSlow ? .seconds(60) : dice.one(of: [.milliseconds(20), .milliseconds(300), .seconds(4)])
         stallTime = isSlow ? .seconds(60) : .seconds(6)
-        healsWhenDone = dice.chance(85)
+        healsWhenDone = dice.chance(94)
         let losesTail = losesTail
         let kinds = Fault.drawn + (losesTail ? [.failover, .failover] : [])
         faults = kinds.flatMap { Array(repeating: $0, count: dice.one(of: [0, 1, 1, 4])) }

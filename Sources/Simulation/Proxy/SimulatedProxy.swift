@@ -120,7 +120,8 @@ final class SimulatedProxy {
     }
 
     func tick(incarnation: Int) {
-        guard incarnation == self.incarnation, isAlive else { return }
+        // An earlier deadline came up after this event was made, and another event was made for it.
+        guard incarnation == self.incarnation, isAlive, nextTick == world.now else { return }
         nextTick = nil
         call { $0.tick(now: $1) }
     }
@@ -231,8 +232,9 @@ final class SimulatedProxy {
     private func scheduleTick(_ worker: Worker) {
         guard let deadline = worker.nextDeadline else { return }
         if let nextTick, nextTick <= deadline { return }
-        nextTick = deadline
-        world.queue.add(.tick(proxy: number, incarnation: incarnation), at: max(deadline, world.now))
+        let moment = max(deadline, world.now)
+        nextTick = moment
+        world.queue.add(.tick(proxy: number, incarnation: incarnation), at: moment)
     }
 }
 
