@@ -71,9 +71,9 @@ final class CommitExecution: Execution {
 
     private func commitReaders() {
         step = .committingReaders
-        let readers = legs.indices.filter { !writers.contains($0) }
-        for leg in readers { ask(leg, "COMMIT") }
-        if readers.isEmpty { conclude(committed: true) }
+        for leg in legs.indices where !writers.contains(leg) { ask(leg, "COMMIT") }
+        // There are none, or all were lost while the writer committed.
+        if !hasOutstanding { conclude(committed: true) }
     }
 
     private func rollBack() {
