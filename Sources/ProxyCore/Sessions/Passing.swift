@@ -225,7 +225,9 @@ extension Worker {
             writeReady(index)
         }
         if pending.isOpen || session.pointee.isBatchOpen {
-            if pending.readyCount > 0 || !pending.isErrorTold { output(ofSession: index).pointee.output.writeErrorResponse(message) }
+            // Of the proxy itself or of the link: the batch has its error.
+            let isErrorTold = session.pointee.skipsUntilSync || pending.readyCount == 0 && pending.isErrorTold
+            if !isErrorTold { output(ofSession: index).pointee.output.writeErrorResponse(message) }
             session.pointee.skipsUntilSync = session.pointee.isBatchOpen
             session.pointee.detail?.transaction?.untoldLoss = nil
         }
