@@ -8,11 +8,12 @@
 # make transfers  show that no read sees half of a transaction, also with the proxy and shards being killed; three minutes
 # make simulate  whole proxies against a model of PostgreSQL, a million seeds, hours; what was done is kept in .build/simulation.txt
 #             and not done again; SIMULATE="--seed N --count M ..."
+# make mutants  the simulation against proxies with a mistake each (Tests/Mutants); MUTANTS="--seeds N ..."
 # make crash  kill the proxy and shards under load and look whether any transaction is halved; some minutes
 #
 # Works as root and as an ordinary user. What is missing is installed by apt (with sudo when not root).
 
-.PHONY: run test build fuzz memory soak build-asan bench crash transfers simulate lint packages test-packages clean
+.PHONY: run test build fuzz memory soak build-asan bench crash transfers simulate mutants lint packages test-packages clean
 
 # Where `make run` keeps its servers, and where the proxy listens.
 DATA ?= /tmp/pgbraid-dev
@@ -51,6 +52,9 @@ crash: build
 simulate: packages
 	swift build -c release --product simulate
 	.build/release/simulate $(SIMULATE)
+
+mutants: packages
+	/usr/bin/python3 Tests/Campaigns/mutants.py $(MUTANTS)
 
 build-asan: packages
 	swift build --sanitize=address --scratch-path .build-asan --product pgbraid

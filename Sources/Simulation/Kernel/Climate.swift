@@ -110,14 +110,16 @@ struct Climate {
         ambushes = drawn + (isSlow ? Self.longAbsences(dice, within: delay) : []) + Self.aimed(at: flaw, within: delay)
     }
 
-    /// Deciders that are gone, and participants that are silent, for longer than a commit waits.
+    /// Deciders that are gone, and participants that are silent, for longer than a commit waits; then faults at what follows.
     private static func longAbsences(_ dice: Dice, within delay: Span) -> [Ambush] {
         [
             Ambush(step: .decideAndCommit, occurrence: 1 + dice.below(3), fault: .crashServer, delay: delay),
             Ambush(
                 step: dice.one(of: [.prepare, .decideAndCommit, .commitPrepared, .rollbackPrepared]), occurrence: 1 + dice.below(3),
                 fault: .stallConnection, delay: .zero),
-        ]
+        ] + (0..<2).map { _ in
+            Ambush(step: dice.one(of: ProtocolStep.rare), occurrence: 1, fault: dice.one(of: Ambush.faults), delay: dice.one(of: [.zero, delay]))
+        }
     }
 
     /// What brings a flaw out: a decider that is lost before its answer, a coordinator that is lost or late before its decision.

@@ -63,6 +63,11 @@ enum ProtocolStep: Int, CaseIterable {
 
     var isRecovery: Bool { rawValue >= ProtocolStep.recoveryListDecisions.rawValue }
 
+    /// Steps taken only when something was away for long.
+    static let rare: [ProtocolStep] = [
+        .closeLink, .fence, .answerUnknown, .resolveDecision, .decisionResolved, .retryCommitPrepared, .retryRollbackPrepared,
+        .recoveryFenceAndRead, .recoveryCommitPrepared, .recoveryRollbackPrepared, .recoveryDeleteDecision,
+    ]
     /// Steps that all but every distributed commit takes: faults are aimed at these more often.
     static let ordinary: [ProtocolStep] = [.prepare, .prepared, .decideAndCommit, .decided, .commitPrepared, .finished, .answerCommitted]
 }

@@ -1,17 +1,17 @@
 // NamedCounts: counts with names, in a fixed order, as one line of text and back.
 
 /// Counts by name.
-struct NamedCounts: Sendable, Equatable {
-    private(set) var names: [String]
-    private(set) var counts: [Int]
+package struct NamedCounts: Sendable, Equatable {
+    package private(set) var names: [String]
+    package private(set) var counts: [Int]
 
-    init(_ names: [String]) {
+    package init(_ names: [String]) {
         self.names = names
         counts = Array(repeating: 0, count: names.count)
     }
 
     /// From `text`; what is no `name=count` is left out.
-    init(text: Substring) {
+    package init(text: Substring) {
         self.init([])
         for entry in text.split(separator: " ") {
             let parts = entry.split(separator: "=")
@@ -20,10 +20,10 @@ struct NamedCounts: Sendable, Equatable {
     }
 
     /// `name=count`, with blanks between.
-    var text: String { zip(names, counts).map { "\($0)=\($1)" }.joined(separator: " ") }
+    package var text: String { zip(names, counts).map { "\($0)=\($1)" }.joined(separator: " ") }
 
     /// A name that is not there yet counts nothing.
-    subscript(name: String) -> Int {
+    package subscript(name: String) -> Int {
         get { names.firstIndex(of: name).map { counts[$0] } ?? 0 }
         set {
             if let place = names.firstIndex(of: name) {
@@ -35,14 +35,14 @@ struct NamedCounts: Sendable, Equatable {
         }
     }
 
-    mutating func add(_ name: String, _ count: Int = 1) { self[name] += count }
+    package mutating func add(_ name: String, _ count: Int = 1) { self[name] += count }
 
     /// Adds counts that stand in the order of the names.
-    mutating func add(_ values: [Int]) {
+    package mutating func add(_ values: [Int]) {
         for (place, value) in values.enumerated() { counts[place] += value }
     }
 
-    mutating func add(_ other: NamedCounts) {
+    package mutating func add(_ other: NamedCounts) {
         if names == other.names { return add(other.counts) }
         for (name, count) in zip(other.names, other.counts) { self[name] += count }
     }

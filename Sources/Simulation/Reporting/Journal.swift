@@ -4,21 +4,26 @@ import Glibc
 #endif
 
 /// A world that broke a promise.
-struct Failure: Sendable, Equatable {
-    var seed: UInt64
-    var violation: String
+package struct Failure: Sendable, Equatable {
+    package var seed: UInt64
+    package var violation: String
+
+    package init(seed: UInt64, violation: String) {
+        self.seed = seed
+        self.violation = violation
+    }
 }
 
-/// Seeds, their sums, and those that failed.
-struct Journal: Sendable {
-    var seeds = SeedSet()
-    var totals = Totals()
-    var failures: [Failure] = []
+/// Seeds that kept every promise, their sums, and those that did not and wait to be lived again.
+package struct Journal: Sendable {
+    package var seeds = SeedSet()
+    package var totals = Totals()
+    package var failures: [Failure] = []
 
-    init() {}
+    package init() {}
 
     /// Reads a file; empty when there is none.
-    init(path: String) {
+    package init(path: String) {
         for line in Self.read(path).split(separator: "\n") {
             let words = line.split(separator: " ", maxSplits: 1)
             guard words.count == 2 else { continue }
@@ -33,7 +38,17 @@ struct Journal: Sendable {
         }
     }
 
-    var text: String {
+    /// Adds what was lived since. A seed that failed before and was lived again has only its later end.
+    package mutating func add(_ news: Journal) {
+        totals.add(news.totals)
+        for range in news.seeds.ranges { seeds.insert(range) }
+        failures.removeAll { old in
+            seeds.missing(of: old.seed..<old.seed + 1).isEmpty || news.failures.contains { $0.seed == old.seed }
+        }
+        failures += news.failures
+    }
+
+    package var text: String {
         var lines = ["# Worlds lived by simulate, added up. Runs with --report add to this file and leave out the seeds that are here."]
         lines.append("seeds \(seeds.text)")
         for part in Totals.parts { lines.append("\(part.name) \(totals[keyPath: part.path].text)") }
@@ -43,7 +58,7 @@ struct Journal: Sendable {
 
     /// Puts the file in place as a whole, so that who stops this process loses nothing older.
     /// - Returns: whether it could be written.
-    func write(to path: String) -> Bool {
+    package func write(to path: String) -> Bool {
         let new = path + ".new"
         guard let file = fopen(new, "w") else { return false }
         let bytes = Array(text.utf8)

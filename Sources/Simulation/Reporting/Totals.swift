@@ -1,27 +1,28 @@
 // Totals: what came of many worlds. Everything is a count, so that runs add up in any order.
-import Simulation
 
 /// Sums over worlds.
-struct Totals: Sendable {
-    var sums = NamedCounts(["worlds", "events", "simulatedMilliseconds", "processorMilliseconds", "reads", "fracturedReads"])
+package struct Totals: Sendable {
+    package var sums = NamedCounts(["worlds", "events", "simulatedMilliseconds", "processorMilliseconds", "reads", "fracturedReads"])
     /// How operations that change something ended.
-    var outcomes = NamedCounts(["committed", "aborted", "unknown"])
-    var faults = NamedCounts(RunReport.faultNames)
+    package var outcomes = NamedCounts(["committed", "aborted", "unknown"])
+    package var faults = NamedCounts(RunReport.faultNames)
     /// Worlds by their number of faults, in powers of two, and by their number of transactions over several shards.
-    var worldsByFaults = NamedCounts(["0"] + (0..<12).map { "\(1 << $0)+" })
-    var worldsByCrossShard = NamedCounts((0...16).map { "\($0)" })
-    var steps = NamedCounts(RunReport.stepNames)
+    package var worldsByFaults = NamedCounts(["0"] + (0..<12).map { "\(1 << $0)+" })
+    package var worldsByCrossShard = NamedCounts((0...16).map { "\($0)" })
+    package var steps = NamedCounts(RunReport.stepNames)
     /// Faults that struck at a step they were aimed at.
-    var strikes = NamedCounts(RunReport.stepNames.flatMap { step in RunReport.faultNames.map { "\(step)/\($0)" } })
-    var errors = NamedCounts([])
+    package var strikes = NamedCounts(RunReport.stepNames.flatMap { step in RunReport.faultNames.map { "\(step)/\($0)" } })
+    package var errors = NamedCounts([])
 
     /// Names of the parts in a report.
-    static let parts: [(name: String, path: WritableKeyPath<Totals, NamedCounts> & Sendable)] = [
+    package static let parts: [(name: String, path: WritableKeyPath<Totals, NamedCounts> & Sendable)] = [
         ("sums", \.sums), ("outcomes", \.outcomes), ("worldsByFaults", \.worldsByFaults),
         ("worldsByCrossShard", \.worldsByCrossShard), ("faults", \.faults), ("steps", \.steps), ("strikes", \.strikes), ("errors", \.errors),
     ]
 
-    mutating func add(_ report: RunReport) {
+    package init() {}
+
+    package mutating func add(_ report: RunReport) {
         sums.add([1, report.events, Int(report.duration.nanoseconds / 1_000_000), 0, report.reads, report.fracturedReads])
         outcomes.add([report.committed, report.aborted, report.unknown])
         faults.add(report.faults)
@@ -33,15 +34,15 @@ struct Totals: Sendable {
         worldsByCrossShard.add("\(report.crossShard)")
     }
 
-    mutating func add(_ other: Totals) {
+    package mutating func add(_ other: Totals) {
         for part in Self.parts { self[keyPath: part.path].add(other[keyPath: part.path]) }
     }
 
     /// Steps that were taken less often than this are named.
-    static let fewSteps = 1000
+    package static let fewSteps = 1000
 
     /// The report for people.
-    var text: String {
+    package var text: String {
         let worlds = max(1, sums["worlds"])
         let rate = sums["processorMilliseconds"] > 0 ? sums["worlds"] * 1000 / sums["processorMilliseconds"] : 0
         let crossShard = zip(worldsByCrossShard.names, worldsByCrossShard.counts).reduce(0) { $0 + (Int($1.0) ?? 0) * $1.1 }

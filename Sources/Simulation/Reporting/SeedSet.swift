@@ -1,22 +1,22 @@
 // SeedSet: which seeds have been lived.
 
 /// A set of seeds, kept as few ranges in order.
-struct SeedSet: Sendable, Equatable {
-    private(set) var ranges: [Range<UInt64>] = []
+package struct SeedSet: Sendable, Equatable {
+    package private(set) var ranges: [Range<UInt64>] = []
 
-    init() {}
+    package init() {}
 
     /// From `text`; what is no range is left out.
-    init(text: Substring) {
+    package init(text: Substring) {
         for entry in text.split(separator: " ") {
             let ends = entry.split(separator: ".").compactMap { UInt64($0.drop { $0 == "<" }) }
             if ends.count == 2, ends[0] < ends[1] { insert(ends[0]..<ends[1]) }
         }
     }
 
-    var text: String { ranges.map { "\($0.lowerBound)..<\($0.upperBound)" }.joined(separator: " ") }
+    package var text: String { ranges.map { "\($0.lowerBound)..<\($0.upperBound)" }.joined(separator: " ") }
 
-    mutating func insert(_ range: Range<UInt64>) {
+    package mutating func insert(_ range: Range<UInt64>) {
         var joined = range
         var others: [Range<UInt64>] = []
         for known in ranges {
@@ -30,7 +30,7 @@ struct SeedSet: Sendable, Equatable {
     }
 
     /// What of `range` is not here.
-    func missing(of range: Range<UInt64>) -> [Range<UInt64>] {
+    package func missing(of range: Range<UInt64>) -> [Range<UInt64>] {
         var missing: [Range<UInt64>] = []
         var next = range.lowerBound
         for known in ranges where known.overlaps(range) {

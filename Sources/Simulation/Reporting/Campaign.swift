@@ -1,6 +1,5 @@
 // Campaign: lives many worlds on several threads, each with a shop of its own, and adds up what came of them.
 import Dispatch
-import Simulation
 import Synchronization
 
 #if canImport(Glibc)
@@ -8,7 +7,7 @@ import Glibc
 #endif
 
 /// Lives the worlds of some seeds.
-final class Campaign: Sendable {
+package final class Campaign: Sendable {
     private struct State {
         /// What is still to be lived, the next chunk last.
         var chunks: [Range<UInt64>]
@@ -24,11 +23,11 @@ final class Campaign: Sendable {
     private static let chunkWorlds: UInt64 = 100
     /// Nanoseconds between two versions of the file.
     private static let writeInterval: UInt64 = 10_000_000_000
-    /// With a file a campaign goes on after failures, up to so many.
+    /// Worlds that broke a promise are not counted, and lived again by the next run. With a file a campaign goes on after failures, up to so many.
     private static let failureLimit = 50
 
     /// - Parameter path: a file to add to; without one the first failure ends the campaign.
-    init(seeds: Range<UInt64>, options: SimulationOptions, path: String?) {
+    package init(seeds: Range<UInt64>, options: SimulationOptions, path: String?) {
         self.options = options
         self.path = path
         let journal = path.map { Journal(path: $0) } ?? Journal()
@@ -40,10 +39,10 @@ final class Campaign: Sendable {
         state = Mutex(State(chunks: chunks.reversed(), journal: journal))
     }
 
-    var journal: Journal { state.withLock { $0.journal } }
+    package var journal: Journal { state.withLock { $0.journal } }
 
     /// Lives all of them; false: the file cannot be written.
-    func run(threadCount: Int) -> Bool {
+    package func run(threadCount: Int) -> Bool {
         DispatchQueue.concurrentPerform(iterations: threadCount) { _ in
             let shop = WorldShop()
             while let chunk = state.withLock({ $0.isStopped ? nil : $0.chunks.popLast() }) { live(chunk, shop) }
@@ -54,23 +53,29 @@ final class Campaign: Sendable {
     private func live(_ chunk: Range<UInt64>, _ shop: WorldShop) {
         var totals = Totals()
         var failures: [Failure] = []
+        var lived = SeedSet()
         let begin = Self.processorMilliseconds()
         for seed in chunk {
             let report = World(seed: seed, options: options, shop: shop).run()
-            totals.add(report)
-            guard let violation = report.violation else { continue }
+            guard let violation = report.violation else {
+                totals.add(report)
+                lived.insert(seed..<seed + 1)
+                continue
+            }
             failures.append(Failure(seed: seed, violation: violation))
             print("seed \(seed) FAILS: \(violation)")
             if path == nil { break }
         }
         totals.sums["processorMilliseconds"] = Self.processorMilliseconds() - begin
-        state.withLock { add(totals, failures, chunk, &$0) }
+        var news = Journal()
+        news.seeds = lived
+        news.totals = totals
+        news.failures = failures
+        state.withLock { add(news, &$0) }
     }
 
-    private func add(_ totals: Totals, _ failures: [Failure], _ chunk: Range<UInt64>, _ state: inout State) {
-        state.journal.totals.add(totals)
-        state.journal.failures += failures
-        state.journal.seeds.insert(chunk)
+    private func add(_ news: Journal, _ state: inout State) {
+        state.journal.add(news)
         if state.journal.failures.count >= (path == nil ? 1 : Self.failureLimit) { state.isStopped = true }
         let now = DispatchTime.now().uptimeNanoseconds
         guard now - state.writtenAt > Self.writeInterval else { return }

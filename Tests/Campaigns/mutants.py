@@ -1,0 +1,80 @@
+"""Mistakes the checkers of the simulation were not written for, and whether it finds them.
+
+Each file NAME.patch in --patches (Tests/Mutants) is one mistake in the proxy. A copy of the tree is built with it, and
+`simulate` must find a world that breaks a promise. Who writes a patch reads the code that is changed and what it
+promises, not the checkers. The unchanged tree goes first: it must keep every promise.
+"""
+
+import argparse
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+COPIED = ["Package.swift", "Package.resolved", "Sources", "Tests"]
+
+
+def copy_tree(tree):
+    """Puts the sources into `tree`, with their times, so that only what differs is built again."""
+    tree.mkdir(parents=True, exist_ok=True)
+    for name in COPIED:
+        shutil.rmtree(tree / name, ignore_errors=True)
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, tree / name)
+        elif (ROOT / name).exists():
+            shutil.copy2(ROOT / name, tree / name)
+
+
+def build(tree):
+    command = ["swift", "build", "-c", "release", "--product", "simulate"]
+    result = subprocess.run(command, cwd=tree, capture_output=True, text=True)
+    if result.returncode != 0:
+        errors = [line for line in result.stdout.splitlines() if "error:" in line]
+        sys.exit("cannot build: " + "\n".join(errors or result.stdout.splitlines()[-5:]))
+
+
+def first_failure(tree, seeds):
+    """The first line that tells of a broken promise; None when every world kept them."""
+    command = [".build/release/simulate", "--seed", "0", "--count", str(seeds), "--check-reads"]
+    result = subprocess.run(command, cwd=tree, capture_output=True, text=True)
+    found = re.search(r"^seed \d+ FAILS: .*", result.stdout, re.MULTILINE)
+    if found:
+        return found.group()
+    if result.returncode == 0:
+        return None
+    return f"the process ended with {result.returncode}: {result.stderr[-200:]}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--patches", type=pathlib.Path, default=ROOT / "Tests" / "Mutants")
+    parser.add_argument("--seeds", type=int, default=1000)
+    parser.add_argument("--tree", type=pathlib.Path, default=ROOT / ".build-mutants")
+    arguments = parser.parse_args()
+    patches = sorted(arguments.patches.glob("*.patch"))
+    if not patches:
+        sys.exit(f"no patches in {arguments.patches}")
+    survivors = []
+    for patch in [None, *patches]:
+        copy_tree(arguments.tree)
+        if patch:
+            subprocess.run(["patch", "-p1", "--quiet", "-i", patch.resolve()], cwd=arguments.tree, check=True)
+        begin = time.monotonic()
+        build(arguments.tree)
+        built = time.monotonic()
+        failure = first_failure(arguments.tree, arguments.seeds)
+        name = patch.stem if patch else "unchanged"
+        verdict = failure or f"kept every promise in {arguments.seeds} worlds"
+        print(f"{name}: {verdict} (built in {built - begin:.0f} s, lived {time.monotonic() - built:.0f} s)", flush=True)
+        if (failure is None) == (patch is not None):
+            survivors.append(name)
+    if survivors:
+        sys.exit(f"not as it should be: {', '.join(survivors)}")
+    print(f"all {len(patches)} mutants were found")
+
+
+if __name__ == "__main__":
+    main()
