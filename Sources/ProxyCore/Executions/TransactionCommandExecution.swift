@@ -122,7 +122,6 @@ final class TransactionCommandExecution: Execution {
 
     private func savepoint(_ name: String) {
         guard let transaction = requireBlock(name) else { return }
-        transaction.settingsAtSavepoint.append(record.pointee.detail?.settings ?? SettingList())
         broadcast(transaction)
     }
 
@@ -153,6 +152,7 @@ final class TransactionCommandExecution: Execution {
         switch command {
         case .savepoint(let name):
             transaction.steps.append(.savepoint(name))
+            transaction.settingsAtSavepoint.append(detail.settings)
             done("SAVEPOINT")
         case .release(let name):
             transaction.release(name)
