@@ -14,6 +14,9 @@ public final class ShardMap: Sendable {
 
     /// Written once in `init`, read only from then on.
     @usableFromInline nonisolated(unsafe) let shardOfBucket: UnsafeMutablePointer<UInt16>
+    /// How many buckets from the first are enough to know all: the others repeat them. With buckets dealt round robin these are
+    /// as many as shards, and one cache line has them all, whichever key is placed.
+    @usableFromInline let period: UInt32
 
     /// - Parameter bucketTable: the shard of each bucket; by default bucket modulo `shardCount`, which for a shard
     ///   count that divides 5,040 is the remainder of PostgreSQL's own hash partitions.
@@ -33,6 +36,8 @@ public final class ShardMap: Sendable {
         fingerprint = Fingerprint.digest(
             Fingerprint.canonicalText(shardCount: shardCount, rules: rules, buckets: buckets))
         shardOfBucket = .allocate(capacity: Limits.bucketCount)
+        let isDealtInTurn = buckets.enumerated().allSatisfy { $1.int == $0 % shardCount }
+        period = UInt32(isDealtInTurn ? shardCount : Limits.bucketCount)
         for (index, shard) in buckets.enumerated() { (shardOfBucket + index).initialize(to: shard.value) }
     }
 
@@ -53,7 +58,7 @@ public final class ShardMap: Sendable {
     @inlinable @inline(__always)
     public func shard(bucket: Int) -> ShardIndex {
         precondition(bucket >= 0 && bucket < Limits.bucketCount, "bucket out of range")
-        return ShardIndex(Int(shardOfBucket[bucket]))
+        return ShardIndex(Int(shardOfBucket[Int(UInt32(truncatingIfNeeded: bucket) % period)]))
     }
 
     /// The shard of an integer key under the hash placement. O(1), allocates nothing.
