@@ -1,0 +1,123 @@
+#!/usr/bin/python3
+"""Shows that waiting for locks is not taken for a deadlock.
+
+pgbench's tpcb-like transactions lock an account, a teller and the one branch of scale 1, always in this order, so none can
+deadlock, but sixteen clients over four shards wait for that branch all the time. deadlock_timeout is set so low that the
+proxy looks for deadlocks again and again. Not one transaction may fail with 40P01, or with anything else.
+
+Afterwards two sessions lock two rows crosswise, to show that the same proxy does find a deadlock.
+
+Every check prints a line; the last line is `N passed, M failed`.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+
+import psycopg
+
+from shards import BINARIES, PROXY_PORT, Proxy, Shards, as_service_user
+
+checks = {"passed": 0, "failed": 0}
+
+
+def check(text, is_good, detail=""):
+    checks["passed" if is_good else "failed"] += 1
+    print(f"{'ok  ' if is_good else 'FAIL'} {text} {detail}".rstrip(), flush=True)
+
+
+def statistics(proxy):
+    return {name: int(value) for name, value in proxy.sql("SHOW STATS", user="postgres", dbname="pgbraid") if str(value).isdigit()}
+
+
+def pgbench(proxy, *words):
+    return subprocess.run(
+        [os.path.join(BINARIES, "pgbench"), *words, "-h", proxy.sockets, "-p", str(PROXY_PORT), "-U", "app", "postgres"],
+        capture_output=True, text=True, cwd="/", **as_service_user())
+
+
+def load(proxy, clients, seconds):
+    before = statistics(proxy)
+    run = pgbench(proxy, "-n", "-b", "tpcb-like", "-c", str(clients), "-j", "2", "-T", str(seconds), "--max-tries=1", "--failures-detailed")
+    after = statistics(proxy)
+    number = re.search(r"transactions actually processed: (\d+)", run.stdout)
+    failures = re.search(r"number of failed transactions: (\d+)", run.stdout)
+    processed = int(number.group(1)) if number else 0
+    looks, deadlocks = (after[name] - before[name] for name in ("deadlock_looks", "deadlocks"))
+    check(f"{processed} transactions of {clients} clients in {seconds} s, none failed",
+          run.returncode == 0 and processed and failures and failures.group(1) == "0", run.stderr[-500:])
+    check(f"{looks} times a wait was longer than deadlock_timeout", looks > 100)
+    check(f"{deadlocks} taken for a deadlock", deadlocks == 0)
+    sums = proxy.sql("SELECT (SELECT sum(abalance) FROM pgbench_accounts), (SELECT sum(bbalance) FROM pgbench_branches), "
+                     "(SELECT sum(tbalance) FROM pgbench_tellers), (SELECT sum(delta) FROM pgbench_history)")[0]
+    check("the balances add up", len(set(sums)) == 1, sums)
+
+
+def crosswise(proxy):
+    """Two sessions, two rows, two shards."""
+    keys = {}
+    for key in range(1, 100):
+        row = proxy.sql(f"SELECT current_setting('port') FROM pgbench_accounts WHERE aid = {key}")
+        keys.setdefault(row[0][0], key)
+    first, second = sorted(keys.values())[:2]
+    update = "UPDATE pgbench_accounts SET abalance = abalance WHERE aid = {}"
+    left, right = proxy.connect(), proxy.connect()
+    left.execute(update.format(first))
+    right.execute(update.format(second))
+    outcomes = []
+
+    def go_on(connection, key):
+        try:
+            connection.execute(update.format(key))
+            outcomes.append("went on")
+        except psycopg.Error as error:
+            outcomes.append(error.sqlstate)
+        connection.rollback()
+
+    threads = [threading.Thread(target=go_on, args=pair) for pair in ((left, second), (right, first))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    check("a real deadlock ends with 40P01 for one, the other goes on", sorted(outcomes) == ["40P01", "went on"], outcomes)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pgbraid", default=".build/release/pgbraid", help="the executable")
+    parser.add_argument("--seconds", type=int, default=600)
+    parser.add_argument("--clients", type=int, default=16)
+    parser.add_argument("--deadlock-timeout", default="20ms")
+    arguments = parser.parse_args()
+    directory = tempfile.mkdtemp(prefix="pgbraid-contention-", dir="/tmp")
+    os.chmod(directory, 0o755)
+    shards = Shards(directory, 4)
+    proxy = Proxy(os.path.abspath(arguments.pgbraid), directory, shards.sockets, 4, "contention", 1)
+    with open(proxy.config) as file:
+        text = file.read()
+    with open(proxy.config, "w") as file:
+        file.write(text.replace("[[shard]]", f'[transactions]\ndeadlock_timeout = "{arguments.deadlock_timeout}"\n[[shard]]', 1))
+    try:
+        shards.create()
+        proxy.start()
+        made = pgbench(proxy, "-i", "-s", "1", "-q")
+        check("pgbench -i", made.returncode == 0, made.stderr[-500:] if made.returncode else "")
+        load(proxy, arguments.clients, arguments.seconds)
+        crosswise(proxy)
+    finally:
+        if proxy.is_running:
+            proxy.kill()
+        shards.stop_all()
+    if not checks["failed"]:
+        shutil.rmtree(directory)
+    print(f"{checks['passed']} passed, {checks['failed']} failed")
+    return 1 if checks["failed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
