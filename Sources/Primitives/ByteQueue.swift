@@ -96,12 +96,21 @@ public struct ByteQueue {
         tail = used
     }
 
-    @inlinable
+    // One function with all that a query's frame needs in an empty queue.
+    @inline(never)
     public mutating func append(_ bytes: UnsafeRawBufferPointer) {
-        guard bytes.count > 0 else { return }
-        let room = prepare(bytes.count)
-        memcpy(room.baseAddress.unsafelyUnwrapped, bytes.baseAddress.unsafelyUnwrapped, bytes.count)
-        tail += bytes.count
+        let count = bytes.count
+        guard count > 0, let source = bytes.baseAddress else { return }
+        if capacity &- tail < count {
+            if base == nil, count <= BlockPool.blockBytes {
+                base = pool.takeBlock()
+                capacity = BlockPool.blockBytes
+            } else {
+                growFurther(count)
+            }
+        }
+        memcpy(base.unsafelyUnwrapped + tail, source, count)
+        tail &+= count
     }
 
     @inlinable
