@@ -11,12 +11,17 @@ import Primitives
 /// The closed shards of one proxy (of all its workers together).
 public struct ShardFences: Sendable {
     /// Per shard, the moment it was closed at; nil: open.
-    private var closedAt: [UInt64?]
+    private var closedAt: [UInt64?] {
+        didSet { hasClosed = closedAt.contains { $0 != nil } }
+    }
+    /// Some shard is closed. Asked for every statement, and therefore kept beside the list.
+    public private(set) var hasClosed: Bool
     private var moment: UInt64 = 0
 
     /// All shards are closed at first: at the start of a proxy each is opened by a round.
     public init(shardCount: Int) {
         closedAt = [UInt64?](repeating: 0, count: shardCount)
+        hasClosed = shardCount > 0
     }
 
     public func isClosed(_ shard: ShardIndex) -> Bool { closedAt[shard.int] != nil }

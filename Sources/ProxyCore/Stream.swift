@@ -26,7 +26,7 @@ public enum StreamRole: UInt8, Sendable {
     case canceller
 }
 
-/// The record of one stream.
+/// The record of one stream. All but `input` lies in one cache line.
 public struct Stream {
     public var generation: UInt32 = 0
     public var role: StreamRole = .free
@@ -40,10 +40,10 @@ public struct Stream {
     public var wantsDrained = false
     /// Close once the output is sent; no further input is delivered. Set by the worker through `.close`.
     public var isClosing = false
-    /// Bytes received and not consumed. Filled by the host after `received` returned; consumed by the host.
-    public var input: ByteQueue
     /// Bytes to send. Appended by the worker, sent and consumed by the host.
     public var output: ByteQueue
+    /// Bytes received and not consumed. Filled by the host after `received` returned; consumed by the host.
+    public var input: ByteQueue
 
     init(pool: BlockPool.Reference) {
         input = ByteQueue(pool: pool)
@@ -53,17 +53,19 @@ public struct Stream {
 
 /// All streams of one worker. Records never move; O(1) to open, reach and free.
 public final class StreamTable {
-    static let chunkStreams = 256
+    @inlinable static var chunkStreams: Int { 256 }
+    /// Each record begins a cache line.
+    @inlinable static var stride: Int { (MemoryLayout<Stream>.size + 63) & ~63 }
 
     // Raw memory, because nearly every step of a query reaches for it: an array would be checked for its bounds each time.
-    private var chunks: UnsafeMutablePointer<UnsafeMutablePointer<Stream>>
-    private var chunkCount = 0
-    private var chunkCapacity = 64
-    private var freeIndexes: [UInt32] = []
+    @usableFromInline var chunks: UnsafeMutablePointer<UnsafeMutableRawPointer>
     /// Links with output to send. The host takes them after each event.
     public var dirtyLinks = DirtyList()
     /// All other streams with output to send. The host takes them at the end of each tick.
     public var dirtyClients = DirtyList()
+    private var chunkCount = 0
+    private var chunkCapacity = 64
+    private var freeIndexes: [UInt32] = []
     public let pool: BlockPool
     /// Open streams.
     public private(set) var openCount = 0
@@ -74,22 +76,21 @@ public final class StreamTable {
     }
 
     deinit {
-        for chunk in UnsafeMutableBufferPointer(start: chunks, count: chunkCount) {
-            for index in 0..<Self.chunkStreams {
-                chunk[index].input.free()
-                chunk[index].output.free()
-            }
-            chunk.deallocate()
+        for index in 0..<UInt32(chunkCount * Self.chunkStreams) {
+            at(index).pointee.input.free()
+            at(index).pointee.output.free()
         }
+        for index in 0..<chunkCount { chunks[index].deallocate() }
         chunks.deallocate()
         dirtyLinks.free()
         dirtyClients.free()
     }
 
     /// The record at `index`; valid as long as the table.
-    @inline(__always)
+    @inlinable @inline(__always)
     public func at(_ index: UInt32) -> UnsafeMutablePointer<Stream> {
-        chunks[Int(index) / Self.chunkStreams] + Int(index) % Self.chunkStreams
+        (chunks[Int(index) / Self.chunkStreams] + Int(index) % Self.chunkStreams &* Self.stride)
+            .assumingMemoryBound(to: Stream.self)
     }
 
     /// The record of `id`, or nil when that stream is gone.
@@ -137,8 +138,10 @@ public final class StreamTable {
 
     private func addChunk() {
         if chunkCount == chunkCapacity { growDirectory() }
-        let chunk = UnsafeMutablePointer<Stream>.allocate(capacity: Self.chunkStreams)
-        for index in 0..<Self.chunkStreams { (chunk + index).initialize(to: Stream(pool: pool.reference)) }
+        let chunk = UnsafeMutableRawPointer.allocate(byteCount: Self.chunkStreams * Self.stride, alignment: 64)
+        for index in 0..<Self.chunkStreams {
+            (chunk + index * Self.stride).initializeMemory(as: Stream.self, to: Stream(pool: pool.reference))
+        }
         let first = UInt32(chunkCount * Self.chunkStreams)
         (chunks + chunkCount).initialize(to: chunk)
         chunkCount += 1
@@ -146,7 +149,7 @@ public final class StreamTable {
     }
 
     private func growDirectory() {
-        let larger = UnsafeMutablePointer<UnsafeMutablePointer<Stream>>.allocate(capacity: chunkCapacity * 2)
+        let larger = UnsafeMutablePointer<UnsafeMutableRawPointer>.allocate(capacity: chunkCapacity * 2)
         larger.initialize(from: chunks, count: chunkCount)
         chunks.deallocate()
         chunks = larger

@@ -12,33 +12,45 @@ import WireProtocol
 
 /// The proxy's conversation state for one thread.
 public final class Worker {
-    public let number: Int
+    // What every query needs comes first: fields that are used together share cache lines.
     public let streams: StreamTable
-    /// What the host must do next, in order; the host takes and clears it after each call.
-    public var effects: [Effect] = []
-
-    var settings: ProxySettings
-    let random: any RandomSource
-    let logger: Logger
     /// The time of the present event.
     var now: Instant
-    let sessions: Slab<Session>
-    let links: Slab<Link>
+    var sessions: Slab<Session>
+    var links: Slab<Link>
+    let planner: Planner
+    let statements: StatementTable
+    let cluster: Cluster
+    var pools: [Pool] = []
+    var hotSettings: HotSettings
+    /// `adminQueue` is not empty.
+    var hasAdminWork = false
+    var isShuttingDown = false
+    var timers = TimerQueue<Timer>()
+    var statistics = Statistics()
+    /// What the host must do next, in order; the host takes and clears it after each call.
+    public var effects: [Effect] = []
+    /// The link whose answers passed last.
+    var lastPassedLink: Int32 = -1
+
+    public let number: Int
+
+    var settings: ProxySettings {
+        didSet { hotSettings = HotSettings(settings) }
+    }
+    let random: any RandomSource
+    let logger: Logger
     /// Takes what is said to clients that have left. No socket belongs to it, so that the stream of a client that left can
     /// be another client's while the work it left behind is still being ended.
     let sink: StreamID
-    var pools: [Pool] = []
     var poolNumbers: [String: Int32] = [:]
-    let planner: Planner
-    let statements: StatementTable
     let settingsTable = SettingsTable()
     let environments = EnvironmentTable()
-    var timers = TimerQueue<Timer>()
-    var statistics = Statistics()
-    let cluster: Cluster
     var recovery: RecoveryDriver?
     /// The proxy's own statements that wait for an admin link, by shard.
-    var adminQueue: [[AdminTask]]
+    var adminQueue: [[AdminTask]] {
+        didSet { hasAdminWork = adminQueue.contains { !$0.isEmpty } }
+    }
     var keepers: [LockKeeper?]
     var lastOpeningAttempt: [Instant]
     var nextRecoveryAt = Instant.origin
@@ -47,9 +59,6 @@ public final class Worker {
     var verifiers: [UserSettings: ScramVerifier] = [:]
     /// Makes up salts for unknown users.
     let mockSecret: [UInt8]
-    /// The link whose answers passed last.
-    var lastPassedLink: Int32 = -1
-    var isShuttingDown = false
     /// Keeps this and the other workers' multi-shard commits and snapshots apart.
     let gate: SharedSnapshotGate
     /// Which server processes belong to the sessions of all workers.
@@ -87,6 +96,7 @@ public final class Worker {
         self.sessionTable = sessionTable
         self.number = number
         self.settings = settings
+        hotSettings = HotSettings(settings)
         self.streams = streams
         self.random = random
         self.logger = logger
@@ -104,6 +114,12 @@ public final class Worker {
         mockSecret = random.bytes(32)
         effects.reserveCapacity(1024)
         publishClosedShards()
+    }
+
+    deinit {
+        sessions.free()
+        links.free()
+        statistics.free()
     }
 
     var shardCount: Int { settings.shards.count }

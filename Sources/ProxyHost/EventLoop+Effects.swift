@@ -5,7 +5,13 @@ import ProxyCore
 extension EventLoop {
     /// Carries out all effects in order, and those that follow from them. When one of them leads back here, the outer
     /// call finishes the list.
+    @inline(__always)
     func carryOutEffects(_ now: Instant) {
+        if !worker.effects.isEmpty { carryOutAll(now) }
+    }
+
+    @inline(never)
+    private func carryOutAll(_ now: Instant) {
         if isCarryingOut { return }
         isCarryingOut = true
         defer { isCarryingOut = false }

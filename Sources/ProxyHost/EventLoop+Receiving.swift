@@ -32,7 +32,7 @@ extension EventLoop {
         if consumed < bytes.count {
             socket.pointee.stream.pointee.input.append(UnsafeRawBufferPointer(rebasing: bytes[consumed...]))
         }
-        if !worker.effects.isEmpty { carryOutEffects(now) }
+        carryOutEffects(now)
     }
 
     /// Reads behind waiting input: the rest of a frame that did not come in one piece.
@@ -52,7 +52,7 @@ extension EventLoop {
         let consumed = worker.received(socket.pointee.index, bytes: stream.pointee.input.readable, now: now)
         stream.pointee.input.consume(consumed)
         stream.pointee.input.releaseIfEmpty()
-        if !worker.effects.isEmpty { carryOutEffects(now) }
+        carryOutEffects(now)
     }
 
     /// recv gave nothing: a false alarm, the end, or an error.

@@ -69,32 +69,32 @@ final class EventLoop {
     static let edgeTriggered = EPOLLET.rawValue
     static let watching = readable | halfClosed
 
+    // What every turn needs comes first.
     let worker: Worker
     let streams: StreamTable
     let sockets: SocketTable
     let poll: Int32
-    let lowWaterBytes: Int
+    var isCarryingOut = false
+    var isAccepting = false
+    var isShuttingDown = false
+    var isFinished = false
     let receiveBuffer: UnsafeMutableRawBufferPointer
-    let plaintextBuffer: UnsafeMutableRawBufferPointer
     private let events: UnsafeMutableBufferPointer<epoll_event>
-
-    var environment: LoopEnvironment
-    private var deadlines = TimerQueue<HostDeadline>()
-    /// The earliest of them in nanoseconds, kept beside the queue so that a tick pays one comparison.
+    /// The earliest of `deadlines` in nanoseconds, kept beside the queue so that a tick pays one comparison.
     private var nextHostDeadline = Int64.max
     /// Streams whose waiting input is to be offered again.
     var resumed: [StreamID] = []
+
+    var isOutOfFiles = false
+    let lowWaterBytes: Int
+    let plaintextBuffer: UnsafeMutableRawBufferPointer
+    private var deadlines = TimerQueue<HostDeadline>()
     /// Connections being made, by stream index. Looked up, never iterated.
     var attempts: [UInt32: ConnectionAttempt] = [:]
     // Emptied lists that keep their memory for the next tick.
     var spareEffects: [Effect] = []
     var spareResumed: [StreamID] = []
-
-    var isCarryingOut = false
-    var isAccepting = false
-    var isOutOfFiles = false
-    var isShuttingDown = false
-    var isFinished = false
+    var environment: LoopEnvironment
     var logger: Logger { environment.logger }
 
     init(environment: LoopEnvironment) throws(SystemError) {

@@ -48,8 +48,10 @@ struct Socket {
 /// All sockets of one event loop, by stream index. O(1).
 final class SocketTable {
     private static let chunkCount = 256
+    /// Each record has a cache line.
+    private static var stride: Int { (MemoryLayout<Socket>.size + 63) & ~63 }
 
-    private var chunks: UnsafeMutablePointer<UnsafeMutablePointer<Socket>>
+    private var chunks: UnsafeMutablePointer<UnsafeMutableRawPointer>
     private var chunkCapacity = 64
     private var usedChunks = 0
     private let streams: StreamTable
@@ -70,7 +72,8 @@ final class SocketTable {
     /// The record at `index`, which must be below `count`.
     @inline(__always)
     func at(_ index: UInt32) -> UnsafeMutablePointer<Socket> {
-        chunks[Int(index) / Self.chunkCount] + Int(index) % Self.chunkCount
+        (chunks[Int(index) / Self.chunkCount] + Int(index) % Self.chunkCount &* Self.stride)
+            .assumingMemoryBound(to: Socket.self)
     }
 
     /// The record of an open stream, or nil when that stream is gone.
@@ -92,18 +95,18 @@ final class SocketTable {
     private func addChunk() {
         if usedChunks == chunkCapacity { growDirectory() }
         let first = UInt32(usedChunks * Self.chunkCount)
-        let chunk = UnsafeMutablePointer<Socket>.allocate(capacity: Self.chunkCount)
+        let chunk = UnsafeMutableRawPointer.allocate(byteCount: Self.chunkCount * Self.stride, alignment: 64)
         for offset in 0..<Self.chunkCount {
             let index = first + UInt32(offset)
             // The stream table grows in the same steps; its records are looked up when a slot is taken.
-            (chunk + offset).initialize(to: Socket(stream: streams.at(0), index: index))
+            (chunk + offset * Self.stride).initializeMemory(as: Socket.self, to: Socket(stream: streams.at(0), index: index))
         }
         chunks[usedChunks] = chunk
         usedChunks += 1
     }
 
     private func growDirectory() {
-        let larger = UnsafeMutablePointer<UnsafeMutablePointer<Socket>>.allocate(capacity: chunkCapacity * 2)
+        let larger = UnsafeMutablePointer<UnsafeMutableRawPointer>.allocate(capacity: chunkCapacity * 2)
         larger.initialize(from: chunks, count: usedChunks)
         chunks.deallocate()
         chunks = larger

@@ -20,7 +20,7 @@ extension Worker {
         guard let detail = session.pointee.detail else { return }
         // A link it had was lost while it waited for another.
         if session.pointee.activity == .waiting { stopWaiting(index) }
-        if execution is SnapshotExecution, case .failure(let message) = outcome { detail.waitFailure = message }
+        if execution is SnapshotExecution, case .failure(let message) = outcome { noteWaitFailure(session, message) }
         if let parent = execution.parent {
             detail.execution = parent
             if execution is SnapshotExecution { return parent.resume() }

@@ -25,35 +25,32 @@ enum Expectation: UInt8 {
     case task
 }
 
-/// A ring of expectations on memory of its own. Appending and taking allocate only while the ring grows.
+/// Expectations in order. The first eight are in the record itself, one a byte, which is nearly always all there are; the others in
+/// a ring beside it, which alone allocates.
 struct ExpectationQueue {
-    private var base: UnsafeMutablePointer<Expectation>
-    private var capacity: Int32
-    private var head: Int32 = 0
+    private static let inlineCount: Int32 = 8
+
+    /// The first, least significant, and those behind it.
+    private var front: UInt64 = 0
     private(set) var count: Int32 = 0
-
-    init() {
-        capacity = 16
-        base = .allocate(capacity: 16)
-    }
-
-    func free() { base.deallocate() }
+    private var ring: UnsafeMutablePointer<ExpectationRing>?
 
     @inline(__always) var isEmpty: Bool { count == 0 }
 
-    @inline(__always) var first: Expectation? { count == 0 ? nil : base[Int(head)] }
+    @inline(__always) var first: Expectation? { count == 0 ? nil : entry(0) }
 
     @inline(__always)
     mutating func append(_ expectation: Expectation) {
-        if count == capacity { grow() }
-        base[Int((head + count) & (capacity - 1))] = expectation
-        count += 1
+        if count >= Self.inlineCount { return appendToRing(expectation) }
+        front |= UInt64(expectation.rawValue) &<< UInt64(truncatingIfNeeded: count &* 8)
+        count &+= 1
     }
 
     @inline(__always)
     mutating func removeFirst() {
-        head = (head + 1) & (capacity - 1)
-        count -= 1
+        front &>>= 8
+        if count > Self.inlineCount { refill() }
+        count &-= 1
     }
 
     /// Behind the first stands an answer that the proxy owes.
@@ -65,12 +62,67 @@ struct ExpectationQueue {
     }
 
     mutating func removeAll() {
+        front = 0
+        count = 0
+        ring?.pointee.removeAll()
+    }
+
+    /// The entry `offset` places behind the first; it must be there.
+    @inline(__always)
+    func entry(_ offset: Int32) -> Expectation {
+        if offset >= Self.inlineCount { return entryInRing(offset) }
+        let code = UInt8(truncatingIfNeeded: front &>> UInt64(truncatingIfNeeded: offset &* 8))
+        // `Expectation(rawValue:)` would be called for this; a case is in memory what its raw value says.
+        return unsafeBitCast(code, to: Expectation.self)
+    }
+
+    @inline(never)
+    private func entryInRing(_ offset: Int32) -> Expectation { ring.unsafelyUnwrapped.pointee.entry(offset - Self.inlineCount) }
+
+    @inline(never)
+    private mutating func appendToRing(_ expectation: Expectation) {
+        if ring == nil {
+            let new = UnsafeMutablePointer<ExpectationRing>.allocate(capacity: 1)
+            new.initialize(to: ExpectationRing())
+            ring = new
+        }
+        ring?.pointee.append(expectation)
+        count += 1
+    }
+
+    /// The first of the ring becomes the eighth in the record.
+    @inline(never)
+    private mutating func refill() {
+        guard let ring else { return }
+        front |= UInt64(ring.pointee.entry(0).rawValue) << UInt64((Self.inlineCount - 1) * 8)
+        ring.pointee.removeFirst()
+    }
+}
+
+/// A ring of expectations on memory of its own. Appending allocates only while the ring grows.
+private struct ExpectationRing {
+    private var base: UnsafeMutablePointer<Expectation> = .allocate(capacity: 16)
+    private var capacity: Int32 = 16
+    private var head: Int32 = 0
+    private var count: Int32 = 0
+
+    mutating func append(_ expectation: Expectation) {
+        if count == capacity { grow() }
+        base[Int((head + count) & (capacity - 1))] = expectation
+        count += 1
+    }
+
+    mutating func removeFirst() {
+        head = (head + 1) & (capacity - 1)
+        count -= 1
+    }
+
+    mutating func removeAll() {
         head = 0
         count = 0
     }
 
     /// The entry `offset` places behind the first.
-    @inline(__always)
     func entry(_ offset: Int32) -> Expectation { base[Int((head + offset) & (capacity - 1))] }
 
     private mutating func grow() {

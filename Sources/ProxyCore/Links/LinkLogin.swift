@@ -24,6 +24,7 @@ extension Worker {
         resetRecord(link)
         link.pointee.stream = stream
         link.pointee.pool = pool
+        link.pointee.shardPool = pools[Int(pool)].shards + shard.int
         link.pointee.shard = shard
         link.pointee.state = .connecting
         link.pointee.login = LinkLogin()

@@ -127,9 +127,10 @@ extension Worker {
         if links.at(link).pointee.injectedFailed {
             sessions.at(session).pointee.isLinkReserved = false
             sessions.at(session).pointee.link = -1
-            sessions.at(session).pointee.detail?.waitFailure = DatabaseMessage(
+            let failure = DatabaseMessage(
                 error: .connectionFailure, "the session's settings could not be applied on shard \(links.at(link).pointee.shard)",
                 hint: "The shards differ in configuration; see the log of that server.")
+            noteWaitFailure(sessions.at(session), failure)
             links.at(link).pointee.session = -1
             breakLink(link, reason: "session settings failed")
         }

@@ -61,7 +61,7 @@ extension Worker {
         stream.pointee.output.append(range)
         statistics.bytesToClients &+= UInt64(range.count)
         streams.markDirty(sessions.at(session).pointee.stream.index)
-        if stream.pointee.output.count > settings.limits.outputHighWaterBytes {
+        if stream.pointee.output.count > hotSettings.outputHighWaterBytes {
             stream.pointee.wantsDrained = true
             streams.at(link.pointee.stream.index).pointee.isReadPaused = true
         }

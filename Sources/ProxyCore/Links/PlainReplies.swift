@@ -13,7 +13,7 @@ extension Worker {
         guard link.pointee.state == .leased, link.pointee.frameRemaining == 0, link.pointee.session >= 0,
             cursor.bytes.count > 0,
             // No frame in here can be too large, nor what passes too much for one piece.
-            cursor.bytes.count <= min(settings.limits.outputLowWaterBytes, settings.limits.shardFrameBytes)
+            cursor.bytes.count <= hotSettings.plainReplyBytes
         else { return }
         let base = cursor.bytes.baseAddress.unsafelyUnwrapped
         let count = cursor.bytes.count

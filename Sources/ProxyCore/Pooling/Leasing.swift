@@ -12,7 +12,8 @@ enum Lease {
     case link(Int32)
     /// The session waits and will be resumed.
     case waiting
-    case failed(DatabaseMessage)
+    /// Boxed, so that the usual answers fit into registers.
+    indirect case failed(DatabaseMessage)
 }
 
 extension Worker {
@@ -24,7 +25,7 @@ extension Worker {
             session.pointee.isLinkReserved = false
             session.pointee.link = -1
             if links.at(link).pointee.shard == shard {
-                if settings.poolMode == .session { pin(index, link: link, reasons: []) }
+                if hotSettings.poolsSessions { pin(index, link: link, reasons: []) }
                 return .link(link)
             }
             release(link)
@@ -32,14 +33,13 @@ extension Worker {
         if !session.pointee.isPlain, let pinned = session.pointee.detail?.pinnedLinks.first(where: {
             links.at($0.link).pointee.shard == shard
         }) { return settle(index, pinned.link) }
-        if let failure = session.pointee.detail?.takeWaitFailure() { return .failed(failure) }
-        guard !cluster.fences.isClosed(shard) else { return .failed(closed(shard)) }
-        let pool = session.pointee.pool
-        let shardPool = pools[Int(pool)].shards + shard.int
+        if session.pointee.hasWaitFailure, let failure = takeWaitFailure(session) { return .failed(failure) }
+        guard !cluster.fences.hasClosed || !cluster.fences.isClosed(shard) else { return .failed(closed(shard)) }
+        let shardPool = session.pointee.shardPools.unsafelyUnwrapped + shard.int
         if shardPool.pointee.firstIdle >= 0 {
             let link = takeIdle(shardPool, settings: session.pointee.settings)
             claim(link, for: index)
-            if settings.poolMode == .session { pin(index, link: link, reasons: []) }
+            if hotSettings.poolsSessions { pin(index, link: link, reasons: []) }
             return settle(index, link)
         }
         return wait(index, shard: shard, shardPool)
@@ -144,8 +144,20 @@ extension Worker {
     /// Ends the session's wait with an error, which its frame or execution meets when it asks for the link again.
     func failWait(_ index: Int32, _ message: DatabaseMessage) {
         leaveQueue(index)
-        sessions.at(index).pointee.detail?.waitFailure = message
+        noteWaitFailure(sessions.at(index), message)
         wake(index)
+    }
+
+    /// Why the session does not get the link it waited for: met when it asks again.
+    func noteWaitFailure(_ session: UnsafeMutablePointer<Session>, _ message: DatabaseMessage) {
+        session.pointee.detail?.waitFailure = message
+        session.pointee.hasWaitFailure = true
+    }
+
+    @inline(never)
+    private func takeWaitFailure(_ session: UnsafeMutablePointer<Session>) -> DatabaseMessage? {
+        session.pointee.hasWaitFailure = false
+        return session.pointee.detail?.takeWaitFailure()
     }
 
     /// A waiting session goes on: its execution, or the frame it has not consumed.
@@ -181,7 +193,7 @@ extension Worker {
     func release(_ index: Int32) {
         let link = links.at(index)
         guard link.pointee.isOpen else { return }
-        link.pointee.task = nil
+        if link.pointee.task != nil { link.pointee.task = nil }
         link.pointee.isCancelDelayed = false
         if link.pointee.cancelsUnderWay > 0 {
             link.pointee.isReleasePending = true
@@ -212,13 +224,13 @@ extension Worker {
     /// The link is clean and nobody has it.
     func makeIdle(_ index: Int32) {
         let link = links.at(index)
-        let shardPool = pools[Int(link.pointee.pool)].shards + link.pointee.shard.int
+        let shardPool = link.pointee.shardPool.unsafelyUnwrapped
         if link.pointee.isRetiring || isShuttingDown && sessions.takenCount == 0
-            || now - link.pointee.connectedAt > settings.linkLifetime
+            || now - link.pointee.connectedAt > hotSettings.linkLifetime
         {
             return closeLink(index)
         }
-        if takeAdminWork(index) { return }
+        if hasAdminWork, takeAdminWork(index) { return }
         let waiting = shardPool.pointee.firstWaiting
         if waiting >= 0 {
             leaveQueue(waiting)

@@ -10,12 +10,12 @@ struct ShardPool {
     /// Top of the stack of idle links, -1 when there is none.
     var firstIdle: Int32 = -1
     var idleCount: Int32 = 0
-    /// All links: connecting, idle, leased, cleaning.
-    var linkCount: Int32 = 0
-    var connectingCount: Int32 = 0
     /// Sessions waiting for a link, oldest first.
     var firstWaiting: Int32 = -1
     var lastWaiting: Int32 = -1
+    /// All links: connecting, idle, leased, cleaning.
+    var linkCount: Int32 = 0
+    var connectingCount: Int32 = 0
     var waitingCount: Int32 = 0
     /// A timer is set for the first who waits.
     var isTimed = false

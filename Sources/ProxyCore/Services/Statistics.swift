@@ -3,7 +3,8 @@ import Primitives
 
 struct Statistics {
     var statements: UInt64 = 0
-    var statementsByShard: [UInt64] = Array(repeating: 0, count: Limits.maximumShardCount)
+    /// Raw memory: an array would be checked for being shared at each statement.
+    let statementsByShard: UnsafeMutablePointer<UInt64>
     var bytesToClients: UInt64 = 0
     var scatters: UInt64 = 0
     var broadcasts: UInt64 = 0
@@ -22,6 +23,13 @@ struct Statistics {
     var cancels: UInt64 = 0
     private(set) var statementsPerSecond: UInt64 = 0
     private var statementsBefore: UInt64 = 0
+
+    init() {
+        statementsByShard = .allocate(capacity: Limits.maximumShardCount)
+        statementsByShard.initialize(repeating: 0, count: Limits.maximumShardCount)
+    }
+
+    func free() { statementsByShard.deallocate() }
 
     @inline(__always)
     mutating func countStatement(shard: ShardIndex) {

@@ -202,7 +202,7 @@ extension Worker {
             // Nothing was sent on it yet; whoever is not told of the loss asks for another.
             session.pointee.isLinkReserved = false
             guard session.pointee.activity == .waiting else { return }
-            detail.waitFailure = message
+            noteWaitFailure(session, message)
             return wake(index)
         }
         switch session.pointee.activity {

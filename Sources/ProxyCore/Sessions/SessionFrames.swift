@@ -72,10 +72,10 @@ extension Worker {
     @inline(__always)
     private func isStalled(_ session: UnsafeMutablePointer<Session>) -> Bool {
         let client = streams.at(session.pointee.stream.index)
-        if client.pointee.output.count > settings.limits.outputHighWaterBytes { return stall(client, behind: client) }
+        if client.pointee.output.count > hotSettings.outputHighWaterBytes { return stall(client, behind: client) }
         guard session.pointee.link >= 0 else { return false }
         let shard = streams.at(links.at(session.pointee.link).pointee.stream.index)
-        if shard.pointee.output.count > settings.limits.outputHighWaterBytes { return stall(client, behind: shard) }
+        if shard.pointee.output.count > hotSettings.outputHighWaterBytes { return stall(client, behind: shard) }
         return false
     }
 
@@ -90,7 +90,7 @@ extension Worker {
     @inline(__always)
     private func isAcceptable(_ index: Int32, type: UInt8, length: Int) -> Bool {
         if type == FrontendMessageType.query || type == FrontendMessageType.bind, length >= FrameHeader.bytes,
-            length <= settings.limits.clientFrameBytes
+            length <= hotSettings.clientFrameBytes
         {
             return true
         }
@@ -147,7 +147,7 @@ extension Worker {
         streams.markDirty(link.pointee.stream.index)
         if session.pointee.frameRemaining == 0, link.pointee.expectations.isEmpty {
             linkQuiet(session.pointee.link)
-        } else if stream.pointee.output.count > settings.limits.outputHighWaterBytes {
+        } else if stream.pointee.output.count > hotSettings.outputHighWaterBytes {
             stream.pointee.wantsDrained = true
             streams.at(session.pointee.stream.index).pointee.isReadPaused = true
         }
@@ -194,7 +194,7 @@ extension Worker {
     /// How much more the client takes now.
     func room(ofSession index: Int32) -> OutputRoom {
         let count = output(ofSession: index).pointee.output.count
-        guard sessions.at(index).pointee.isDiverted else { return count > settings.limits.outputHighWaterBytes ? .full : .free }
+        guard sessions.at(index).pointee.isDiverted else { return count > hotSettings.outputHighWaterBytes ? .full : .free }
         return count > settings.limits.mergeBytes ? .exceeded : .free
     }
 

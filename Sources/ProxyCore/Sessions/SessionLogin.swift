@@ -166,6 +166,7 @@ extension Worker {
         }
         streams.markDirty(session.pointee.stream.index)
         session.pointee.pool = poolNumber(of: detail.user)
+        session.pointee.shardPools = pools[Int(session.pointee.pool)].shards
         session.pointee.phase = .loggingIn
         continueLogin(index)
     }

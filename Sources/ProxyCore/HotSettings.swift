@@ -1,0 +1,22 @@
+// HotSettings: what every query asks of the settings, which are many and mostly of use elsewhere.
+import Primitives
+
+/// A copy of some settings, side by side so that a query finds them in one cache line.
+struct HotSettings {
+    /// Bytes waiting for a peer above which its feeders pause.
+    let outputHighWaterBytes: Int
+    /// Bytes from a shard that can be passed on in one piece, since no frame within can be too large.
+    let plainReplyBytes: Int
+    /// The largest frame taken from a client.
+    let clientFrameBytes: Int
+    let linkLifetime: Span
+    let poolsSessions: Bool
+
+    init(_ settings: ProxySettings) {
+        outputHighWaterBytes = settings.limits.outputHighWaterBytes
+        plainReplyBytes = min(settings.limits.outputLowWaterBytes, settings.limits.shardFrameBytes)
+        clientFrameBytes = settings.limits.clientFrameBytes
+        linkLifetime = settings.linkLifetime
+        poolsSessions = settings.poolMode == .session
+    }
+}
