@@ -101,8 +101,10 @@ extension EventLoop {
             guard let socket = sockets.find(id), socket.pointee.state == .open else { continue }
             let stream = socket.pointee.stream
             if stream.pointee.isReadPaused || stream.pointee.isClosing { continue }
-            watch(socket, socket.pointee.interest | Self.watching)
             if !stream.pointee.input.isEmpty { offerInput(socket, now) }
+            // Who sends much at once is often paused again at the next frame: nothing needs to change for that.
+            guard let socket = sockets.find(id), !stream.pointee.isReadPaused, !stream.pointee.isClosing else { continue }
+            watch(socket, socket.pointee.interest | Self.watching)
         }
         batch.removeAll(keepingCapacity: true)
         swap(&batch, &spareResumed)
