@@ -70,7 +70,7 @@ def acceptance(results):
     for entry in results.get("instructions", []):
         mode, clients = entry["mode"], entry["clients"]
         limit = limits[mode][str(clients)]
-        count, calls = entry["pgbraid"]
+        count, calls, _ = entry["pgbraid"]
         rows.append((f"User instructions per transaction: {clients_text(mode, clients)}", f"{count:,.0f}", f"at most {limit:,}",
                      count <= limit))
         # With several clients, how many events meet in one turn of a loop, and so share one wait, is chance.
@@ -150,16 +150,18 @@ def clients_text(mode, clients):
 
 
 def instruction_line(entry):
-    cells = [f"{entry[name][0]:,.0f} | {entry[name][1]:.2f}" for name in ("pgbraid", "PgBouncer")]
+    cells = [f"{count:,.0f} | {lines:.0f} | {calls:.2f}"
+             for count, calls, lines in (entry[name] for name in ("pgbraid", "PgBouncer"))]
     return f"| {clients_text(entry['mode'], entry['clients'])} | {' | '.join(cells)} |"
 
 
 def instructions_text(results):
     if "instructions" not in results:
         return ""
-    lines = ["## Instructions\n\nUser instructions and system calls of one point query, counted by callgrind, so that no "
+    lines = ["## Instructions\n\nUser instructions, lines of code (64 bytes of it, as caches hold them) and system calls of one point query, counted by callgrind, so that no "
              "other load on the machine shows in them. The limits are in bench/instruction_limits.json.", "",
-             "| | pgbraid, instructions | calls | PgBouncer, instructions | calls |", "|---|---:|---:|---:|---:|"]
+             "| | pgbraid, instructions | lines | calls | PgBouncer, instructions | lines | calls |",
+             "|---|---:|---:|---:|---:|---:|---:|"]
     return "\n".join(lines + [instruction_line(entry) for entry in results["instructions"]])
 
 
