@@ -145,8 +145,9 @@ class PgBouncer:
 class Pgbraid:
     """One pgbraid in front of one database of the four servers."""
 
-    def __init__(self, shards, program, port, database, kind, name, environment=None, wrapper=()):
-        self.kind, self.port = kind, port
+    def __init__(
+        self, shards, program, port, database, kind, name, environment=None, wrapper=(), consistent_reads="atomic"):
+        self.kind, self.port, self.consistent_reads = kind, port, consistent_reads
         self.directory = os.path.join(shards.directory, name)
         os.makedirs(self.directory, exist_ok=True)
         path = f"{self.directory}/proxy.conf"
@@ -161,7 +162,7 @@ class Pgbraid:
         lines = [
             "[proxy]", f'listen = ["127.0.0.1:{self.port}", "{self.directory}:{self.port}"]', 'auth = "trust"',
             "allow_unlisted_users = true", f"pool_size = {POOL_SIZE}", f"max_clients = {MAXIMUM_CLIENTS}",
-            "[admin]", 'user = "postgres"',
+            "[admin]", 'user = "postgres"', "[transactions]", f'consistent_reads = "{self.consistent_reads}"',
             "[tls]", f'certificate = "{shards.directory}/server.crt"', f'key = "{shards.directory}/server.key"',
         ]
         for shard in range(SHARD_COUNT):
@@ -174,7 +175,7 @@ class Pgbraid:
 
     def target(self):
         host = self.directory if self.kind == "unix" else "127.0.0.1"
-        return Target("pgbraid", host, self.port, "postgres", self.program.pid)
+        return Target("pgbraid" if self.consistent_reads == "atomic" else "pgbraid without gate", host, self.port, "postgres", self.program.pid)
 
     def stop(self):
         self.program.stop()

@@ -23,6 +23,30 @@ class Load:
         self.script, self.clients, self.mode, self.seconds, self.scale = script, clients, mode, seconds, scale
 
 
+class PlainTwoPhase:
+    """The transfers of two shards by a client in C that prepares and commits on both itself, with nothing between."""
+
+    SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "two_phase.c")
+
+    def __init__(self, directory, directories, port, database):
+        self.name, self.pid = "PREPARE on both", None
+        self.program = os.path.join(directory, "two_phase")
+        self.words = [str(port), database, *directories]
+        subprocess.run(
+            ["gcc", "-O2", "-I/usr/include/postgresql", "-o", self.program, self.SOURCE, "-lpq", "-lpthread"], check=True)
+
+    @staticmethod
+    def run(binaries, target, load):
+        words = [target.program, str(load.seconds), str(load.clients), str(load.scale), *target.words]
+        result = subprocess.run(words, capture_output=True, text=True)
+        if result.returncode != 0:
+            raise RuntimeError(f"two_phase: {result.stderr.strip()[-2000:]}")
+        latencies = sorted(map(int, result.stdout.split()))
+        if not latencies:
+            raise NoTransaction(f"two_phase finished no transaction in {load.seconds} s")
+        return Run(len(latencies), load.seconds, latencies, Cost(0, 0, 0))
+
+
 class NoTransaction(RuntimeError):
     """The machine was so busy that nothing was measured."""
 
@@ -40,10 +64,11 @@ class Run:
 
 
 def run_once_more_if_nothing_ran(binaries, target, load):
+    run = target.run if isinstance(target, PlainTwoPhase) else run_pgbench
     try:
-        return run_pgbench(binaries, target, load)
+        return run(binaries, target, load)
     except NoTransaction:
-        return run_pgbench(binaries, target, load)
+        return run(binaries, target, load)
 
 
 def run_pgbench(binaries, target, load):

@@ -28,7 +28,7 @@ def summary(kind, mode, clients, runs):
         }
     result = {
         "kind": kind, "mode": mode, "clients": clients, "rounds": len(runs["pgbraid"]), "rows": rows,
-        "rate_of_postgresql": measure.median_ratio(runs["pgbraid"], runs["PostgreSQL"], "rate"),
+        "rate_ratios": {name: measure.median_ratio(runs["pgbraid"], others, "rate") for name, others in runs.items() if name != "pgbraid"},
     }
     if "PgBouncer" in runs:
         result["cpu_ratio"] = measure.median_ratio(runs["pgbraid"], runs["PgBouncer"], "cpu")
@@ -47,8 +47,8 @@ def lines_of(table):
         lines += ["", f"pgbraid / PgBouncer, median of {table['rounds']} rounds: CPU {table['cpu_ratio']:.3f}, "
                       f"throughput {table['rate_ratio']:.3f}."]
     else:
-        lines += ["", f"pgbraid / PostgreSQL, median of {table['rounds']} rounds: throughput "
-                      f"{table['rate_of_postgresql']:.3f}."]
+        ratios = ", ".join(f"{ratio:.3f} of {name}" for name, ratio in table["rate_ratios"].items())
+        lines += ["", f"Throughput of pgbraid, median of {table['rounds']} rounds: {ratios}."]
     return "\n".join(lines)
 
 
@@ -168,7 +168,8 @@ def instructions_text(results):
 SOCKETS = {"unix": "unix sockets to proxy and shards", "tcp": "TCP to proxy and shards"}
 DISTRIBUTED = {
     "transfer": "BEGIN, an UPDATE on one shard, an UPDATE on another, COMMIT (by two-phase commit); one PostgreSQL does "
-                "the same on one server",
+                "the same on one server, and a client in C prepares and commits on both shards itself",
+    "select": "A point query on one shard, which the snapshot gate does not concern",
     "aggregate": "`SELECT count(*), sum(abalance) FROM pgbench_accounts` over four shards with a quarter of the rows "
                  "each; one PostgreSQL has them all",
 }

@@ -11,7 +11,7 @@ test_packages="openssl python3-psycopg python3-asyncpg libpostgresql-jdbc-java o
 
 packages="$run_packages"
 if [ "${1:-run}" = test ]; then packages="$packages $test_packages"; fi
-if [ "${1:-run}" = bench ]; then packages="$packages pgbouncer gcc openssl python3 valgrind binutils"; fi
+if [ "${1:-run}" = bench ]; then packages="$packages pgbouncer gcc libpq-dev openssl python3 valgrind binutils"; fi
 
 is_installed() {
     [ "$(dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null | cut -c1-2)" = ii ]
