@@ -13,7 +13,7 @@
 #
 # Works as root and as an ordinary user. What is missing is installed by apt (with sudo when not root).
 
-.PHONY: run test build fuzz memory soak build-asan bench crash contention transfers simulate mutants lint packages test-packages clean
+.PHONY: run test build fuzz memory soak build-asan bench crash contention pgbench transfers simulate mutants lint packages test-packages clean
 
 # Where `make run` keeps its servers, and where the proxy listens.
 DATA ?= /tmp/pgbraid-dev
@@ -44,6 +44,10 @@ bench: build
 transfers: build
 	@bash scripts/install-packages.sh test
 	/usr/bin/python3 Tests/Campaigns/transfer_proof.py $(TRANSFERS)
+
+pgbench: build
+	@bash scripts/install-packages.sh test
+	/usr/bin/python3 Tests/Campaigns/pgbench_scripts.py $(PGBENCH)
 
 contention: build
 	@bash scripts/install-packages.sh test

@@ -13,52 +13,32 @@ Every check prints a line; the last line is `N passed, M failed`.
 import argparse
 import os
 import re
-import shutil
-import subprocess
 import sys
 import tempfile
 import threading
 
 import psycopg
 
-from shards import BINARIES, PROXY_PORT, Proxy, Shards, as_service_user
+from shards import Checks, Proxy, Shards
 
-checks = {"passed": 0, "failed": 0}
-
-
-def check(text, is_good, detail=""):
-    checks["passed" if is_good else "failed"] += 1
-    print(f"{'ok  ' if is_good else 'FAIL'} {text} {detail}".rstrip(), flush=True)
-
-
-def statistics(proxy):
-    return {name: int(value) for name, value in proxy.sql("SHOW STATS", user="postgres", dbname="pgbraid") if str(value).isdigit()}
-
-
-def pgbench(proxy, *words):
-    return subprocess.run(
-        [os.path.join(BINARIES, "pgbench"), *words, "-h", proxy.sockets, "-p", str(PROXY_PORT), "-U", "app", "postgres"],
-        capture_output=True, text=True, cwd="/", **as_service_user())
-
-
-def load(proxy, clients, seconds):
-    before = statistics(proxy)
-    run = pgbench(proxy, "-n", "-b", "tpcb-like", "-c", str(clients), "-j", "2", "-T", str(seconds), "--max-tries=1", "--failures-detailed")
-    after = statistics(proxy)
+def load(checks, proxy, clients, seconds):
+    before = proxy.statistics()
+    run = proxy.pgbench("-n", "-b", "tpcb-like", "-c", str(clients), "-j", "2", "-T", str(seconds), "--max-tries=1", "--failures-detailed")
+    after = proxy.statistics()
     number = re.search(r"transactions actually processed: (\d+)", run.stdout)
     failures = re.search(r"number of failed transactions: (\d+)", run.stdout)
     processed = int(number.group(1)) if number else 0
     looks, deadlocks = (after[name] - before[name] for name in ("deadlock_looks", "deadlocks"))
-    check(f"{processed} transactions of {clients} clients in {seconds} s, none failed",
+    checks.check(f"{processed} transactions of {clients} clients in {seconds} s, none failed",
           run.returncode == 0 and processed and failures and failures.group(1) == "0", run.stderr[-500:])
-    check(f"{looks} times a wait was longer than deadlock_timeout", looks > 100)
-    check(f"{deadlocks} taken for a deadlock", deadlocks == 0)
+    checks.check(f"{looks} times a wait was longer than deadlock_timeout", looks > 100)
+    checks.check(f"{deadlocks} taken for a deadlock", deadlocks == 0)
     sums = proxy.sql("SELECT (SELECT sum(abalance) FROM pgbench_accounts), (SELECT sum(bbalance) FROM pgbench_branches), "
                      "(SELECT sum(tbalance) FROM pgbench_tellers), (SELECT sum(delta) FROM pgbench_history)")[0]
-    check("the balances add up", len(set(sums)) == 1, sums)
+    checks.check("the balances add up", len(set(sums)) == 1, sums)
 
 
-def crosswise(proxy):
+def crosswise(checks, proxy):
     """Two sessions, two rows, two shards."""
     keys = {}
     for key in range(1, 100):
@@ -84,7 +64,7 @@ def crosswise(proxy):
         thread.start()
     for thread in threads:
         thread.join(30)
-    check("a real deadlock ends with 40P01 for one, the other goes on", sorted(outcomes) == ["40P01", "went on"], outcomes)
+    checks.check("a real deadlock ends with 40P01 for one, the other goes on", sorted(outcomes) == ["40P01", "went on"], outcomes)
 
 
 def main():
@@ -96,7 +76,7 @@ def main():
     arguments = parser.parse_args()
     directory = tempfile.mkdtemp(prefix="pgbraid-contention-", dir="/tmp")
     os.chmod(directory, 0o755)
-    shards = Shards(directory, 4)
+    checks, shards = Checks(), Shards(directory, 4)
     proxy = Proxy(os.path.abspath(arguments.pgbraid), directory, shards.sockets, 4, "contention", 1)
     with open(proxy.config) as file:
         text = file.read()
@@ -105,18 +85,15 @@ def main():
     try:
         shards.create()
         proxy.start()
-        made = pgbench(proxy, "-i", "-s", "1", "-q")
-        check("pgbench -i", made.returncode == 0, made.stderr[-500:] if made.returncode else "")
-        load(proxy, arguments.clients, arguments.seconds)
-        crosswise(proxy)
+        made = proxy.pgbench("-i", "-s", "1", "-q")
+        checks.check("pgbench -i", made.returncode == 0, made.stderr[-500:] if made.returncode else "")
+        load(checks, proxy, arguments.clients, arguments.seconds)
+        crosswise(checks, proxy)
     finally:
         if proxy.is_running:
             proxy.kill()
         shards.stop_all()
-    if not checks["failed"]:
-        shutil.rmtree(directory)
-    print(f"{checks['passed']} passed, {checks['failed']} failed")
-    return 1 if checks["failed"] else 0
+    return checks.finish(directory)
 
 
 if __name__ == "__main__":

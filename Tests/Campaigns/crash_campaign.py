@@ -348,7 +348,7 @@ class Campaign:
         while time.monotonic() < end:
             shard = self.random.randrange(SHARD_COUNT)
             count += len(self.shards.sql(
-                shard, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pgbraid' ORDER BY random() LIMIT 2"))
+                shard, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app' ORDER BY random() LIMIT 2"))
             time.sleep(0.05)
         return count
 
@@ -414,7 +414,7 @@ class Campaign:
         self.check(f"{name}: nothing is committed", self.probe_sum() == before)
 
     def end_holders(self, shard):
-        holders = "FROM pg_stat_activity WHERE application_name = 'pgbraid' AND state = 'idle in transaction'"
+        holders = "FROM pg_stat_activity WHERE usename = 'app' AND state = 'idle in transaction'"
         self.shards.sql(shard, f"SELECT pg_terminate_backend(pid, 2000) {holders}")
         time.sleep(0.2)
 

@@ -10,6 +10,7 @@ import psycopg
 
 # Of the transactions of all ledgers.
 NUMBERS = itertools.count(time.time_ns() // 1000)
+FAREWELL = "terminating connection due to administrator command"
 
 BRANCHES, TELLERS, ACCOUNTS = 8, 80, 4000
 
@@ -87,7 +88,7 @@ class Ledger:
         self.stopping = threading.Event()
         self.errors = []
         self.heard = {}
-        self.connections = {}
+        self.connections, self.dismissed = {}, {}
         self.threads = [threading.Thread(target=self._client, args=(number,), daemon=True) for number in range(threads)]
         for thread in self.threads:
             thread.start()
@@ -123,6 +124,9 @@ class Ledger:
                 if connection is None or connection.closed:
                     connection = self.proxy.connect(cursor_factory=psycopg.ClientCursor)
                     self.connections[number] = connection
+                    # A farewell that is read between statements is a notice to libpq.
+                    self.dismissed[number] = False
+                    connection.add_notice_handler(lambda notice, number=number: self._noticed(number, notice))
                 # Odd clients write with one statement that needs two-phase commit by itself.
                 connection.autocommit = number % 2 == 1
             except psycopg.Error:
@@ -130,13 +134,18 @@ class Ledger:
                 time.sleep(0.02)
                 continue
             try:
-                self._transaction(connection, choice, number % 2 == 1)
+                self._transaction(connection, choice, number)
             except psycopg.Error:
                 pass
         if connection is not None:
             connection.close()
 
-    def _transaction(self, connection, choice, is_single):
+    def _noticed(self, place, notice):
+        if FAREWELL in (notice.message_primary or ""):
+            self.dismissed[place] = True
+
+    def _transaction(self, connection, choice, place):
+        is_single = place % 2 == 1
         number = next(NUMBERS)
         keys = choice.sample(range(1, 1000), 3)
         is_committing = is_single
@@ -162,7 +171,7 @@ class Ledger:
             self._note("A", number)
         except psycopg.Error as error:
             # The farewell of a proxy that stops, whose SQLSTATE libpq loses when the connection is closed at once.
-            is_farewell = "terminating connection due to administrator command" in str(error)
+            is_farewell = FAREWELL in str(error) or self.dismissed[place]
             is_open = is_committing and error.sqlstate in (None, "08007") and not is_farewell
             self._note("U" if is_open else "S" if is_single and error.sqlstate == "08006" else "E", number)
             self._recover(connection)

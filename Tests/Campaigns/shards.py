@@ -97,6 +97,27 @@ class Shards:
         return [row[0] for row in self.everywhere("SELECT gid FROM pg_prepared_xacts")]
 
 
+class Checks:
+    """What was found right or wrong, a line each."""
+
+    def __init__(self):
+        self.passed = self.failed = 0
+
+    def check(self, text, is_good, detail=""):
+        if is_good:
+            self.passed += 1
+        else:
+            self.failed += 1
+        print(f"{'ok  ' if is_good else 'FAIL'} {text} {detail}".rstrip(), flush=True)
+
+    def finish(self, directory):
+        """Prints the last line, removes the directory when all is well, and returns the exit status."""
+        if not self.failed:
+            shutil.rmtree(directory)
+        print(f"{self.passed} passed, {self.failed} failed")
+        return 1 if self.failed else 0
+
+
 class Proxy:
     """pgbraid, started and killed."""
 
@@ -148,3 +169,12 @@ class Proxy:
                              cursor_factory=psycopg.ClientCursor) as connection:
             cursor = connection.execute(text)
             return cursor.fetchall() if cursor.description else []
+
+    def statistics(self):
+        """SHOW STATS: counts by name."""
+        return {name: int(value) for name, value in self.sql("SHOW STATS", user="postgres", dbname="pgbraid") if str(value).isdigit()}
+
+    def pgbench(self, *words):
+        return subprocess.run(
+            [os.path.join(BINARIES, "pgbench"), *words, "-h", self.sockets, "-p", str(PROXY_PORT), "-U", "app", "postgres"],
+            capture_output=True, text=True, cwd="/", **as_service_user())
