@@ -98,6 +98,7 @@ extension Worker {
             return .failed(unreachable(shard, reason))
         }
         let session = sessions.at(index)
+        assert(session.pointee.waitingShard < 0, "a session waits in one queue")
         session.pointee.activity = .waiting
         session.pointee.waitingShard = Int16(shard.value)
         session.pointee.waitingSince = now

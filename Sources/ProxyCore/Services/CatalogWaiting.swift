@@ -10,7 +10,10 @@ extension Worker {
         let waiting = catalogWaiters
         catalogWaiters = []
         for (index, generation) in waiting where sessions.at(index).pointee.generation == generation {
-            if sessions.at(index).pointee.activity == .waiting { wake(index) }
+            let session = sessions.at(index)
+            // Who waits for a link by now is woken with it.
+            let awaitsLink = session.pointee.waitingShard >= 0 || session.pointee.isLinkReserved
+            if session.pointee.activity == .waiting, !awaitsLink { wake(index) }
         }
     }
 }

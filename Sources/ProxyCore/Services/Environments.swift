@@ -119,8 +119,9 @@ extension Worker {
     func awaitCatalog(_ index: Int32) {
         let session = sessions.at(index)
         session.pointee.activity = .waiting
-        session.pointee.waitingShard = -1
-        catalogWaiters.append((index, session.pointee.generation))
+        // It is there already when its last wait for the catalog was cut short.
+        let generation = session.pointee.generation
+        if !catalogWaiters.contains(where: { $0 == (index, generation) }) { catalogWaiters.append((index, generation)) }
     }
 
     /// Temp tables a statement created or dropped: they shadow everything else for this session.
