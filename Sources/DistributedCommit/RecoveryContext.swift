@@ -13,8 +13,8 @@ public enum RecoveryScope: Sendable, Equatable {
 public struct RecoveryContext: Sendable {
     public var cluster: ClusterIdentifier
     public var instance: InstanceIdentifier
-    /// The shards by their index.
-    public var shards: [ShardIdentifier]
+    /// The shards by their index; nil: not known yet, since the shard has not been reached by this process.
+    public var shards: [ShardIdentifier?]
     public var database: String
     public var scope: RecoveryScope
     /// Transactions this process is at work on (all its workers): until their coordinator is finished they are left
@@ -33,7 +33,7 @@ public struct RecoveryContext: Sendable {
     public var maximumTransactions: Int
 
     public init(
-        cluster: ClusterIdentifier, instance: InstanceIdentifier, shards: [ShardIdentifier], database: String,
+        cluster: ClusterIdentifier, instance: InstanceIdentifier, shards: [ShardIdentifier?], database: String,
         scope: RecoveryScope, ownInFlight: Set<TransactionHash> = [], inDoubtTimeout: Span = .seconds(60),
         decisionRetention: Span = .seconds(600), opensInDoubt: Bool = false,
         maximumTransactions: Int = 1000

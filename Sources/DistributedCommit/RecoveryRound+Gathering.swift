@@ -46,6 +46,7 @@ extension RecoveryRound {
             return nil
         }
         if let reason = obstacle(transaction, gid, on: shard) {
+            if reason == .deciderUnreachable, !context.opensInDoubt { blockOpening(decider: shard, participants: [shard]) }
             leave(shard, transaction.gid, reason, &actions)
             return nil
         }
@@ -59,7 +60,9 @@ extension RecoveryRound {
     ) -> InDoubtReason? {
         if transaction.database != context.database { return .otherDatabase }
         if gid.participant != context.shards[shard.int] { return .wrongShard }
-        return context.shards.contains(gid.decider) ? nil : .unknownDecider
+        if context.shards.contains(gid.decider) { return nil }
+        // It may be one whose name is not known yet.
+        return context.shards.contains(nil) ? .deciderUnreachable : .unknownDecider
     }
 
     /// Is it time to decide this one over its coordinator's head? Never a question of safety, only of courtesy.

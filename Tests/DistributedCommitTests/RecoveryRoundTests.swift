@@ -11,12 +11,12 @@ struct RecoveryTranscript {
 
     init(
         _ scope: RecoveryScope = .routine, inFlight: Set<TransactionHash> = [], opensInDoubt: Bool = false,
-        maximumTransactions: Int = 10
+        maximumTransactions: Int = 10, unknownShards: Set<String> = []
     ) throws {
         round = RecoveryRound(
             context: RecoveryContext(
                 cluster: try ClusterIdentifier("c"), instance: try InstanceIdentifier("i9"),
-                shards: try ["s0", "s1", "s2"].map { try ShardIdentifier($0) }, database: "db", scope: scope,
+                shards: try ["s0", "s1", "s2"].map { unknownShards.contains($0) ? nil : try ShardIdentifier($0) }, database: "db", scope: scope,
                 ownInFlight: inFlight, inDoubtTimeout: .seconds(60), decisionRetention: .seconds(600),
                 opensInDoubt: opensInDoubt, maximumTransactions: maximumTransactions))
     }
@@ -148,6 +148,21 @@ struct RecoveryTranscript {
                 .show(s1, gid: g2, .wrongShard), .show(s1, gid: elsewhere, .unknownDecider),
                 .show(s1, gid: g1, .otherDatabase), Transcript.summary(remaining: 3),
             ])
+    }
+
+    @Test func aDeciderThatMayBeAShardNotYetReachedKeepsTheShardClosed() throws {
+        let inDoubt = [nil, [Transcript.prepared(g1)], []] as [[PreparedTransaction]?]
+        var round = try Transcript(.reopening(s1), unknownShards: ["s0"])
+        #expect(
+            try round.list(inDoubt) == [
+                .show(s1, gid: g1, .deciderUnreachable), Transcript.summary(remaining: 1, unreached: ShardSet(s0)),
+            ])
+        // Another shard has nothing to do with it; and a decider that is none of the shards is no reason to wait.
+        round = try Transcript(.reopening(s2), unknownShards: ["s0"])
+        #expect(try round.list(inDoubt).last == Transcript.summary(remaining: 1, unreached: ShardSet(s0), mayOpen: true))
+        round = try Transcript(.reopening(s1))
+        let elsewhere = Transcript.prepared(Transcript.gid(1, decider: "s9"))
+        #expect(try round.list([nil, [elsewhere], []]).last == Transcript.summary(remaining: 1, unreached: ShardSet(s0), mayOpen: true))
     }
 
     @Test func anErrorWhileFinishingIsShownAndTheRestGoesOn() throws {

@@ -119,8 +119,7 @@ extension Worker {
         guard !cluster.isRecovering, let name = try? ClusterIdentifier(clusterIdentifier),
             let instance = try? InstanceIdentifier(cluster.instance)
         else { return }
-        let identifiers = (0..<shardCount).compactMap { try? ShardIdentifier(cluster.shardIdentifier(ShardIndex($0))) }
-        guard identifiers.count == shardCount else { return }
+        let identifiers = cluster.shards.map { $0.identifier.flatMap { try? ShardIdentifier($0) } }
         let scope: RecoveryScope
         if case .beforeOpening(let shard) = occasion { scope = .reopening(shard) } else { scope = .routine }
         cluster.isRecovering = true
