@@ -11,15 +11,14 @@ Every check prints a line; the last line is `N passed, M failed`.
 """
 
 import argparse
-import os
 import re
 import sys
-import tempfile
 import threading
 
 import psycopg
 
-from shards import Checks, Proxy, Shards
+from shards import Checks, temporary_cluster
+
 
 def load(checks, proxy, clients, seconds):
     before = proxy.statistics()
@@ -74,10 +73,8 @@ def main():
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--deadlock-timeout", default="20ms")
     arguments = parser.parse_args()
-    directory = tempfile.mkdtemp(prefix="pgbraid-contention-", dir="/tmp")
-    os.chmod(directory, 0o755)
-    checks, shards = Checks(), Shards(directory, 4)
-    proxy = Proxy(os.path.abspath(arguments.pgbraid), directory, shards.sockets, 4, "contention", 1)
+    checks = Checks()
+    directory, shards, proxy = temporary_cluster(arguments.pgbraid, "contention")
     with open(proxy.config) as file:
         text = file.read()
     with open(proxy.config, "w") as file:

@@ -9,12 +9,11 @@ Every check prints a line; the last line is `N passed, M failed`.
 """
 
 import argparse
-import os
 import re
 import sys
-import tempfile
 
-from shards import Checks, Proxy, Shards
+from shards import Checks, temporary_cluster
+
 
 def initialise(checks, proxy, shards, scale):
     made = proxy.pgbench("-i", "-s", str(scale), "-q")
@@ -22,7 +21,7 @@ def initialise(checks, proxy, shards, scale):
     for table, rows in (("accounts", 100_000), ("branches", 1), ("tellers", 10)):
         counts = [row[0] for row in shards.everywhere(f"SELECT count(*) FROM pgbench_{table}")]
         checks.check(f"{rows * scale} rows of pgbench_{table} on the shards", sum(counts) == rows * scale, counts)
-        checks.check(f"and through the proxy", proxy.sql(f"SELECT count(*) FROM pgbench_{table}") == [(rows * scale,)])
+        checks.check("and through the proxy", proxy.sql(f"SELECT count(*) FROM pgbench_{table}") == [(rows * scale,)])
 
 
 def run(checks, proxy, script, mode, clients, seconds):
@@ -53,10 +52,8 @@ def main():
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--scale", type=int, default=10)
     arguments = parser.parse_args()
-    directory = tempfile.mkdtemp(prefix="pgbraid-pgbench-", dir="/tmp")
-    os.chmod(directory, 0o755)
-    checks, shards = Checks(), Shards(directory, 4)
-    proxy = Proxy(os.path.abspath(arguments.pgbraid), directory, shards.sockets, 4, "pgbench", 1)
+    checks = Checks()
+    directory, shards, proxy = temporary_cluster(arguments.pgbraid, "pgbench")
     try:
         shards.create()
         proxy.start()

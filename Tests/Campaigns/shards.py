@@ -5,6 +5,7 @@ import pwd
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 
 import psycopg
@@ -95,6 +96,14 @@ class Shards:
 
     def prepared(self):
         return [row[0] for row in self.everywhere("SELECT gid FROM pg_prepared_xacts")]
+
+
+def temporary_cluster(executable, name, count=4):
+    """A directory, its shards and their proxy, not yet made and started."""
+    directory = tempfile.mkdtemp(prefix=f"pgbraid-{name}-", dir="/tmp")
+    os.chmod(directory, 0o755)
+    shards = Shards(directory, count)
+    return directory, shards, Proxy(os.path.abspath(executable), directory, shards.sockets, count, name, 1)
 
 
 class Checks:

@@ -97,7 +97,10 @@ extension Worker {
         if pool == adminPool.index, !adminQueue[shard.int].isEmpty {
             timers.add(.retry(pool: pool, shard: shard), at: shardPool.pointee.retryAt)
         }
-        guard shardPool.pointee.linkCount == 0 else { return openLinksAsNeeded(pool: pool, shard: shard) }
+        guard shardPool.pointee.linkCount == 0 else {
+            openLinksAsNeeded(pool: pool, shard: shard)
+            return loginsWaiting(on: pools[Int(pool)])
+        }
         while shardPool.pointee.firstWaiting >= 0 {
             failWait(shardPool.pointee.firstWaiting, unreachable(shard, reason))
         }

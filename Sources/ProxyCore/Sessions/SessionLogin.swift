@@ -171,12 +171,14 @@ extension Worker {
         continueLogin(index)
     }
 
-    /// Goes on once a link of the role has been seen: before, nobody knows what its sessions report.
+    /// Goes on once the role has been seen on every shard that lets it in: before, nobody knows what its sessions report, nor
+    /// whether its defaults are alike everywhere.
     func continueLogin(_ index: Int32) {
         let session = sessions.at(index)
         guard let detail = session.pointee.detail else { return }
         let pool = pools[Int(session.pointee.pool)]
         guard !pool.parameterStatus.isEmpty else { return openFirstLink(of: pool) }
+        if isStillSeen(pool) { return }
         detail.settings = startupSettings(detail)
         let number = settingsTable.number(of: detail.settings)
         if number == 0 || settingsTable.reported[number] != nil {
@@ -186,6 +188,16 @@ extension Worker {
         let probe = StartupSettingsExecution(worker: self, session: index, parent: nil)
         probe.number = number
         start(probe, on: index)
+    }
+
+    /// A shard whose defaults for the role are not known is about to tell them.
+    private func isStillSeen(_ pool: Pool) -> Bool {
+        guard pool.defaultsByShard.contains(where: { $0 == nil }) else { return false }
+        return (0..<links.highWater).contains { index in
+            let link = links.at(index)
+            return link.pointee.isOpen && link.pointee.pool == pool.index && link.pointee.login != nil
+                && pool.defaultsByShard[link.pointee.shard.int] == nil
+        }
     }
 
     private func openFirstLink(of pool: Pool) {
@@ -201,7 +213,8 @@ extension Worker {
     /// No shard lets the role in.
     func failLoginsWaiting(on pool: Pool, _ message: DatabaseMessage) {
         let mayStillWork = (0..<shardCount).contains { pool.shards[$0].connectingCount > 0 }
-        guard pool.parameterStatus.isEmpty, !mayStillWork else { return }
+        guard pool.parameterStatus.isEmpty else { return loginsWaiting(on: pool) }
+        guard !mayStillWork else { return }
         forEachLoggingIn(pool) { index in
             var fatal = message
             fatal.severity = .fatal

@@ -6,16 +6,6 @@ import TestSupport
 
 extension IntegrationTests {
     @Suite struct ParticipantTests {
-        private func expectUntouched(_ commits: CommitCluster) throws {
-            try commits.expectNothingPrepared()
-            #expect(try commits.balances() == [0, 0, 0])
-        }
-
-        private func expectApplied(_ commits: CommitCluster) throws {
-            try commits.expectNothingPrepared()
-            #expect(try commits.balances() == [-1, -1, 2])
-        }
-
         private func deciders(_ commits: CommitCluster) -> [Int] {
             commits.relay.takeQueries().filter { $0.text.contains("pgbraid.decide") }.map(\.shard)
         }
@@ -70,7 +60,7 @@ extension IntegrationTests {
             let outcome = try client.run("BEGIN; \(commits.transfer); \(statement); COMMIT")
             #expect(outcome.error == nil && outcome.tags.last == "COMMIT", "\(outcome)")
             #expect(deciders(commits) == [1])
-            try expectApplied(commits)
+            try commits.expectApplied()
         }
 
         /// What only a function does is seen by PostgreSQL alone, at PREPARE TRANSACTION.
@@ -81,7 +71,7 @@ extension IntegrationTests {
             let statement = obstacle.replacing("KEY", with: "\(commits.keys[1])")
             let outcome = try client.run("BEGIN; \(commits.transfer); \(statement); COMMIT")
             #expect(outcome.state == "0A000", "\(outcome)")
-            try expectUntouched(commits)
+            try commits.expectUntouched()
         }
 
         @Test(.timeLimit(.minutes(1)), arguments: obstacles) func twoThatCannotBePreparedAreRefused(obstacle: String) throws {
@@ -90,7 +80,7 @@ extension IntegrationTests {
             let statements = [0, 1].map { obstacle.replacing("KEY", with: "\(commits.keys[$0])").replacing(" held ", with: " held\($0) ") }
             let outcome = try client.run("BEGIN; \(commits.transfer); \(statements[0]); \(statements[1]); COMMIT")
             #expect(outcome.state == "0A000", "\(outcome)")
-            try expectUntouched(commits)
+            try commits.expectUntouched()
         }
 
         // MARK: Owners
@@ -105,7 +95,7 @@ extension IntegrationTests {
             let client = try commits.client(user: "clerk")
             let outcome = try client.run("BEGIN; \(setting); \(commits.transfer); COMMIT")
             #expect(outcome.error == nil && outcome.warnings.isEmpty, "\(outcome)")
-            try expectApplied(commits)
+            try commits.expectApplied()
         }
 
         // MARK: Gids that others touch
@@ -130,7 +120,7 @@ extension IntegrationTests {
             let left = try servers[1].psql("SELECT gid FROM pg_prepared_xacts")
             #expect(left.count == 1, "the foreign transaction was ended")
             try servers[1].psql("ROLLBACK PREPARED '\(left.first?[0] ?? "")'")
-            try expectUntouched(commits)
+            try commits.expectUntouched()
         }
 
         /// Somebody else has finished the participant as decided: that is success.
@@ -145,7 +135,7 @@ extension IntegrationTests {
             }
             let outcome = try client.run("BEGIN; \(commits.transfer); COMMIT")
             #expect(isFinished.isDone && outcome.error == nil && outcome.warnings.isEmpty, "\(outcome)")
-            try expectApplied(commits)
+            try commits.expectApplied()
         }
 
         /// Somebody else is finishing it and waits for a standby: 55000 "busy", until he is done.
@@ -174,7 +164,7 @@ extension IntegrationTests {
             let outcome = try client.run("BEGIN; \(commits.transfer); COMMIT")
             #expect(isRefused.isDone && outcome.error == nil && outcome.warnings.isEmpty, "\(outcome)")
             #expect(try other.outcome().tags == ["COMMIT PREPARED"])
-            try expectApplied(commits)
+            try commits.expectApplied()
         }
 
         // MARK: Shards that die, shards without room
@@ -198,7 +188,7 @@ extension IntegrationTests {
             try eventually("the shard is open") { try client.run(balance(1)).error == nil }
             // Never open with its part missing.
             #expect(try client.run(balance(1)).rows == [["-1"]])
-            try expectApplied(commits)
+            try commits.expectApplied()
         }
 
         /// The room for prepared transactions is used up: nothing is decided, and the error is PostgreSQL's own.
@@ -253,7 +243,7 @@ extension IntegrationTests {
             let outcome = try client.run("BEGIN; \(commits.update(0, 5)); \(commits.update(1, 5)); PREPARE TRANSACTION 'ours'")
             #expect(outcome.state == "0A000", "\(outcome)")
             try client.rows("ROLLBACK")
-            try expectUntouched(commits)
+            try commits.expectUntouched()
         }
     }
 }

@@ -5,16 +5,6 @@ import TestSupport
 
 extension IntegrationTests {
     @Suite struct SharpEdgeTests {
-        private func expectUntouched(_ commits: CommitCluster) throws {
-            try commits.expectNothingPrepared()
-            #expect(try commits.balances() == [0, 0, 0])
-        }
-
-        private func expectApplied(_ commits: CommitCluster) throws {
-            try commits.expectNothingPrepared()
-            #expect(try commits.balances() == [-1, -1, 2])
-        }
-
         // MARK: Success is the tag
 
         /// PREPARE TRANSACTION that ends a failed transaction answers ROLLBACK, without an error.
@@ -26,7 +16,7 @@ extension IntegrationTests {
             let outcome = try client.run("BEGIN; \(commits.transfer); COMMIT")
             #expect(outcome.error != nil || outcome.tags.last == "ROLLBACK", "\(outcome)")
             #expect(!outcome.tags.contains("COMMIT"))
-            try expectUntouched(commits)
+            try commits.expectUntouched()
         }
 
         @Test(.timeLimit(.minutes(1))) func oneFailingShardOfAStatementUndoesAll() throws {
@@ -35,7 +25,7 @@ extension IntegrationTests {
             let rows = (61...80).map { "(\($0), 5)" } + ["(\(commits.keys[1]), 5)"]
             let outcome = try client.run("INSERT INTO account VALUES " + rows.joined(separator: ", "))
             #expect(outcome.state == "23505")
-            try expectUntouched(commits)
+            try commits.expectUntouched()
         }
 
         // MARK: Constraints
@@ -52,7 +42,7 @@ extension IntegrationTests {
             let outcome = try client.run("BEGIN; \(commits.transfer); COMMIT")
             #expect(outcome.state == "P0001" && outcome.error?.message == "not today", "\(outcome)")
             #expect(!commits.relay.takeQueries().contains { $0.text.contains("pgbraid.decide") })
-            try expectUntouched(commits)
+            try commits.expectUntouched()
         }
 
         // MARK: Standbys
@@ -70,7 +60,7 @@ extension IntegrationTests {
             try commits.forgetStandby(1)
             let outcome = try client.outcome()
             #expect(outcome.error == nil && outcome.warnings.isEmpty, "\(outcome)")
-            try expectApplied(commits)
+            try commits.expectApplied()
         }
 
         /// The decision itself is synchronous whatever the session says.
@@ -85,7 +75,7 @@ extension IntegrationTests {
             try commits.forgetStandby(0)
             let outcome = try client.outcome()
             #expect(outcome.error == nil && outcome.warnings.isEmpty, "\(outcome)")
-            try expectApplied(commits)
+            try commits.expectApplied()
         }
 
         /// A PREPARE whose wait was cancelled has only warned: it is a failure all the same.
@@ -103,7 +93,7 @@ extension IntegrationTests {
             try commits.forgetStandby(1)
             let outcome = try client.outcome()
             #expect(outcome.state == "57014", "\(outcome)")
-            try expectUntouched(commits)
+            try commits.expectUntouched()
         }
 
         /// The decider's commit is there but perhaps not on its standby: nobody is told before it is.
@@ -121,7 +111,7 @@ extension IntegrationTests {
             try commits.forgetStandby(0)
             let outcome = try client.outcome()
             #expect(outcome.error == nil, "\(outcome)")
-            try expectApplied(commits)
+            try commits.expectApplied()
         }
 
         /// COMMIT PREPARED is not cut short either, whether the session or its role sets the time limit, which holds again behind it.
@@ -148,7 +138,7 @@ extension IntegrationTests {
             try commits.forgetStandby(1)
             let outcome = try client.outcome()
             #expect(outcome.error == nil && outcome.warnings.isEmpty, "\(outcome)")
-            try expectApplied(commits)
+            try commits.expectApplied()
             for key in commits.keys {
                 let shown = "SELECT current_setting('statement_timeout') FROM account WHERE user_id = \(key)"
                 #expect(try client.rows(shown) == limit)
@@ -174,7 +164,7 @@ extension IntegrationTests {
                     #expect(try commits.client().rows(setting) == [["4MB"]])
                 }
             }
-            try expectUntouched(commits)
+            try commits.expectUntouched()
         }
     }
 }

@@ -3,6 +3,7 @@
 // The sum of all balances is zero as long as transactions are whole.
 import Foundation
 import TestSupport
+import Testing
 
 /// Servers of their own: these suites stop them and make them wait for standbys that do not exist.
 struct CommitServers: Sendable {
@@ -61,6 +62,18 @@ final class CommitCluster {
     /// Nothing prepared is left, soon.
     func expectNothingPrepared() throws {
         try eventually("no prepared transaction is left") { try preparedCount() == 0 }
+    }
+
+    /// No part of a transaction is there, and none is left prepared.
+    func expectUntouched() throws {
+        try expectNothingPrepared()
+        #expect(try balances() == [0, 0, 0])
+    }
+
+    /// `transfer` is there, once and whole.
+    func expectApplied() throws {
+        try expectNothingPrepared()
+        #expect(try balances() == [-1, -1, 2])
     }
 
     // MARK: Standbys that do not exist

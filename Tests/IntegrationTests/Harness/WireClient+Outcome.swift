@@ -34,7 +34,7 @@ extension WireClient {
                     outcome.rows.append(row)
                 }
             case "C": outcome.tags.append(String(decoding: frame.bytes[5...].dropLast(), as: UTF8.self))
-            case "E": outcome.error = try frame.bytes.withUnsafeBytes { try DatabaseMessage(frame: $0) }
+            case "E" where outcome.error == nil: outcome.error = try frame.bytes.withUnsafeBytes { try DatabaseMessage(frame: $0) }
             case "N": outcome.warnings.append(try frame.bytes.withUnsafeBytes { try DatabaseMessage(frame: $0) }.message)
             case "Z": return outcome
             default: break

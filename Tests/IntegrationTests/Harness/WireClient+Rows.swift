@@ -16,26 +16,11 @@ extension WireClient {
         return try answer(deadlineSeconds: deadlineSeconds)
     }
 
-    /// What comes up to ReadyForQuery.
+    /// The rows of what comes up to ReadyForQuery.
     func answer(deadlineSeconds: Double = WireClient.deadlineSeconds) throws -> [[String?]] {
-        var rows: [[String?]] = []
-        var failure: ServerError?
-        while let frame = try next(deadlineSeconds: deadlineSeconds) {
-            switch frame.letter {
-            case "D":
-                try frame.bytes.withUnsafeBytes { bytes in
-                    var row: [String?] = []
-                    try DataRowMessage(bytes).forEachField { _, field in row.append(field.map { String(decoding: $0, as: UTF8.self) }) }
-                    rows.append(row)
-                }
-            case "E":
-                if failure == nil { failure = ServerError(message: try frame.bytes.withUnsafeBytes { try DatabaseMessage(frame: $0) }) }
-            case "Z":
-                if let failure { throw failure }
-                return rows
-            default: break
-            }
-        }
-        throw WireClientError(description: "the server closed the connection")
+        let outcome = try outcome(deadlineSeconds: deadlineSeconds)
+        if let error = outcome.error { throw ServerError(message: error) }
+        if outcome.isCutOff { throw WireClientError(description: "the server closed the connection") }
+        return outcome.rows
     }
 }
