@@ -12,6 +12,7 @@ extension Worker {
         if session.pointee.frameRemaining > 0 { return unpause(index) }
         session.pointee.isCopyingIn = false
         if session.pointee.isBatchOpen || session.pointee.isLinkUnsynced {
+            if hasLostLateBlock(session, link) { return breakLink(link, reason: "BEGIN behind a part of a pipeline failed on it") }
             // More of the pipeline may come for this link, or what waits may go on now.
             return unpause(index)
         }
@@ -25,6 +26,14 @@ extension Worker {
         if session.pointee.phase == .leaving { return leavingQuiet(index) }
         session.pointee.lastActive = now
         unpause(index)
+    }
+
+    /// BEGIN behind what a pipeline had executed failed, by a cancel: the server has rolled that back, and nothing is open.
+    private func hasLostLateBlock(_ session: UnsafeMutablePointer<Session>, _ link: Int32) -> Bool {
+        guard !session.pointee.isPlain, links.at(link).pointee.injectedFailed,
+            links.at(link).pointee.status == TransactionStatus.idle.rawValue, let transaction = session.pointee.detail?.transaction
+        else { return false }
+        return !transaction.isExplicit && transaction.participants.contains { $0.link == link }
     }
 
     @inline(__always)

@@ -47,7 +47,14 @@ final class CommitExecution: Execution {
         histories = Array(repeating: nil, count: legs.count)
         let hasFailed = legs.contains { worker.links.at($0.link).pointee.status == TransactionStatus.failed.rawValue }
         failure = transaction.takeUntoldLoss()
-        if hasFailed || transaction.hasLostParticipant { return rollBack() }
+        // A COMMIT outside a block says COMMIT as well, and commits nothing.
+        let isOver = legs.first { worker.links.at($0.link).pointee.status == TransactionStatus.idle.rawValue }
+        if let isOver, failure == nil {
+            failure = DatabaseMessage(
+                error: .transactionRollback, "the transaction was rolled back: its part on shard \(isOver.shard) had ended before COMMIT",
+                hint: "Run it again.")
+        }
+        if hasFailed || isOver != nil || transaction.hasLostParticipant { return rollBack() }
         let unknown = participants.indices.filter { participants[$0].effect == .unknown }
         let writing = participants.count { $0.effect == .writes }
         if unknown.isEmpty || unknown.count + writing <= 1 { return choose() }
