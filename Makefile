@@ -8,7 +8,7 @@
 # make transfers  show that no read sees half of a transaction, also with the proxy and shards being killed; three minutes
 # make simulate  whole proxies against a model of PostgreSQL, a million seeds, hours; what was done is kept in .build/simulation.txt
 #             and not done again; SIMULATE="--seed N --count M ..."
-# make mutants  the simulation against proxies with a mistake each (Tests/Mutants); MUTANTS="--seeds N ..."
+# make mutants  the simulation against proxies with a mistake each (Tests/Campaigns/mutants); MUTANTS="--seeds N ..."
 # make crash  kill the proxy and shards under load and look whether any transaction is halved; some minutes
 #
 # Works as root and as an ordinary user. What is missing is installed by apt (with sudo when not root).

@@ -1,6 +1,6 @@
 """Mistakes the checkers of the simulation were not written for, and whether it finds them.
 
-Each file NAME.patch in --patches (Tests/Mutants) is one mistake in the proxy. A copy of the tree is built with it, and
+Each file NAME.patch in --patches (Tests/Campaigns/mutants) is one mistake in the proxy. A copy of the tree is built with it, and
 `simulate` must find a world that breaks a promise. Who writes a patch reads the code that is changed and what it
 promises, not the checkers. The unchanged tree goes first: it must keep every promise.
 """
@@ -50,7 +50,7 @@ def first_failure(tree, seeds):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--patches", type=pathlib.Path, default=ROOT / "Tests" / "Mutants")
+    parser.add_argument("--patches", type=pathlib.Path, default=ROOT / "Tests" / "Campaigns" / "mutants")
     parser.add_argument("--seeds", type=int, default=1000)
     parser.add_argument("--tree", type=pathlib.Path, default=ROOT / ".build-mutants")
     arguments = parser.parse_args()
