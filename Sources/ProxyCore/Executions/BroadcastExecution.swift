@@ -80,7 +80,7 @@ final class SerialExecution: Execution {
         isAsked = false
         if !leg.isLost {
             worker.links.at(leg.link).pointee.task = nil
-            worker.release(leg.link)
+            worker.giveBack(leg.link, from: session)
         }
         if let failure { return finish(.failure(partial(failure))) }
         position += 1

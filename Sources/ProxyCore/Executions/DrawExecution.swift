@@ -34,8 +34,7 @@ final class DrawExecution: Execution {
         let detail = worker.sessions.at(session).pointee.detail
         if !leg.isLost {
             worker.links.at(leg.link).pointee.task = nil
-            let isPinned = detail?.pinnedLinks.contains { $0.link == leg.link } == true
-            if detail?.transaction == nil, !isPinned { worker.release(leg.link) }
+            if detail?.transaction == nil { worker.giveBack(leg.link, from: session) }
         }
         if let failure { return finish(.failure(failure)) }
         finish(.success)

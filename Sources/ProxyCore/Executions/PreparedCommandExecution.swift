@@ -69,7 +69,7 @@ final class PreparedCommandExecution: Execution {
         let leg = legs[0]
         if !leg.isLost {
             worker.links.at(leg.link).pointee.task = nil
-            if detail?.transaction == nil, detail?.pinnedLinks.contains(where: { $0.link == leg.link }) != true { worker.release(leg.link) }
+            if detail?.transaction == nil { worker.giveBack(leg.link, from: session) }
         }
         if let failure { return finish(.failure(failure)) }
         guard case .prepare(let name, _, let body) = command else { return }

@@ -121,8 +121,7 @@ final class SettingExecution: Execution {
 
     private func releaseIfLoose() {
         guard firstLink >= 0, let detail = record.pointee.detail, detail.transaction == nil else { return }
-        guard !detail.pinnedLinks.contains(where: { $0.link == firstLink }) else { return }
-        if worker.links.at(firstLink).pointee.session == session { worker.release(firstLink) }
+        if worker.links.at(firstLink).pointee.session == session { worker.giveBack(firstLink, from: session) }
     }
 
     private func discardAll() {
@@ -194,7 +193,7 @@ final class StartupSettingsExecution: Execution {
     private func release(_ leg: Leg) {
         guard !leg.isLost else { return }
         worker.links.at(leg.link).pointee.task = nil
-        worker.release(leg.link)
+        worker.giveBack(leg.link, from: session)
     }
 
     private func fail(_ message: DatabaseMessage) {

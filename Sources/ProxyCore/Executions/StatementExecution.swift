@@ -229,10 +229,8 @@ final class StatementExecution: Execution {
         worker.lastPassedLink = link
         if !failed { notePins(link) }
         if call.plan.taintsLink { worker.links.at(link).pointee.isTainted = true }
-        let detail = record.pointee.detail
-        let isKept = detail?.transaction?.participants.contains { $0.link == link } == true
-            || detail?.pinnedLinks.contains { $0.link == link } == true
-        if !isKept { worker.release(link) }
+        let isOfBlock = record.pointee.detail?.transaction?.participants.contains { $0.link == link } == true
+        if !isOfBlock { worker.giveBack(link, from: session) }
         if failed { return finish(.failure(DatabaseMessage(error: .internalError, alreadyTold))) }
         completed()
     }

@@ -28,7 +28,7 @@ extension Worker {
                 if hotSettings.poolsSessions { pin(index, link: link, reasons: []) }
                 return .link(link)
             }
-            release(link)
+            giveBack(link, from: index)
         }
         if !session.pointee.isPlain, let pinned = session.pointee.detail?.pinnedLinks.first(where: {
             links.at($0.link).pointee.shard == shard
@@ -188,6 +188,13 @@ extension Worker {
         return DatabaseMessage(
             error: .unableToEstablishConnection, "shard \(shard) (\(place.host):\(place.port)) is not reachable: \(reason)",
             hint: "Statements that do not need this shard still run. It is used again by itself once it answers.")
+    }
+
+    /// The session does not need the link for what it did on it: back it goes, unless the session keeps it. Whoever gave back a
+    /// pinned link would let two sessions use it.
+    func giveBack(_ link: Int32, from index: Int32) {
+        guard sessions.at(index).pointee.detail?.pinnedLinks.contains(where: { $0.link == link }) != true else { return }
+        release(link)
     }
 
     /// The session is done with the link: it goes to who waits, to the idle stack, or is cleaned or closed first.

@@ -100,9 +100,7 @@ extension Worker {
         session.pointee.link = -1
         session.pointee.unnamedPortalLink = -1
         session.pointee.activity = .idle
-        if session.pointee.detail?.transaction == nil, session.pointee.detail?.pinnedLinks.contains(where: { $0.link == link }) != true {
-            release(link)
-        }
+        if session.pointee.detail?.transaction == nil { giveBack(link, from: index) }
         return true
     }
 

@@ -52,7 +52,7 @@ extension Worker {
             if session.pointee.status == TransactionStatus.idle.rawValue { endTransaction(index, committed: true) }
             return
         }
-        if !detail.pinnedLinks.contains(where: { $0.link == link }) { release(link) }
+        giveBack(link, from: index)
     }
 
     /// The block is over on all shards: links go back, settings are as the outcome says.
@@ -76,16 +76,9 @@ extension Worker {
         session.pointee.status = TransactionStatus.idle.rawValue
         session.pointee.isPlain = detail.pinnedLinks.isEmpty && settings.poolMode == .transaction
         for participant in transaction.participants where links.at(participant.link).pointee.session == index {
-            if committed { links.at(participant.link).pointee.settings = participant.isUnlimited ? unlimited(detail.settings) : number }
-            if !detail.pinnedLinks.contains(where: { $0.link == participant.link }) { release(participant.link) }
+            if committed { links.at(participant.link).pointee.settings = number }
+            giveBack(participant.link, from: index)
         }
-    }
-
-    /// The settings of a link that has these but for its statement_timeout, which is 0.
-    private func unlimited(_ settings: SettingList) -> UInt32 {
-        var list = settings
-        list.set("statement_timeout", statement: CommitExecution.withoutTimeLimit)
-        return settingsTable.number(of: list)
     }
 
     /// A link for a statement of a block: the shard's participant, or a new one that is sent BEGIN first.

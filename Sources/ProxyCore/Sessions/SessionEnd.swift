@@ -107,8 +107,9 @@ extension Worker {
             session.pointee.isLinkReserved = false
             session.pointee.link = -1
             if links.at(link).pointee.expectations.isEmpty {
-                release(link)
+                giveBack(link, from: index)
             } else {
+                session.pointee.detail?.pinnedLinks.removeAll { $0.link == link }
                 links.at(link).pointee.session = -1
                 breakLink(link, reason: "it was given up while it was prepared")
             }
