@@ -31,9 +31,11 @@ struct SettingList: Hashable {
 
     /// The value a SET statement of the proxy's own or the client's gives the setting, as far as the text tells.
     func value(of name: String) -> String? {
-        guard let statement = entries.first(where: { $0.name == name })?.statement else { return nil }
-        return SettingValue.read(statement)
+        statement(of: name).flatMap(SettingValue.read)
     }
+
+    /// The statement that makes the setting what it is, if the session has set it.
+    func statement(of name: String) -> String? { entries.first { $0.name == name }?.statement }
 
     func contains(_ name: String) -> Bool { entries.contains { $0.name == name } }
 }

@@ -9,8 +9,6 @@ final class CommitExecution: Execution {
     /// Everything is committed; false: everything is rolled back, because a part of it had failed before.
     private(set) var didCommit = false
 
-    static let withoutTimeLimit = "SET statement_timeout = 0"
-
     private enum Step { case idle, askingWriters, committingWriter, committingReaders, twoPhase, rollingBack }
     private enum Question { case prepare, constraints, decide, finish, end }
 
@@ -174,14 +172,15 @@ final class CommitExecution: Execution {
         switch action {
         case .prepare(let leg):
             histories[leg] = worker.cluster.shards[legs[leg].shard.int].history
-            let timeLimit = outlastsPreparation(leg) ? Self.withoutTimeLimit : "SET LOCAL statement_timeout = 0"
-            put(.prepare, leg, "\(timeLimit);SET LOCAL synchronous_commit = on;PREPARE TRANSACTION '\(gid(leg))'")
+            put(
+                .prepare, leg,
+                "SET LOCAL statement_timeout = 0;SET LOCAL synchronous_commit = on;PREPARE TRANSACTION '\(gid(leg))'")
         case .checkConstraints(let leg): put(.constraints, leg, "SET CONSTRAINTS ALL IMMEDIATE")
         case .enterCommitWindow: enterCommitWindow()
         case .leaveCommitWindow: leaveCommitWindow()
         case .decideAndCommit(let leg):
             put(.decide, leg, "SELECT pgbraid.decide('\\x\(identity.tokenHexadecimal)', '\(identity.instance)');COMMIT")
-        case .commitPrepared(let leg): put(.finish, leg, "COMMIT PREPARED '\(gid(leg))'")
+        case .commitPrepared(let leg): commitPrepared(leg)
         case .rollbackPrepared(let leg): put(.finish, leg, "ROLLBACK PREPARED '\(gid(leg))'")
         case .rollback(let leg): put(.end, leg, "ROLLBACK")
         case .commitReader(let leg): put(.end, leg, "COMMIT")
@@ -206,12 +205,16 @@ final class CommitExecution: Execution {
     }
 
     /// COMMIT PREPARED may wait for a standby longer than the session's statements may last, and PostgreSQL would take the end of
-    /// that wait for success. What is SET before PREPARE TRANSACTION stays, so that no message is needed for it alone; the
-    /// link is given its limit back with the settings of its next session.
-    private func outlastsPreparation(_ leg: Int) -> Bool {
+    /// that wait for success. It can be in no block, where SET LOCAL would do, so the limit is lifted before and set again behind
+    /// it, all in one write.
+    private func commitPrepared(_ leg: Int) {
+        let text = "COMMIT PREPARED '\(gid(leg))'"
         let record = worker.sessions.at(session)
-        guard let detail = record.pointee.detail, !detail.pinnedLinks.contains(where: { $0.link == legs[leg].link }) else { return false }
-        return worker.pools[Int(record.pointee.pool)].limitsStatements || detail.settings.contains("statement_timeout")
+        let ownLimit = record.pointee.detail?.settings.statement(of: "statement_timeout")
+        guard ownLimit != nil || worker.pools[Int(record.pointee.pool)].limitsStatements else { return put(.finish, leg, text) }
+        put(.finish, leg, "SET statement_timeout = 0")
+        ask(leg, text)
+        ask(leg, ownLimit ?? "RESET statement_timeout")
     }
 
     private func enterCommitWindow() {
@@ -263,9 +266,7 @@ final class CommitExecution: Execution {
         let state = answer.error?.sqlState.rawValue
         let isUnreplicated = answer.warnings.contains { $0.message.contains("synchronous replication") }
         switch question {
-        case .prepare:
-            if outlastsPreparation(leg) { transaction?.noteUnlimited(link: answer.link) }
-            tell(.prepareAnswered(leg, prepareAnswer(answer, state, isUnreplicated)))
+        case .prepare: tell(.prepareAnswered(leg, prepareAnswer(answer, state, isUnreplicated)))
         case .constraints: tell(.constraintsChecked(state.map { .failed(sqlState: $0) } ?? .satisfied))
         case .decide: tell(.decisionAnswered(decisionAnswer(answer, state, isUnreplicated)))
         case .finish where state == "42704": finishedByAnother(leg)

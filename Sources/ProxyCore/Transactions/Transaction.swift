@@ -14,8 +14,6 @@ struct Participant {
     var effect: DataEffect
     /// What forbids PREPARE TRANSACTION on it.
     var obstacle: PreparationObstacle?
-    /// Its link was left with statement_timeout 0 by PREPARE TRANSACTION.
-    var isUnlimited = false
 }
 
 /// What a late shard must be told to be where the others are.
@@ -118,12 +116,6 @@ final class Transaction {
             case .savepoint(let name): "SAVEPOINT " + quoteIdentifier(name)
             }
         }).joined(separator: ";")
-    }
-
-    /// Notes that a participant's link has no statement_timeout any more.
-    func noteUnlimited(link: Int32) {
-        guard let index = participants.firstIndex(where: { $0.link == link }) else { return }
-        participants[index].isUnlimited = true
     }
 
     /// Notes what a statement did on a shard; effects only grow.

@@ -115,13 +115,14 @@ extension IntegrationTests {
         }
 
         /// COMMIT PREPARED is not cut short either, whether the session or its role sets the time limit, which holds again behind it.
-        @Test(.timeLimit(.minutes(1)), arguments: ["SET statement_timeout = '300ms'", "SET work_mem = '5MB'"])
-        func commitPreparedWaitsForItsStandby(setting: String) throws {
+        @Test(.timeLimit(.minutes(1)), arguments: ["SET statement_timeout = '300ms'", "SET work_mem = '5MB'"], ["transaction", "session"])
+        func commitPreparedWaitsForItsStandby(setting: String, poolMode: String) throws {
             let role = "limited"
             for server in try CommitServers.shared.get().three {
                 try server.psql("DROP ROLE IF EXISTS \(role); CREATE ROLE \(role) LOGIN; ALTER ROLE \(role) SET statement_timeout = '350ms'")
             }
-            let commits = try CommitCluster()
+            let commits = try CommitCluster(
+                settings: CommitCluster.settings.merging(["proxy": ["pool_mode = \"\(poolMode)\""]]) { $1 })
             let client = try commits.client(user: role)
             try client.rows(setting)
             let limit = try client.rows("SHOW statement_timeout")
