@@ -66,18 +66,38 @@ final class FinishPreparedExecution: Execution {
         }
         place = found
         step = .finishing
+        for leg in legs.indices where leg != place { letGo(leg) }
         ask(place, "\(command)\(quoteLiteral(gid))")
     }
 
-    override func cancelRequested() { cancelLegs() }
+    /// A link that breaks under the command itself leaves its outcome open.
+    override func lost(_ link: Int32, reason: String) {
+        if step == .finishing {
+            noteFailure(
+                DatabaseMessage(
+                    error: .transactionResolutionUnknown, "the connection to shard \(legs[place].shard) was lost during \(command): \(reason)",
+                    hint: "Look in pg_prepared_xacts there whether \"\(gid)\" is still prepared before you repeat it."))
+        }
+        super.lost(link, reason: reason)
+    }
+
+    override func cancelRequested() {
+        if hasOutstanding { return cancelLegs() }
+        end(DatabaseMessage(error: .queryCanceled, "canceling statement due to user request"))
+    }
+
+    private func letGo(_ leg: Int) {
+        guard !legs[leg].isLost else { return }
+        worker.links.at(legs[leg].link).pointee.task = nil
+        worker.giveBack(legs[leg].link, from: session)
+    }
 
     private func end(_ failure: DatabaseMessage?) {
-        let pinned = worker.sessions.at(session).pointee.detail?.pinnedLinks ?? []
-        for leg in legs where !leg.isLost {
-            worker.links.at(leg.link).pointee.task = nil
-            if !pinned.contains(where: { $0.link == leg.link }) { worker.release(leg.link) }
-        }
+        for leg in legs.indices where step != .finishing || leg == place { letGo(leg) }
         if let failure { return finish(.failure(failure)) }
+        for warning in legs[place].warnings { worker.warn(session, warning) }
+        // What was prepared may have been DDL, which shows from now on.
+        worker.noteCatalogChange()
         worker.tellComplete(session, command)
         finish(.success)
     }
