@@ -36,7 +36,7 @@ struct Session {
     var activity = SessionActivity.idle
     /// What the client was last told: I, T or E.
     var status: UInt8 = TransactionStatus.idle.rawValue
-    /// Holds a block open, or pins, or other things hot paths must stop for.
+    /// No block is open, no link pinned, nor anything else that hot paths must stop for.
     var isPlain = true
     var stream = StreamID(index: 0, generation: 0)
     /// Bytes of a client frame that is being streamed to `link`.

@@ -177,8 +177,8 @@ extension Worker {
         let session = sessions.at(index)
         guard let detail = session.pointee.detail else { return }
         let pool = pools[Int(session.pointee.pool)]
-        guard !pool.parameterStatus.isEmpty else { return openFirstLink(of: pool) }
-        if isStillSeen(pool) { return }
+        guard !pool.parameterStatus.isEmpty else { return openFirstLinks(of: pool) }
+        if awaitsDefaults(of: pool) { return }
         detail.settings = startupSettings(detail)
         let number = settingsTable.number(of: detail.settings)
         if number == 0 || settingsTable.reported[number] != nil {
@@ -191,7 +191,7 @@ extension Worker {
     }
 
     /// A shard whose defaults for the role are not known is about to tell them.
-    private func isStillSeen(_ pool: Pool) -> Bool {
+    private func awaitsDefaults(of pool: Pool) -> Bool {
         guard pool.defaultsByShard.contains(where: { $0 == nil }) else { return false }
         return (0..<links.highWater).contains { index in
             let link = links.at(index)
@@ -200,7 +200,7 @@ extension Worker {
         }
     }
 
-    private func openFirstLink(of pool: Pool) {
+    private func openFirstLinks(of pool: Pool) {
         guard !(0..<shardCount).contains(where: { pool.shards[$0].connectingCount > 0 }) else { return }
         for shard in 0..<shardCount { openLink(pool: pool.index, shard: ShardIndex(shard)) }
     }

@@ -7,8 +7,9 @@ final class Counter: Sendable {
     func increment() { count.withLock { $0 += 1 } }
 }
 
-/// An object that a relay's thread uses while the test's own thread waits.
+/// An object that a relay's thread uses while the test's own thread waits and keeps it. Not owned: a relay that owned the cluster it
+/// belongs to would let neither end.
 struct UncheckedReference<Object: AnyObject>: @unchecked Sendable {
-    let object: Object
+    unowned let object: Object
     init(_ object: Object) { self.object = object }
 }
