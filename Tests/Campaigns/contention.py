@@ -74,23 +74,13 @@ def main():
     parser.add_argument("--deadlock-timeout", default="20ms")
     arguments = parser.parse_args()
     checks = Checks()
-    directory, shards, proxy = temporary_cluster(arguments.pgbraid, "contention")
-    with open(proxy.config) as file:
-        text = file.read()
-    with open(proxy.config, "w") as file:
-        file.write(text.replace("[[shard]]", f'[transactions]\ndeadlock_timeout = "{arguments.deadlock_timeout}"\n[[shard]]', 1))
-    try:
-        shards.create()
-        proxy.start()
+    timeout = f'deadlock_timeout = "{arguments.deadlock_timeout}"'
+    with temporary_cluster(arguments.pgbraid, "contention", checks, [timeout]) as (_, proxy):
         made = proxy.pgbench("-i", "-s", "1", "-q")
         checks.check("pgbench -i", made.returncode == 0, made.stderr[-500:] if made.returncode else "")
         load(checks, proxy, arguments.clients, arguments.seconds)
         crosswise(checks, proxy)
-    finally:
-        if proxy.is_running:
-            proxy.kill()
-        shards.stop_all()
-    return checks.finish(directory)
+    return checks.finish()
 
 
 if __name__ == "__main__":

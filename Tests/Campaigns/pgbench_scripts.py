@@ -53,10 +53,7 @@ def main():
     parser.add_argument("--scale", type=int, default=10)
     arguments = parser.parse_args()
     checks = Checks()
-    directory, shards, proxy = temporary_cluster(arguments.pgbraid, "pgbench")
-    try:
-        shards.create()
-        proxy.start()
+    with temporary_cluster(arguments.pgbraid, "pgbench", checks) as (shards, proxy):
         initialise(checks, proxy, shards, arguments.scale)
         for script in ("tpcb-like", "select-only", "simple-update"):
             for mode in ("simple", "extended", "prepared"):
@@ -64,11 +61,7 @@ def main():
             if script != "select-only":
                 sums(checks, proxy, script, script)
         checks.check("nothing is left prepared", not shards.prepared())
-    finally:
-        if proxy.is_running:
-            proxy.kill()
-        shards.stop_all()
-    return checks.finish(directory)
+    return checks.finish()
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """PostgreSQL servers and the proxy of a campaign, and what to ask them directly."""
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -98,12 +99,28 @@ class Shards:
         return [row[0] for row in self.everywhere("SELECT gid FROM pg_prepared_xacts")]
 
 
-def temporary_cluster(executable, name, count=4):
-    """A directory, its shards and their proxy, not yet made and started."""
+@contextlib.contextmanager
+def temporary_cluster(executable, name, checks, transactions=(), count=4):
+    """Shards that run and their proxy, started; both stopped at the end, and their directory removed when all was well.
+
+    `transactions`: lines of the proxy's section of this name.
+    """
     directory = tempfile.mkdtemp(prefix=f"pgbraid-{name}-", dir="/tmp")
     os.chmod(directory, 0o755)
     shards = Shards(directory, count)
-    return directory, shards, Proxy(os.path.abspath(executable), directory, shards.sockets, count, name, 1)
+    proxy = Proxy(os.path.abspath(executable), directory, shards.sockets, count, name, 1)
+    with open(proxy.config, "a") as file:
+        file.write("".join(f"{line}\n" for line in ("[transactions]", *transactions)))
+    try:
+        shards.create()
+        proxy.start()
+        yield shards, proxy
+    finally:
+        if proxy.is_running:
+            proxy.kill()
+        shards.stop_all()
+    if not checks.failed:
+        shutil.rmtree(directory)
 
 
 class Checks:
@@ -119,10 +136,8 @@ class Checks:
             self.failed += 1
         print(f"{'ok  ' if is_good else 'FAIL'} {text} {detail}".rstrip(), flush=True)
 
-    def finish(self, directory):
-        """Prints the last line, removes the directory when all is well, and returns the exit status."""
-        if not self.failed:
-            shutil.rmtree(directory)
+    def finish(self):
+        """Prints the last line and returns the exit status."""
         print(f"{self.passed} passed, {self.failed} failed")
         return 1 if self.failed else 0
 
