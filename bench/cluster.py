@@ -17,7 +17,9 @@ from processes import Program, as_service_user, give_to_service_user
 
 SHARD_COUNT = 4
 COPY, DEALT = "copy", "dealt"
-POOL_SIZE = 80
+# Both proxies may hold as many connections to the servers. PgBouncer counts those of a database's hosts together, pgbraid by
+# shard; more would let pgbraid keep several times PgBouncer's number of server processes warm, which costs both sides CPU.
+SERVER_CONNECTIONS = 32
 MAXIMUM_CLIENTS = 12_000
 TABLE_KEYS = {
     "pgbench_accounts": "aid", "pgbench_branches": "bid", "pgbench_tellers": "tid", "pgbench_history": "aid",
@@ -104,6 +106,27 @@ class Target:
         self.name, self.host, self.port, self.database, self.pid = name, host, port, database, pid
 
 
+class Relay:
+    """A program in C that only copies bytes between each client and a server: the least a proxy can cost."""
+
+    SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "relay.c")
+
+    def __init__(self, shards, port):
+        self.port = port
+        self.directory = os.path.join(shards.directory, "relay")
+        os.makedirs(self.directory, exist_ok=True)
+        give_to_service_user(self.directory)
+        program = os.path.join(self.directory, "relay")
+        subprocess.run(["gcc", "-O2", "-Wall", "-Werror", "-o", program, self.SOURCE], check=True)
+        directories = [shards.socket_directory(shard) for shard in range(SHARD_COUNT)]
+        self.program = Program(
+            [program, self.directory, str(port), str(shards.port), *directories], f"{self.directory}/log", **as_service_user())
+        self.program.wait_until(lambda: os.path.exists(f"{self.directory}/.s.PGSQL.{port}"))
+
+    def target(self):
+        return Target("relay", self.directory, self.port, COPY, self.program.pid)
+
+
 class PgBouncer:
     """One PgBouncer in front of the four servers' full copies. The database decides mode and kind of socket."""
 
@@ -123,7 +146,7 @@ class PgBouncer:
                     f"{kind}_{mode} = host={list_of_hosts} port={shards.port} dbname={COPY} user=postgres pool_mode={mode}")
         lines += [
             "[pgbouncer]", "listen_addr = 127.0.0.1", f"listen_port = {port}", f"unix_socket_dir = {self.directory}",
-            "auth_type = any", f"default_pool_size = {POOL_SIZE}", f"max_client_conn = {MAXIMUM_CLIENTS}",
+            "auth_type = any", f"default_pool_size = {SERVER_CONNECTIONS}", f"max_client_conn = {MAXIMUM_CLIENTS}",
             "admin_users = postgres", "log_connections = 0", "log_disconnections = 0", "log_stats = 0",
             # What PgBouncer's manual advises for several servers behind one name: even load on them. Without it the
             # connection used last is used again, one server does nearly all the work and is the faster for it.
@@ -161,7 +184,7 @@ class Pgbraid:
     def _configuration(self, shards, database):
         lines = [
             "[proxy]", f'listen = ["127.0.0.1:{self.port}", "{self.directory}:{self.port}"]', 'auth = "trust"',
-            "allow_unlisted_users = true", f"pool_size = {POOL_SIZE}", f"max_clients = {MAXIMUM_CLIENTS}",
+            "allow_unlisted_users = true", f"pool_size = {SERVER_CONNECTIONS // SHARD_COUNT}", f"max_clients = {MAXIMUM_CLIENTS}",
             "[admin]", 'user = "postgres"', "[transactions]", f'consistent_reads = "{self.consistent_reads}"',
             "[tls]", f'certificate = "{shards.directory}/server.crt"', f'key = "{shards.directory}/server.key"',
         ]

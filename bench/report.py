@@ -139,7 +139,8 @@ def select_text(results):
     parts = ["## Point queries\n\n`SELECT abalance FROM pgbench_accounts WHERE aid = ...` over four servers that all hold "
              "the whole table, so that both proxies cause the same work behind them: PgBouncer deals its connections to "
              "the servers in turn, pgbraid finds the server by the key in the query. For prepared statements PgBouncer "
-             "pools by session."]
+             "pools by session. The relay is a program in C (bench/relay.c) that copies bytes between each client and a connection of its "
+             "own and reads nothing of them: the least that standing between can cost on this machine."]
     for table in results["select"]:
         parts.append(f"### {table['mode']}, {table['clients']} clients, {SOCKETS[table['kind']]}\n\n{lines_of(table)}")
     return "\n\n".join(parts)
