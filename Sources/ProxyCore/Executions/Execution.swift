@@ -99,7 +99,7 @@ class Execution: LinkTask {
     /// Sends one simple Query on a leg.
     func ask(_ leg: Int, _ text: String) {
         guard !legs[leg].isLost else { return }
-        worker.output(ofLink: legs[leg].link).pointee.output.writeQuery(text)
+        worker.outputEndingUnnamed(ofLink: legs[leg].link).pointee.output.writeQuery(text)
         expectReady(leg)
     }
 

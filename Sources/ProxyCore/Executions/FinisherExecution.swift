@@ -46,7 +46,7 @@ final class FinisherExecution: MultiShardExecution {
     }
 
     override func send(_ leg: Int) {
-        let output = worker.output(ofLink: legs[leg].link)
+        let output = worker.outputEndingUnnamed(ofLink: legs[leg].link)
         if leg == 0 && call.wantsDescription {
             let mark = output.pointee.output.beginFrame(FrontendMessageType.parse)
             output.pointee.output.append(UInt8(0))
@@ -130,7 +130,7 @@ final class FinisherExecution: MultiShardExecution {
     override func succeeded() {
         if isFinishing { return commitOwn() }
         isFinishing = true
-        let output = worker.output(ofLink: legs[0].link)
+        let output = worker.outputEndingUnnamed(ofLink: legs[0].link)
         writeFinisher(into: &output.pointee.output)
         expectReady(0)
     }

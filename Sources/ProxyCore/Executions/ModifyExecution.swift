@@ -55,7 +55,7 @@ final class ModifyExecution: MultiShardExecution {
     private func sendStatement(_ leg: Int) {
         let text = texts.count == 1 ? texts[0] : texts[leg]
         let kept = texts.count > 1 && call.bind != nil ? parametersMentioned(in: text) : nil
-        worker.output(ofLink: legs[leg].link).pointee.output.writeCall(
+        worker.outputEndingUnnamed(ofLink: legs[leg].link).pointee.output.writeCall(
             call, text: text, resultFormats: call.resultFormats, keptParameters: kept)
         expectReady(leg)
     }

@@ -193,7 +193,7 @@ final class ShardSnapshots: SnapshotWindowOwner {
     private func sendExplain(_ leg: Int) {
         guard let locking = execution.lockingText(leg) else { return }
         let text = Array("EXPLAIN ".utf8) + locking
-        let link = worker.output(ofLink: execution.legs[leg].link)
+        let link = worker.outputEndingUnnamed(ofLink: execution.legs[leg].link)
         link.pointee.output.writeCall(execution.call, text: text, resultFormats: [])
         execution.expectReady(leg)
     }

@@ -167,7 +167,7 @@ final class StatementExecution: Execution {
             worker.statistics.countStatement(shard: shard)
             record.pointee.link = link
             record.pointee.sawError = false
-            let stream = worker.output(ofLink: link)
+            let stream = worker.outputEndingUnnamed(ofLink: link)
             let link_ = worker.links.at(link)
             // COPY FROM STDIN takes no parameters, and would swallow the Sync behind its Execute.
             if call.bind == nil || call.plan.isCopyIn {

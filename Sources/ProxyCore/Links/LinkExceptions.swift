@@ -157,10 +157,11 @@ extension Worker {
         if skippedParse { forgetUnsureStatements(link) }
     }
 
-    /// A Parse that was skipped leaves the link without the statement the proxy had noted.
+    /// A Parse that failed or was skipped leaves the link without the statement the proxy had noted.
     private func forgetUnsureStatements(_ link: UnsafeMutablePointer<Link>) {
         link.pointee.prepared.removeAll()
         link.pointee.isPreparedUnsure = true
+        link.pointee.unnamedStatement = 0
     }
 }
 

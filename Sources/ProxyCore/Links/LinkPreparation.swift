@@ -41,7 +41,7 @@ final class LinkPreparation: LinkTask {
         let lock = (try? InstanceIdentifier(worker.cluster.instance)).map { InternalSchema.instanceLock($0) + ";" } ?? ""
         record.pointee.task = self
         record.pointee.askedSince = worker.now
-        worker.output(ofLink: link).pointee.output.writeQuery(lock + RoleDefaults.question)
+        worker.outputEndingUnnamed(ofLink: link).pointee.output.writeQuery(lock + RoleDefaults.question)
         record.pointee.expectations.append(.task)
         worker.streams.markDirty(record.pointee.stream.index)
     }

@@ -52,7 +52,7 @@ extension Worker {
         if record.pointee.settings == session.pointee.settings { return .link(link) }
         let script = settingsTable.script(from: record.pointee.settings, to: session.pointee.settings)
         record.pointee.askedSince = now
-        output(ofLink: link).pointee.output.writeQuery(script)
+        outputEndingUnnamed(ofLink: link).pointee.output.writeQuery(script)
         record.pointee.expectations.append(.dropQuery)
         record.pointee.settings = session.pointee.settings
         streams.markDirty(record.pointee.stream.index)
@@ -284,6 +284,14 @@ extension Worker {
     @inline(__always)
     func output(ofLink index: Int32) -> UnsafeMutablePointer<Stream> { streams.at(links.at(index).pointee.stream.index) }
 
+    /// The link's output for a Query, or an unnamed Parse of the proxy's own: either ends the unnamed statement that was there,
+    /// which may be of use to another session.
+    @inline(__always)
+    func outputEndingUnnamed(ofLink index: Int32) -> UnsafeMutablePointer<Stream> {
+        links.at(index).pointee.unnamedStatement = 0
+        return output(ofLink: index)
+    }
+
     /// Reads on from a stream the worker had paused.
     func resumeReading(_ stream: StreamID) {
         streams.at(stream.index).pointee.isReadPaused = false
@@ -313,7 +321,7 @@ final class CleanTask: LinkTask {
 
     func ask(_ text: String) {
         outstanding += 1
-        worker.output(ofLink: link).pointee.output.writeQuery(text)
+        worker.outputEndingUnnamed(ofLink: link).pointee.output.writeQuery(text)
         worker.links.at(link).pointee.expectations.append(.task)
         worker.streams.markDirty(worker.links.at(link).pointee.stream.index)
     }

@@ -49,7 +49,7 @@ final class AdminTask: LinkTask {
         record.pointee.task = self
         record.pointee.askedSince = worker.now
         for text in texts {
-            worker.output(ofLink: link).pointee.output.writeQuery(text)
+            worker.outputEndingUnnamed(ofLink: link).pointee.output.writeQuery(text)
             record.pointee.expectations.append(.task)
         }
         outstanding = texts.count

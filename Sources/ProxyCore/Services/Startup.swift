@@ -193,7 +193,7 @@ final class LockKeeper: LinkTask {
             record.pointee.state = .leased
             record.pointee.session = -1
             record.pointee.task = self
-            worker.output(ofLink: link).pointee.output.writeQuery(text)
+            worker.outputEndingUnnamed(ofLink: link).pointee.output.writeQuery(text)
             record.pointee.expectations.append(.task)
             worker.streams.markDirty(record.pointee.stream.index)
         }

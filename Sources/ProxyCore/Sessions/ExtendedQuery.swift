@@ -108,11 +108,10 @@ extension Worker {
     private func beginLate(_ index: Int32, _ link: Int32) {
         let session = sessions.at(index)
         let queue = links.at(link)
-        let stream = output(ofLink: link)
+        let stream = outputEndingUnnamed(ofLink: link)
         stream.pointee.output.writeParse(name: "", text: "BEGIN")
         stream.pointee.output.writeBind()
         stream.pointee.output.writeExecute(portal: "")
-        queue.pointee.unnamedStatement = 0
         for expectation in [Expectation.dropParse, .dropBind, .dropExecute] { queue.pointee.expectations.append(expectation) }
         openTransaction(index, isExplicit: false, modes: "")
         session.pointee.detail?.transaction?.participants.append(
@@ -761,11 +760,10 @@ extension Worker {
         guard session.pointee.hasBatchExecuted else { return }
         session.pointee.hasBatchExecuted = false
         let link = session.pointee.link
-        let stream = output(ofLink: link)
+        let stream = outputEndingUnnamed(ofLink: link)
         stream.pointee.output.writeParse(name: "", text: "ROLLBACK")
         stream.pointee.output.writeBind()
         stream.pointee.output.writeExecute(portal: "")
-        links.at(link).pointee.unnamedStatement = 0
         for expectation in [Expectation.dropParse, .dropBind, .dropExecute] {
             links.at(link).pointee.expectations.append(expectation)
         }

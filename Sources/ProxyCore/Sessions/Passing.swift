@@ -116,7 +116,7 @@ extension Worker {
     /// BEGIN, the settings changed in the block and the open savepoints, in the same write as what follows.
     func sendJoin(_ transaction: Transaction, on link: Int32) {
         let record = links.at(link)
-        output(ofLink: link).pointee.output.writeQuery(transaction.joinText)
+        outputEndingUnnamed(ofLink: link).pointee.output.writeQuery(transaction.joinText)
         record.pointee.expectations.append(.dropQuery)
         streams.markDirty(record.pointee.stream.index)
     }

@@ -39,6 +39,7 @@ extension Worker {
             session.pointee.activity = .passing
             statistics.countStatement(shard: shard)
             let record = links.at(link)
+            record.pointee.unnamedStatement = 0
             streams.at(record.pointee.stream.index).pointee.output.append(frame)
             streams.markDirty(record.pointee.stream.index)
             record.pointee.expectations.append(.passQuery)
