@@ -33,14 +33,20 @@ public final class SharedSnapshotGate: Sendable {
     public init() {}
 
     /// Opens a window or queues for it; a snapshot window is refused over a closed shard.
-    public func enter(_ ticket: GateTicket, _ kind: GateWindowKind, _ shards: ShardSet) -> GateEntry {
+    public func enter(_ ticket: GateTicket, _ kind: GateWindowKind, _ shards: ShardSet, isStrict: Bool = false) -> GateEntry {
         state.withLock { state in
             if kind == .snapshot, let shard = state.firstClosed(of: shards) { return .closed(shard) }
-            return state.gate.enter(ticket, kind, shards) ? .entered : .waiting
+            return state.gate.enter(ticket, kind, shards, isStrict: isStrict) ? .entered : .waiting
         }
     }
 
-    /// Closes a window or gives up waiting. Returns the windows of all workers that are open from now on.
+    /// Whether an answer that a shard has just given may be told; else `leave` returns the ticket when it may.
+    public func mayTell(_ ticket: GateTicket, answerOf shard: ShardIndex) -> Bool {
+        state.withLock { $0.gate.mayTell(ticket, answerOf: shard) }
+    }
+
+    /// Closes a window or gives up waiting. Returns the windows of all workers that are open from now on, and the answers that may
+    /// be told.
     public func leave(_ ticket: GateTicket) -> [GateTicket] { state.withLock { $0.gate.leave(ticket) } }
 
     /// Tells which shards a worker keeps closed.

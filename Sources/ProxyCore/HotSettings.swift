@@ -11,6 +11,8 @@ struct HotSettings {
     let clientFrameBytes: Int
     let linkLifetime: Span
     let poolsSessions: Bool
+    /// Every commit passes the gate, and so does what clients are told.
+    let isStrict: Bool
 
     init(_ settings: ProxySettings) {
         outputHighWaterBytes = settings.limits.outputHighWaterBytes
@@ -18,5 +20,6 @@ struct HotSettings {
         clientFrameBytes = settings.limits.clientFrameBytes
         linkLifetime = settings.linkLifetime
         poolsSessions = settings.poolMode == .session
+        isStrict = settings.consistentReads == .strict
     }
 }

@@ -23,10 +23,13 @@ public enum PoolMode: String, Sendable, CaseIterable {
     case session
 }
 
-/// What reads over several shards may see of transactions over several shards.
+/// What clients may see of transactions over several shards.
 public enum ConsistentReads: String, Sendable, CaseIterable {
-    /// All of a transaction or nothing.
+    /// One query, and one REPEATABLE READ transaction: all of a transaction or nothing.
     case atomic
+    /// Also several queries one after the other, by any clients of the proxy: transactions seem to have happened one after
+    /// the other, each at one moment between its COMMIT and the answer to that.
+    case strict
     /// Also half of one.
     case off
 }

@@ -38,6 +38,8 @@ public struct Stream {
     public var isReadPaused = false
     /// The peer takes bytes slower than they come; the host tells `drained` once little waits. Set by the worker.
     public var wantsDrained = false
+    /// The output waits for commits over several shards that are half done. Set by the worker, heeded by the host.
+    public var isHeld = false
     /// Close once the output is sent; no further input is delivered. Set by the worker through `.close`.
     public var isClosing = false
     /// Bytes to send. Appended by the worker, sent and consumed by the host.
@@ -112,6 +114,7 @@ public final class StreamTable {
         stream.pointee.isReadPaused = false
         stream.pointee.wantsDrained = false
         stream.pointee.isClosing = false
+        stream.pointee.isHeld = false
         openCount += 1
         return StreamID(index: index, generation: stream.pointee.generation)
     }

@@ -29,6 +29,8 @@ extension EventLoop {
     @inline(__always)
     func send(_ socket: UnsafeMutablePointer<Socket>, _ now: Instant) {
         let stream = socket.pointee.stream
+        // The worker marks it dirty again when it lets go.
+        if stream.pointee.isHeld { return }
         if socket.pointee.tls != nil {
             sendEncrypted(socket)
         } else if !stream.pointee.output.isEmpty {

@@ -16,10 +16,12 @@ extension IntegrationTests {
             let judge = DialoguePlace(port: servers.judge.port, servers: [servers.judge])
             let right = try DialogueRunner(dialogue, at: judge).run()
             try keep(right, of: dialogue)
-            for cluster in [clusters.one, clusters.four] where dialogue.shardCounts.contains(cluster.servers.count) {
+            let atomic = [clusters.one, clusters.four].filter { dialogue.shardCounts.contains($0.servers.count) }
+            let strict = dialogue.shardCounts.contains(4) && dialogue.isForStrictReads ? [clusters.strict] : []
+            for cluster in atomic + strict {
                 let place = DialoguePlace(port: cluster.port, servers: cluster.servers)
                 let said = try DialogueRunner(dialogue, at: place).run()
-                #expect(said == right, "\(Difference.text(said, right, shards: cluster.servers.count))")
+                #expect(said == right, "\(Difference.text(said, right, cluster === clusters.strict ? "strict reads" : "\(cluster.servers.count) shard(s)"))")
             }
         }
 
@@ -33,9 +35,9 @@ extension IntegrationTests {
 
 /// Where two transcripts part.
 enum Difference {
-    static func text(_ said: [String], _ right: [String], shards: Int) -> String {
+    static func text(_ said: [String], _ right: [String], _ place: String) -> String {
         let common = zip(said, right).prefix { $0 == $1 }.count
-        var lines = ["with \(shards) shard(s), after \(common) equal lines:"]
+        var lines = ["with \(place), after \(common) equal lines:"]
         lines += right[..<common].suffix(3).map { "  \($0)" }
         lines += right[common...].prefix(8).map { "- \($0)" }
         lines += said[common...].prefix(8).map { "+ \($0)" }

@@ -98,7 +98,7 @@ extension IntegrationTests {
                 try keep(said, of: driver, "\(cluster.servers.count) shards")
                 let shards = cluster.servers.count
                 let (proxy, server) = (Driver.comparable(said, shards: shards), Driver.comparable(right, shards: shards))
-                #expect(proxy == server, "\(Difference.text(proxy, server, shards: shards))")
+                #expect(proxy == server, "\(Difference.text(proxy, server, "\(shards) shard(s)"))")
             }
         }
 

@@ -1,11 +1,12 @@
 // FinishPreparedExecution: COMMIT PREPARED or ROLLBACK PREPARED of a transaction that a client prepared itself, which lies on
 // one shard: all are asked which.
+import DistributedCommit
 import Primitives
 import QueryPlanning
 import WireProtocol
 
 final class FinishPreparedExecution: Execution {
-    private enum Step { case leasing, looking, finishing }
+    private enum Step { case leasing, looking, awaitingWindow, finishing }
 
     private let gid: String
     /// COMMIT PREPARED or ROLLBACK PREPARED.
@@ -13,6 +14,7 @@ final class FinishPreparedExecution: Execution {
     private var step = Step.leasing
     private var nextShard = 0
     private var place = 0
+    private var commitWindow: GateTicket?
 
     override var keepsRows: Bool { true }
 
@@ -65,8 +67,21 @@ final class FinishPreparedExecution: Execution {
             return end(DatabaseMessage(error: .undefinedObject, "prepared transaction with identifier \"\(gid)\" does not exist"))
         }
         place = found
-        step = .finishing
         for leg in legs.indices where leg != place { letGo(leg) }
+        step = .awaitingWindow
+        guard worker.hotSettings.isStrict, command == "COMMIT PREPARED" else { return finishPrepared() }
+        switch worker.enterGate(self, .commit, ShardSet([legs[place].shard])) {
+        case .waiting(let ticket): commitWindow = ticket
+        case .entered(let ticket):
+            commitWindow = ticket
+            finishPrepared()
+        // Only snapshots are refused there.
+        case .closed: break
+        }
+    }
+
+    private func finishPrepared() {
+        step = .finishing
         ask(place, "\(command)\(quoteLiteral(gid))")
     }
 
@@ -93,7 +108,8 @@ final class FinishPreparedExecution: Execution {
     }
 
     private func end(_ failure: DatabaseMessage?) {
-        for leg in legs.indices where step != .finishing || leg == place { letGo(leg) }
+        if let commitWindow { worker.leaveGate(commitWindow) }
+        for leg in legs.indices where step == .leasing || step == .looking || leg == place { letGo(leg) }
         if let failure { return finish(.failure(failure)) }
         for warning in legs[place].warnings { worker.warn(session, warning) }
         // What was prepared may have been DDL, which shows from now on.
@@ -101,4 +117,11 @@ final class FinishPreparedExecution: Execution {
         worker.tellComplete(session, command)
         finish(.success)
     }
+}
+
+extension FinishPreparedExecution: GateVisitor {
+    func gateEntered(_ ticket: GateTicket) { finishPrepared() }
+
+    /// Only a commit on one shard: nothing of it is half done while it lasts.
+    func gateLimitIsOver() {}
 }

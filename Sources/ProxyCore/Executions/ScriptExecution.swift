@@ -28,6 +28,8 @@ final class ScriptExecution: Execution {
     }
 
     private func runNext() {
+        // What the next statement sees must not be older than what was answered to the last.
+        if worker.sessions.at(session).pointee.detail?.replyHold != nil { return }
         guard position < statements.count else { return commitImplicit() }
         let text = alone(statements[position].range)
         let plan: StatementPlan
@@ -59,7 +61,8 @@ final class ScriptExecution: Execution {
 
     /// Several statements are one transaction, unless they are about transactions themselves.
     private func openImplicit(for plan: StatementPlan) {
-        guard statements.count > 1, worker.sessions.at(session).pointee.detail?.transaction == nil else { return }
+        let session_ = worker.sessions.at(session)
+        guard statements.count > 1 || worker.needsOwnCommit(plan.effect, session_), session_.pointee.detail?.transaction == nil else { return }
         switch plan.action {
         case .transaction, .shardByShard, .empty: return
         default: worker.openTransaction(session, isExplicit: false, modes: "")

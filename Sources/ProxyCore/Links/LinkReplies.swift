@@ -18,6 +18,7 @@ extension Worker {
             linkGreeted(index, answer: bytes[0])
             return 1
         }
+        if hotSettings.isStrict, link.pointee.session >= 0 { holdReplies(toSession: link.pointee.session, from: link.pointee.shard) }
         let generation = link.pointee.generation
         var cursor = ReplyCursor(bytes: bytes)
         passPlainReplies(link, &cursor)

@@ -123,7 +123,8 @@ extension Worker {
     func batchLink(_ index: Int32, shard: ShardIndex, effect: DataEffect, _ result: inout FrameResult) -> Int32? {
         let session = sessions.at(index)
         let current = session.pointee.link
-        if current >= 0, !session.pointee.isLinkReserved, links.at(current).pointee.shard == shard {
+        let opensBlock = needsOwnCommit(effect, session)
+        if current >= 0, !session.pointee.isLinkReserved, links.at(current).pointee.shard == shard, !opensBlock {
             if !session.pointee.isPlain { session.pointee.detail?.transaction?.note(effect, on: shard) }
             session.pointee.batchEffect = session.pointee.batchEffect.joined(effect)
             return current
@@ -132,6 +133,7 @@ extension Worker {
             result = .blocked
             return nil
         }
+        if opensBlock { openTransaction(index, isExplicit: false, modes: "") }
         switch session.pointee.isPlain ? lease(index, shard: shard) : enlist(index, shard: shard, effect: effect) {
         case .link(let link):
             session.pointee.link = link

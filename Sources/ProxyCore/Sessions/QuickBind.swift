@@ -14,7 +14,7 @@ extension Worker {
         _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ message: BindMessage,
         _ frame: UnsafeRawBufferPointer
     ) -> FrameResult? {
-        guard session.pointee.isPlain, session.pointee.link < 0, session.pointee.heldParse == 0,
+        guard session.pointee.isPlain, !hotSettings.isStrict, session.pointee.link < 0, session.pointee.heldParse == 0,
             !session.pointee.hasPortals,
             session.pointee.status != TransactionStatus.failed.rawValue, message.portal.isEmpty,
             !message.statement.isEmpty,

@@ -43,6 +43,8 @@ final class SessionDetail {
     var toldStatus: [String: String] = [:]
     /// The present statement is being cancelled to end a deadlock; its client hears this.
     var deadlock: DatabaseMessage?
+    /// Its answers are held back.
+    var replyHold: ReplyHold?
     /// Why the link the session waited for cannot be had; met by whoever asks for it next.
     var waitFailure: DatabaseMessage?
 

@@ -72,6 +72,7 @@ extension Worker {
     @inline(__always)
     private func isStalled(_ session: UnsafeMutablePointer<Session>) -> Bool {
         let client = streams.at(session.pointee.stream.index)
+        if client.pointee.isHeld { return stallHeld(client) }
         if client.pointee.output.count > hotSettings.outputHighWaterBytes { return stall(client, behind: client) }
         guard session.pointee.link >= 0 else { return false }
         let shard = streams.at(links.at(session.pointee.link).pointee.stream.index)
@@ -82,6 +83,13 @@ extension Worker {
     @inline(never)
     func stall(_ client: UnsafeMutablePointer<Stream>, behind full: UnsafeMutablePointer<Stream>) -> Bool {
         full.pointee.wantsDrained = true
+        client.pointee.isReadPaused = true
+        return true
+    }
+
+    /// What the client asks next must come after what it is about to be told.
+    @inline(never)
+    private func stallHeld(_ client: UnsafeMutablePointer<Stream>) -> Bool {
         client.pointee.isReadPaused = true
         return true
     }

@@ -15,7 +15,7 @@ extension Worker {
             return .consumed
         }
         if session.pointee.status != TransactionStatus.failed.rawValue, session.pointee.isPlain || !isBlockImplicit(session),
-            let target = hotTarget(text, session: session)
+            let target = hotTarget(text, session: session), !needsOwnCommit(target.effect, session)
         {
             return passQuery(index, session, shard: target.shard, effect: target.effect, frame)
         }
@@ -66,10 +66,10 @@ extension Worker {
             return .consumed
         }
         if planned.isEmpty || planned.count == 1 && planned[0].plan.isEmpty { return answerEmptyQuery(index) }
-        if session.pointee.status != TransactionStatus.failed.rawValue, !isBlockImplicit(session),
+        let effect = planned.reduce(DataEffect.reads) { $0.joined($1.plan.effect) }
+        if session.pointee.status != TransactionStatus.failed.rawValue, !isBlockImplicit(session), !needsOwnCommit(effect, session),
             let shard = commonShard(planned, text, index)
         {
-            let effect = planned.reduce(DataEffect.reads) { $0.joined($1.plan.effect) }
             return passQuery(index, session, shard: shard, effect: effect, frame)
         }
         let script = ScriptExecution(worker: self, session: index, text: Array(text), statements: planned)

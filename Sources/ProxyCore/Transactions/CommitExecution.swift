@@ -9,7 +9,7 @@ final class CommitExecution: Execution {
     /// Everything is committed; false: everything is rolled back, because a part of it had failed before.
     private(set) var didCommit = false
 
-    private enum Step { case idle, askingWriters, committingWriter, committingReaders, twoPhase, rollingBack }
+    private enum Step { case idle, askingWriters, checkingConstraints, awaitingWindow, committingWriter, committingReaders, twoPhase, rollingBack }
     private enum Question { case prepare, constraints, decide, finish, end }
 
     private var step = Step.idle
@@ -70,8 +70,21 @@ final class CommitExecution: Execution {
         }
         if writers.count >= 2 { return beginTwoPhase() }
         guard let writer = writers.first else { return commitReaders() }
+        guard worker.hotSettings.isStrict else { return commitWriter() }
+        // Once its constraints are checked, COMMIT waits for nobody's lock while its window is open.
+        step = .checkingConstraints
+        ask(writer, "SET CONSTRAINTS ALL IMMEDIATE")
+    }
+
+    private func commitWriter() {
         step = .committingWriter
-        ask(writer, "COMMIT")
+        ask(writers[0], "COMMIT")
+    }
+
+    /// The window of a commit on one shard, which only strict reads ask for.
+    private func awaitWindow() {
+        step = .awaitingWindow
+        if requestWindow() { commitWriter() }
     }
 
     private func commitReaders() {
@@ -82,6 +95,7 @@ final class CommitExecution: Execution {
     }
 
     private func rollBack() {
+        leaveCommitWindow()
         step = .rollingBack
         for leg in legs.indices where !legs[leg].isLost { ask(leg, "ROLLBACK") }
         if !hasOutstanding { conclude(committed: false) }
@@ -95,6 +109,9 @@ final class CommitExecution: Execution {
                 return rollBack()
             }
             choose()
+        case .checkingConstraints: failure == nil ? awaitWindow() : rollBack()
+        // A link was lost meanwhile.
+        case .awaitingWindow: rollBack()
         case .committingWriter: writerAnswered()
         case .committingReaders: conclude(committed: true)
         case .rollingBack: conclude(committed: false)
@@ -103,6 +120,7 @@ final class CommitExecution: Execution {
     }
 
     private func writerAnswered() {
+        leaveCommitWindow()
         let leg = legs[writers[0]]
         if leg.isLost {
             failure = DatabaseMessage(
@@ -217,13 +235,19 @@ final class CommitExecution: Execution {
         ask(leg, ownLimit ?? "RESET statement_timeout")
     }
 
-    private func enterCommitWindow() {
+    private func enterCommitWindow() { if requestWindow() { tell(.commitWindowEntered) } }
+
+    /// True: the window is open; else `gateEntered` follows.
+    private func requestWindow() -> Bool {
         switch worker.enterGate(self, .commit, ShardSet(writers.map { legs[$0].shard })) {
         case .entered(let ticket):
             commitWindow = ticket
-            tell(.commitWindowEntered)
-        case .waiting(let ticket): commitWindow = ticket
-        case .closed: break
+            return true
+        case .waiting(let ticket):
+            commitWindow = ticket
+            return false
+        // Only snapshots are refused there.
+        case .closed: return false
         }
     }
 
@@ -320,7 +344,13 @@ final class CommitExecution: Execution {
 
     override func cancelRequested() {
         if step == .twoPhase { return tell(.cancelRequested) }
-        if step == .askingWriters { cancelLegs() }
+        switch step {
+        case .askingWriters, .checkingConstraints: cancelLegs()
+        case .awaitingWindow:
+            noteFailure(DatabaseMessage(error: .queryCanceled, "canceling statement due to user request"))
+            rollBack()
+        case .idle, .committingWriter, .committingReaders, .twoPhase, .rollingBack: break
+        }
     }
 
     private func answerCommitted(_ warnings: [CommitWarning]) {
@@ -349,7 +379,7 @@ final class CommitExecution: Execution {
 }
 
 extension CommitExecution: GateVisitor {
-    func gateEntered() { tell(.commitWindowEntered) }
+    func gateEntered(_ ticket: GateTicket) { step == .awaitingWindow ? commitWriter() : tell(.commitWindowEntered) }
 
     /// The coordinator has timers of its own.
     func gateLimitIsOver() {}

@@ -1,4 +1,5 @@
-// GateAccess: how a worker's commits and reads over several shards pass the snapshot gate.
+// GateAccess: how a worker's commits and reads over several shards pass the snapshot gate, and with
+// `consistent_reads = strict` every commit.
 //
 // With `consistent_reads = off` every window opens at once and is not known to anyone.
 import DistributedCommit
@@ -8,7 +9,7 @@ import WireProtocol
 /// Someone with a window at the gate. It leaves with `Worker.leaveGate`, whatever becomes of it.
 protocol GateVisitor: AnyObject {
     /// The window that had to wait is open now.
-    func gateEntered()
+    func gateEntered(_ ticket: GateTicket)
     /// The time the visitor has asked for with `Timer.gateLimit` is over, and its window is still open.
     func gateLimitIsOver()
 }
@@ -26,7 +27,7 @@ extension Worker {
         lastGateSerial += 1
         let ticket = GateTicket(worker: number, serial: lastGateSerial)
         guard settings.consistentReads != .off else { return .entered(ticket) }
-        let entry = gate.enter(ticket, kind, shards)
+        let entry = gate.enter(ticket, kind, shards, isStrict: hotSettings.isStrict)
         if case .closed(let shard) = entry { return .closed(shard) }
         gateVisitors[ticket.serial] = visitor
         if entry == .entered { return .entered(ticket) }
@@ -45,7 +46,7 @@ extension Worker {
     /// A window that had to wait is open; it may be another worker's.
     func admit(_ ticket: GateTicket) {
         guard ticket.worker == number else { return }
-        gateVisitors[ticket.serial]?.gateEntered()
+        gateVisitors[ticket.serial]?.gateEntered(ticket)
     }
 
     /// Tells the gate which shards this worker keeps its clients from.
@@ -103,7 +104,7 @@ final class SnapshotWindow: GateVisitor {
         }
     }
 
-    func gateEntered() {
+    func gateEntered(_ ticket: GateTicket) {
         // What it waited for may have been the commit that could not be told to a shard.
         if let shard = worker.gate.closedShard(among: shards) {
             leave()

@@ -5,6 +5,7 @@
 //   setup                    statements, one a line, run before each of the dialogues that follow
 //   dialogue TITLE           begins a dialogue; its client is logged in already unless it says `raw`
 //   shards 1                 with the proxy in front of one shard only (portals that several shards cannot hold ...)
+//   loose                    not with strict reads (what comes depends on a link that they do not use again)
 //   only states              of errors and notices only severity and SQLSTATE are compared
 //   raw                      no login: the steps send the startup packets too
 //   parameters A=B ...       startup parameters of the login
@@ -34,6 +35,7 @@ struct Dialogue: CustomTestStringConvertible, Sendable {
     var isRaw = false
     var comparesOnlyStates = false
     var shardCounts = [1, 4]
+    var isForStrictReads = true
     var steps: [Step] = []
 
     enum Step: Sendable {
@@ -137,6 +139,7 @@ struct DialogueParser {
             (dialogue.file, dialogue.title, dialogue.setup) = (file, words.rest(), setup)
             dialogues.append(dialogue)
         case "shards" where last >= 0: dialogues[last].shardCounts = try words.integers()
+        case "loose" where last >= 0: dialogues[last].isForStrictReads = false
         case "only" where last >= 0: dialogues[last].comparesOnlyStates = true
         case "raw" where last >= 0: dialogues[last].isRaw = true
         case "parameters" where last >= 0: dialogues[last].parameters = words.pairs()

@@ -104,10 +104,16 @@ struct SharedClusters: @unchecked Sendable {
 
     let one: TestCluster
     let four: TestCluster
+    /// In a database of its own on the four servers, with strict reads.
+    let strict: TestCluster
 
     private init() throws {
         let servers = try TestServers.shared.get()
         one = try TestCluster(servers: [servers.single])
         four = try TestCluster(servers: servers.four)
+        for server in servers.four { try server.psql("CREATE DATABASE strict") }
+        strict = try TestCluster(
+            servers: servers.four, settings: ["transactions": ["consistent_reads = \"strict\""]],
+            shardEntries: servers.four.map { ["host = \"\($0.socketDirectory)\"", "port = \($0.port)", "dbname = \"strict\""] })
     }
 }
