@@ -14,15 +14,22 @@ extension IntegrationTests {
         }
 
         /// Does something when a message comes by that is a Query with this text, before the message goes on to its shard.
+        /// - Returns: what is done once that is.
         private func when(_ commits: CommitCluster, _ text: String, shard: Int, _ body: @escaping () throws -> Void) -> Once {
-            let once = Once()
+            let begun = Once()
+            let done = Once()
             let unchecked = UncheckedBody(run: body)
             commits.relay.follow { frame in
-                guard frame.shard == shard, frame.isQuery(text), once.claim() else { return .pass }
-                do { try unchecked.run() } catch { Issue.record(error) }
+                guard frame.shard == shard, frame.isQuery(text), begun.claim() else { return .pass }
+                do {
+                    try unchecked.run()
+                    _ = done.claim()
+                } catch {
+                    Issue.record(error)
+                }
                 return .pass
             }
-            return once
+            return done
         }
 
         /// Runs while the test waits for a client's answer.
@@ -83,11 +90,12 @@ extension IntegrationTests {
             let writer = try commits.client()
             let reader = try commits.client()
             // A snapshot window stays open as long as its Bind is under way.
-            let snapshot = Once()
+            let begun = Once()
+            let done = Once()
             let other = UncheckedReference(writer)
             let cluster = UncheckedReference(commits)
             commits.relay.follow { [self] frame in
-                guard frame.shard == 2, frame.direction == .toShard, frame.frame.letter == "B", snapshot.claim() else { return .pass }
+                guard frame.shard == 2, frame.direction == .toShard, frame.frame.letter == "B", begun.claim() else { return .pass }
                 do {
                     let before = try gateWaits(cluster.object)
                     try other.object.send(FrontendFrame.query(cluster.object.update(2, 5)))
@@ -96,11 +104,12 @@ extension IntegrationTests {
                     let key = other.object
                     try canceller.send(FrontendFrame.cancel(processID: key.processID, secretKey: key.secretKey))
                     #expect(try other.object.outcome().state == "57014")
+                    _ = done.claim()
                 } catch { Issue.record(error) }
                 return .pass
             }
             #expect(try reader.run("SELECT sum(balance) FROM account").rows == [["0"]])
-            #expect(snapshot.isDone)
+            #expect(done.isDone)
             try commits.expectUntouched()
             #expect(try writer.run(commits.update(2, 0)).tags == ["UPDATE 1"])
         }
