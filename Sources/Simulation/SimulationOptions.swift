@@ -1,17 +1,26 @@
 // What a run is to be, and what came of it.
 import Primitives
 
+/// Whether the proxies are to have `consistent_reads = strict`, and clients look for one order of all transactions.
+public enum StrictReads: Sendable {
+    case unused, offered
+    /// Clients look for it, but the proxies keep no more than single reads whole.
+    case missing
+}
+
 /// How a world is to be.
 public struct SimulationOptions: Sendable {
     /// A broken protocol.
     public var flaw: Flaw?
     /// Readers must never see half of a distributed commit. (They do while nothing keeps snapshots out of commit windows.)
     public var checksReads: Bool
+    public var strictReads: StrictReads
     public var isTracing: Bool
 
-    public init(flaw: Flaw? = nil, checksReads: Bool, isTracing: Bool = false) {
+    public init(flaw: Flaw? = nil, checksReads: Bool, strictReads: StrictReads = .unused, isTracing: Bool = false) {
         self.flaw = flaw
         self.checksReads = checksReads
+        self.strictReads = strictReads
         self.isTracing = isTracing
     }
 }

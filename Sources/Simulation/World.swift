@@ -42,7 +42,9 @@ public final class World {
         reader = shop.reader
         analyser = shop.analyser
         pool = shop.pool
-        parts = shop.parts(serverCount: climate.serverCount, poolSize: climate.poolSize)
+        var parts = shop.parts(serverCount: climate.serverCount, poolSize: climate.poolSize)
+        if options.strictReads == .offered { parts.settings.consistentReads = .strict }
+        self.parts = parts
         ledger = Ledger(userServers: parts.servers, modulus: Ledger.modulus(userCount: parts.servers.count))
         let log = log
         let level: Logger.Level = options.isTracing ? .info : .error

@@ -16,13 +16,23 @@ struct Simulate: ParsableCommand {
     @Option(help: "Break the protocol: \(Flaw.allCases.map(\.rawValue).joined(separator: ", ")).") var flaw: String?
     @Flag(inversion: .prefixedNo, help: "A reader that sees half of a distributed commit is a failure.") var checkReads = false
 
+    @Option(help: "Clients look for one order of all transactions: offered (by the proxies), missing (they keep only single reads whole).")
+    var strictReads: String?
+
     func run() throws {
+        var strict = StrictReads.unused
+        if let strictReads {
+            guard let known = ["offered": StrictReads.offered, "missing": .missing][strictReads] else {
+                throw ValidationError("--strict-reads is offered or missing")
+            }
+            strict = known
+        }
         var chosen: Flaw?
         if let flaw {
             guard let known = Flaw(rawValue: flaw) else { throw ValidationError("there is no flaw \(flaw)") }
             chosen = known
         }
-        let options = SimulationOptions(flaw: chosen, checksReads: checkReads)
+        let options = SimulationOptions(flaw: chosen, checksReads: checkReads, strictReads: strict)
         print("seeds \(seed)..<\(seed + count)")
         if trace, count == 1 { return try show(seed, options) }
         let begin = DispatchTime.now().uptimeNanoseconds

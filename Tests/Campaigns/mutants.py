@@ -2,7 +2,8 @@
 
 Each file NAME.patch in --patches (Tests/Campaigns/mutants) is one mistake in the proxy. A copy of the tree is built with it, and
 `simulate` must find a world that breaks a promise. Who writes a patch reads the code that is changed and what it
-promises, not the checkers. The unchanged tree goes first: it must keep every promise.
+promises, not the checkers. NAME.strict.patch breaks a promise that only strict reads make. The unchanged tree goes first: it must
+keep every promise.
 """
 
 import argparse
@@ -36,13 +37,14 @@ def build(tree):
         sys.exit("cannot build: " + "\n".join(errors or result.stdout.splitlines()[-5:]))
 
 
-def first_failure(tree, seeds):
+def first_failure(tree, seeds, is_strict):
     """The first line that tells of a broken promise; None when every world kept them."""
     command = [".build/release/simulate", "--seed", "0", "--count", str(seeds), "--check-reads"]
+    command += ["--strict-reads", "offered"] if is_strict else []
     result = subprocess.run(command, cwd=tree, capture_output=True, text=True)
-    found = re.search(r"^seed \d+ FAILS: .*", result.stdout, re.MULTILINE)
+    found = re.search(r"FAIL, the first: (seed \d+: .*)", result.stdout)
     if found:
-        return found.group()
+        return found.group(1)
     if result.returncode == 0:
         return None
     return f"the process ended with {result.returncode}: {result.stderr[-200:]}"
@@ -65,7 +67,9 @@ def main():
         begin = time.monotonic()
         build(arguments.tree)
         built = time.monotonic()
-        failure = first_failure(arguments.tree, arguments.seeds)
+        failure = first_failure(arguments.tree, arguments.seeds, patch is not None and patch.stem.endswith(".strict"))
+        if patch is None and failure is None:
+            failure = first_failure(arguments.tree, arguments.seeds, is_strict=True)
         name = patch.stem if patch else "unchanged"
         verdict = failure or f"kept every promise in {arguments.seeds} worlds"
         print(f"{name}: {verdict} (built in {built - begin:.0f} s, lived {time.monotonic() - built:.0f} s)", flush=True)

@@ -33,6 +33,23 @@ import Testing
         }
     }
 
+    @Test func strictReadsFitOneOrder() {
+        let shop = WorldShop()
+        for seed in 0..<150 as Range<UInt64> {
+            let options = SimulationOptions(checksReads: true, strictReads: .offered)
+            let violation = World(seed: seed, options: options, shop: shop).run().violation
+            #expect(violation == nil, "seed \(seed); again: simulate --seed \(seed) --count 1 --trace --check-reads --strict-reads offered")
+        }
+    }
+
+    /// Proxies that only keep single reads whole do not pass for strict ones.
+    @Test func aWrongOrderIsCaught() {
+        let shop = WorldShop()
+        let options = SimulationOptions(checksReads: true, strictReads: .missing)
+        let caught = (0..<1_000 as Range<UInt64>).first { World(seed: $0, options: options, shop: shop).run().violation != nil }
+        #expect(caught != nil)
+    }
+
     @Test(arguments: [7, 64, 349] as [UInt64])
     func aSeedReplaysExactly(seed: UInt64) {
         let options = SimulationOptions(checksReads: false, isTracing: true)

@@ -28,9 +28,9 @@ final class ScriptExecution: Execution {
     }
 
     private func runNext() {
+        guard position < statements.count else { return commitImplicit() }
         // What the next statement sees must not be older than what was answered to the last.
         if worker.sessions.at(session).pointee.detail?.replyHold != nil { return }
-        guard position < statements.count else { return commitImplicit() }
         let text = alone(statements[position].range)
         let plan: StatementPlan
         do throws(Refusal) {

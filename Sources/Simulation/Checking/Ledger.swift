@@ -27,12 +27,15 @@ final class Ledger {
     private var operationOfAmount: [Int: Int] = [:]
     private let userServers: [Int]
     private let modulus: Int
+    /// What single users looked like.
+    var order: OrderWatch
     private var fracturedReads = 0
     private var reads = 0
 
     init(userServers: [Int], modulus: Int) {
         self.userServers = userServers
         self.modulus = modulus
+        order = OrderWatch(userCount: userServers.count)
     }
 
     func add(_ operation: Operation) {
@@ -61,6 +64,7 @@ final class Ledger {
         case .prepare(_, _, let changes, _): mark(changes, .prepared)
         case .commit(let changes), .commitPrepared(_, let changes):
             mark(changes, .committed)
+            noteVersions(changes)
             checkFirstCommit(changes, server)
         case .rollbackPrepared(_, let changes):
             mark(changes, .none)
@@ -74,6 +78,13 @@ final class Ledger {
             guard let (operation, part) = place(change) else { return world.violate("a change of nobody: \(change)") }
             if parts[operation][part] == .committed { world.violate("operation \(operation) is committed, and then \(state) again") }
             parts[operation][part] = state
+        }
+    }
+
+    private func noteVersions(_ changes: Changes) {
+        guard world.options.strictReads != .unused else { return }
+        for change in changes.accounts {
+            if let (operation, _) = place(change) { order.committed(operation, user: change.user, amount: change.amount) }
         }
     }
 
@@ -101,10 +112,13 @@ final class Ledger {
                 parts[operation][part] = .none
             }
         }
+        order.forget(users: userServers.indices.filter { userServers[$0] == server }.map { $0 + 1 })
         for record in records {
             switch record {
             case .prepare(_, _, let changes, _): mark(changes, .prepared)
-            case .commit(let changes), .commitPrepared(_, let changes): mark(changes, .committed)
+            case .commit(let changes), .commitPrepared(_, let changes):
+                mark(changes, .committed)
+                noteVersions(changes)
             case .rollbackPrepared(_, let changes): mark(changes, .none)
             case .install, .identity: break
             }
@@ -125,13 +139,17 @@ final class Ledger {
     // MARK: Clients
 
     /// A client sends the request that decides its operation.
-    func commitWasAsked(_ operation: Int) { wasCommitAsked[operation] = true }
+    func commitWasAsked(_ operation: Int) {
+        wasCommitAsked[operation] = true
+        order.commitAsked(operation, at: world.now)
+    }
 
     func isCommitAsked(_ operation: Int) -> Bool { wasCommitAsked[operation] }
 
     /// A client knows how its operation ended.
     func ended(_ operation: Int, _ outcome: Outcome, proxy: Int) {
         operations[operation].outcome = outcome
+        if outcome == .committed { order.commitAnswered(operation, at: world.now) }
         guard outcome == .committed, !isExcused[operation] else { return }
         for (part, change) in operations[operation].changes.enumerated() where parts[operation][part] != .committed {
             let server = userServers[change.user - 1]
@@ -165,6 +183,13 @@ final class Ledger {
             }
         }
         checkBalances()
+        checkOrder()
+    }
+
+    private func checkOrder() {
+        guard world.options.strictReads != .unused, !hasLoss, world.proxies.count == 1 else { return }
+        let excused = operations.indices.filter { operations[$0].isSingleStatement && operations[$0].outcome != .committed }
+        if let contradiction = order.contradiction(excused: Set(excused)) { world.violate("no order explains this: \(contradiction)") }
     }
 
     private func checkBalances() {

@@ -4,6 +4,12 @@
 struct Call {
     var text: String
     var parameters: [Int] = []
+
+    /// The one user whose balance it asks for.
+    var userLookedAt: Int? {
+        let look = "SELECT balance FROM accounts WHERE user_id = "
+        return text.hasPrefix(look) ? Int(text.dropFirst(look.count)) : nil
+    }
 }
 
 /// What a client sends in one write and awaits the ReadyForQuery of.

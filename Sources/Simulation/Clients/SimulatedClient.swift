@@ -32,6 +32,10 @@ final class SimulatedClient {
     private var attempts = 0
     private static let attemptsPerOperation = 4
     private var reply = Reply()
+    /// When the present request was sent, and the first of its block.
+    private var askedAt = Instant.origin
+    private var blockAskedAt = Instant.origin
+    private var blockTurn = 0
 
     init(world: World, number: Int) {
         self.world = world
@@ -141,6 +145,11 @@ final class SimulatedClient {
         condition = .awaiting
         turn += 1
         reply = Reply()
+        askedAt = world.now
+        if requestPosition == 0 {
+            blockAskedAt = world.now
+            blockTurn = turn
+        }
         var bytes = ByteQueue(pool: world.pool.reference)
         request.write(into: &bytes)
         world.trace { "client \(self.number) op \(self.operations[0]) asks \(request.calls.map(\.text).joined(separator: "; "))" }
@@ -264,10 +273,17 @@ final class SimulatedClient {
         endOperation(.aborted)
     }
 
-    /// A reader adds up what it sees.
+    /// A reader adds up what it sees, or remembers it.
     private func look(at operation: Operation) {
-        guard operation.kind == .read, reply.error == nil, let sum = reply.sum else { return }
-        world.ledger.saw(sum: sum, client: number)
+        guard operation.kind == .read, reply.error == nil else { return }
+        let sights = reply.sights(of: operation.requests[requestPosition])
+        if !sights.isEmpty {
+            let isBlock = operation.requests[0].calls[0].text.hasPrefix("BEGIN")
+            // Each attempt at a block has a snapshot of its own.
+            let block = isBlock ? OrderWatch.Block(client: number, turn: blockTurn) : nil
+            world.ledger.order.saw(sights, block: block, by: number, asked: isBlock ? blockAskedAt : askedAt, answered: world.now)
+        }
+        if let sum = reply.sum(of: operation.requests[requestPosition]) { world.ledger.saw(sum: sum, client: number) }
     }
 
     /// The present operation is to be tried again. One over several shards is until its commit was asked for once.

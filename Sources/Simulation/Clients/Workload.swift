@@ -20,6 +20,7 @@ struct Workload {
         for _ in 0..<dice.below(4) { operations.append(dice.chance(60) ? localTransfer(operations.count) : deposit(operations.count)) }
         if dice.chance(25) { operations.append(abandoned()) }
         for _ in 0..<dice.within(2...6) { operations.append(read()) }
+        if world.options.strictReads != .unused { for _ in 0..<dice.within(4...10) { operations.append(looks()) } }
         for operation in operations where operation.kind != .read { world.ledger.add(operation) }
         var lists: [[Int]] = Array(repeating: [], count: world.clients.count)
         for operation in operations where operation.kind == .read { world.ledger.add(operation) }
@@ -123,6 +124,15 @@ struct Workload {
         var operation = Operation(kind: .deposit, requests: [request], changes: [(user, amount)])
         operation.isSingleStatement = true
         return operation
+    }
+
+    /// Looks at single users, one after the other.
+    private func looks() -> Operation {
+        var requests = (0..<dice.within(1...4)).map { _ in
+            Request(calls: (0..<dice.within(1...2)).flatMap { _ in look().calls }, kind: dice.chance(50) ? .extended : .simple)
+        }
+        requests[requests.count - 1].isFinal = true
+        return Operation(kind: .read, requests: requests)
     }
 
     private func read() -> Operation {

@@ -181,7 +181,8 @@ final class SimulatedProxy {
     private func close(_ id: StreamID, isAbrupt: Bool) {
         guard let record = streams?.find(id) else { return }
         record.pointee.isClosing = true
-        if !isAbrupt { transfer(id.index) }
+        // What is held is lost, as it may be when a real connection ends.
+        if !isAbrupt, !record.pointee.isHeld { transfer(id.index) }
         if let connection = connection(of: id.index) { world.close(connection, by: direction(connection), isAbrupt: isAbrupt) }
         release(id)
     }
@@ -205,6 +206,7 @@ final class SimulatedProxy {
     private func send(_ index: UInt32) {
         guard let record = streams?.at(index), record.pointee.isDirty else { return }
         record.pointee.isDirty = false
+        if record.pointee.isHeld { return }
         transfer(index)
         guard record.pointee.wantsDrained, record.pointee.output.isEmpty, record.pointee.role != .free else { return }
         record.pointee.wantsDrained = false
