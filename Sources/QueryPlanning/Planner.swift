@@ -21,10 +21,13 @@ public struct PlanningEnvironment: Sendable {
     /// client_encoding is the server's encoding, so that text keys hash as they come. Where it is not, keys outside ASCII
     /// are not read.
     public var usesServerEncoding: Bool
+    /// What a shard writes as text is read as the same value again: DateStyle is ISO (others write time zones by ambiguous
+    /// abbreviations) and extra_float_digits at least 1. Where it is not, no values are fetched to be read again.
+    public var writesExactText: Bool
 
     public init(
         catalog: Catalog, searchPath: [String], number: UInt32, temporaryTables: [String], shardCount: Int,
-        usesServerEncoding: Bool = true
+        usesServerEncoding: Bool = true, writesExactText: Bool = true
     ) {
         self.catalog = catalog
         self.searchPath = searchPath
@@ -32,6 +35,7 @@ public struct PlanningEnvironment: Sendable {
         self.temporaryTables = temporaryTables
         self.shardCount = shardCount
         self.usesServerEncoding = usesServerEncoding
+        self.writesExactText = writesExactText
     }
 }
 

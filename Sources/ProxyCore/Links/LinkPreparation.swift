@@ -12,12 +12,21 @@ import WireProtocol
 struct RoleDefaults: Equatable {
     var searchPath: String
     var isolation: IsolationLevel
+    var dateStyle: String
+    var extraFloatDigits: String
 
     static let question = """
         SELECT pg_catalog.current_setting('search_path'), pg_catalog.current_setting('default_transaction_isolation'), \
         pg_catalog.current_setting('standard_conforming_strings'), pg_catalog.current_setting('transform_null_equals'), \
-        pg_catalog.current_setting('statement_timeout')
+        pg_catalog.current_setting('statement_timeout'), pg_catalog.current_setting('datestyle'), \
+        pg_catalog.current_setting('extra_float_digits')
         """
+}
+
+extension RoleDefaults: CustomStringConvertible {
+    var description: String {
+        "search_path \(searchPath), isolation level \(isolation), datestyle \(dateStyle) and extra_float_digits \(extraFloatDigits)"
+    }
 }
 
 final class LinkPreparation: LinkTask {
@@ -26,6 +35,7 @@ final class LinkPreparation: LinkTask {
     private let pool: Pool
     private let parameterStatus: [(name: String, value: String)]
     private var row: [String?] = []
+    private static let answerWidth = 7
     private var error: DatabaseMessage?
 
     /// - Parameter parameterStatus: what the server reported at login.
@@ -49,7 +59,7 @@ final class LinkPreparation: LinkTask {
     func received(_ frame: UnsafeRawBufferPointer, type: UInt8, from index: Int32) {
         switch type {
         case BackendMessageType.dataRow:
-            if let message = try? DataRowMessage(frame), message.fieldCount == 5 { row = message.texts }
+            if let message = try? DataRowMessage(frame), message.fieldCount == Self.answerWidth { row = message.texts }
         case BackendMessageType.errorResponse: error = error ?? (try? DatabaseMessage(frame: frame))
         case BackendMessageType.readyForQuery: finish()
         default: break
@@ -68,13 +78,16 @@ final class LinkPreparation: LinkTask {
 
     /// Why the link cannot be used.
     private func adoptDefaults() -> String? {
-        guard row.count == 5, let path = row[0], let isolation = row[1].flatMap({ IsolationLevel(name: $0) }) else {
+        guard row.count == Self.answerWidth, let path = row[0], let isolation = row[1].flatMap({ IsolationLevel(name: $0) }),
+            let dateStyle = row[5], let digits = row[6]
+        else {
             return "it does not say what the role's defaults are"
         }
         if row[2] != "on" { return "standard_conforming_strings must be on" }
         if row[3] != "off" { return "transform_null_equals must be off" }
         if row[4] != "0" { pool.limitsStatements = true }
-        return worker.noteDefaults(RoleDefaults(searchPath: path, isolation: isolation), link: link)
+        let defaults = RoleDefaults(searchPath: path, isolation: isolation, dateStyle: dateStyle, extraFloatDigits: digits)
+        return worker.noteDefaults(defaults, link: link)
     }
 
     /// The link counts as logging in until it is prepared, so that its loss is a failed login.
@@ -105,8 +118,7 @@ extension Worker {
             }
         }
         if defaults == present { return nil }
-        return "role \"\(pool.user)\" has search_path \(defaults.searchPath) and isolation level \(defaults.isolation) there, "
-            + "\(present.searchPath) and \(present.isolation) on the first shard: ALTER ROLE or DATABASE must be alike on all shards"
+        return "role \"\(pool.user)\" has \(defaults) there, \(present) on the first shard: ALTER ROLE or DATABASE must be alike on all shards"
     }
 
     private func retireLinks(of pool: Pool, on shard: Int, except kept: Int32) {

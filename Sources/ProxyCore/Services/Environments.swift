@@ -15,6 +15,7 @@ final class EnvironmentTable {
         var user: String
         var temporaryTables: [String]
         var usesServerEncoding: Bool
+        var writesExactText: Bool
     }
 
     func at(_ number: UInt32) -> PlanningEnvironment? { environments[number] }
@@ -22,16 +23,18 @@ final class EnvironmentTable {
     /// The number of an environment, made on first use.
     func number(
         catalog: Catalog, epoch: Int, searchPath: [String], user: String, temporaryTables: [String], shardCount: Int,
-        usesServerEncoding: Bool
+        usesServerEncoding: Bool, writesExactText: Bool
     ) -> UInt32 {
         let key = Key(
-            epoch: epoch, searchPath: searchPath, user: user, temporaryTables: temporaryTables, usesServerEncoding: usesServerEncoding)
+            epoch: epoch, searchPath: searchPath, user: user, temporaryTables: temporaryTables, usesServerEncoding: usesServerEncoding,
+            writesExactText: writesExactText)
         if let number = numbers[key] { return number }
         lastNumber += 1
         numbers[key] = lastNumber
         var environment = PlanningEnvironment(
             catalog: catalog, searchPath: searchPath, number: lastNumber, temporaryTables: temporaryTables, shardCount: shardCount)
         environment.usesServerEncoding = usesServerEncoding
+        environment.writesExactText = writesExactText
         environments[lastNumber] = environment
         return lastNumber
     }
@@ -79,7 +82,16 @@ extension Worker {
         return environments.number(
             catalog: catalog, epoch: detail.transaction?.catalogEpoch ?? cluster.catalogEpoch,
             searchPath: SearchPath.resolve(path, user: role, schemas: schemas) ?? ["pg_catalog", "public"], user: role,
-            temporaryTables: detail.temporaryTables, shardCount: shardCount, usesServerEncoding: usesServerEncoding(detail))
+            temporaryTables: detail.temporaryTables, shardCount: shardCount, usesServerEncoding: usesServerEncoding(detail),
+            writesExactText: writesExactText(detail, pool.defaults))
+    }
+
+    /// A DateStyle that names no style keeps the one before.
+    private func writesExactText(_ detail: SessionDetail, _ defaults: RoleDefaults?) -> Bool {
+        let styles = [detail.settings.value(of: "datestyle"), defaults?.dateStyle, "ISO"].compactMap { $0?.uppercased() }
+        let style = styles.first { style in ["ISO", "SQL", "POSTGRES", "GERMAN"].contains { style.contains($0) } }
+        let digits = detail.settings.value(of: "extra_float_digits") ?? defaults?.extraFloatDigits ?? "1"
+        return style?.contains("ISO") == true && (Int(digits.trimming { $0 == "'" }) ?? 0) >= 1
     }
 
     /// The client's texts come in the encoding the keys are hashed in.

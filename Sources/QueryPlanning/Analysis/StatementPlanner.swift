@@ -144,8 +144,13 @@ struct StatementPlanner {
         }
     }
 
+    static let inexactText = Refusal(
+        "0A000", "values of several shards must be fetched for this statement, and DateStyle or extra_float_digits writes them inexactly",
+        hint: "SET datestyle TO ISO and extra_float_digits TO 1, which are PostgreSQL's defaults.")
+
     /// A finisher's text must parse, name no sharded table, and resolve all its names.
     func checkFinisher(_ text: String) throws(Refusal) -> Bool {
+        guard context.environment.writesExactText else { throw Self.inexactText }
         let bound = Binder(context.replacingText(text))
         guard let tree = try? ParseTree(text), tree.statements.count == 1, let select = tree.statements[0].node.selectStmt else {
             throw SelectRewriting.notUnderstood

@@ -47,6 +47,7 @@ struct InsertDrawing {
         for column in target.relation.columns.indices where !given.contains(column) {
             guard let expression = defaultExpression(column) else { continue }
             if isDrawn(try inspection(expression), column) { added.append(column) }
+            if added.last == column, !isWrittenExactly(column) { throw StatementPlanner.inexactText }
         }
         let names = (given + added).map { SQLText.quoted(target.relation.columns[$0].name) }.joined(separator: ", ")
         var builder = DrawBuilder()
@@ -73,6 +74,7 @@ struct InsertDrawing {
             if value.setToDefault != nil {
                 let expression = defaultExpression(column)
                 if let expression, isDrawn(try inspection(expression), column) {
+                    guard isWrittenExactly(column) else { throw StatementPlanner.inexactText }
                     builder.draw(expression, as: typeName(column))
                 } else {
                     builder.add("DEFAULT")
@@ -84,9 +86,16 @@ struct InsertDrawing {
                 continue
             }
             guard isDrawable(value, for: target.relation.columns[column]) else { return false }
+            guard isWrittenExactly(column) else { throw StatementPlanner.inexactText }
             builder.draw(drawnText(value, layout.items[row][position], column), as: typeName(column))
         }
         return true
+    }
+
+    /// The session's settings do not change the column's values on their way through text.
+    private func isWrittenExactly(_ column: Int) -> Bool {
+        let styled = [TypeOID.timestamptz, TypeOID.timetz, TypeOID.float4, TypeOID.float8]
+        return context.environment.writesExactText || !styled.contains(target.relation.columns[column].typeOID)
     }
 
     /// 'now' must become a time before it is drawn.
