@@ -279,6 +279,8 @@ public indirect enum Action: Sendable {
     case modify(Route, text: String?, tag: TagCombination)
     /// Split the rows by key, all or nothing.
     case insertRows(InsertPlan)
+    /// Run the query, then insert its rows as values, all or nothing.
+    case insertFetched(FetchedInsertPlan)
     case copyIn(Route, CopyInPlan)
     /// COPY TO STDOUT: `text` runs on every shard of the route, the streams are joined.
     case copyOut(Route, text: String, options: CopyOptions)

@@ -165,6 +165,16 @@ public final class Planner {
         return statements
     }
 
+    /// The plan of one statement that will not come again.
+    public func planOnce(
+        text: [UInt8], parameterTypes: [UInt32], environment: PlanningEnvironment, acrossShards: Bool
+    ) throws(Refusal) -> StatementPlan {
+        let planned = try text.withBytes { (text) throws(Refusal) in
+            try analyse(text, parameterTypes, environment, acrossShards: acrossShards)
+        }
+        return planned.first?.plan ?? StatementPlan(action: .empty, effect: .reads, commandName: "")
+    }
+
     private func keep(
         _ statements: [PlannedStatement], _ text: UnsafeRawBufferPointer, _ parameterTypes: [UInt32],
         _ environment: PlanningEnvironment, acrossShards: Bool

@@ -79,6 +79,8 @@ struct StatementWorld {
         case .modify(let route, let text, let tag): "modify \(describe(route)) \(tag)\(text.map { " [\($0)]" } ?? "")"
         case .insertRows(let plan):
             "rows [\(plan.textBefore)|\(plan.rows.joined(separator: "|"))|\(plan.textAfter)] \(plan.keys.map(describe).joined(separator: " "))"
+        case .insertFetched(let plan):
+            "fetch [\(plan.query)] for [\(plan.textBefore)|\(plan.textAfter)] untyped \(plan.untypedColumns.sorted())"
         case .copyIn(_, let plan):
             "copy in [\(plan.shardText)] \(plan.options.format) key \(plan.key.map { "\($0.column)" } ?? "none") of \(plan.columns.joined(separator: " "))"
         case .copyOut(let route, _, let options): "copy out \(describe(route)) \(options.format)\(options.hasHeader ? " header" : "")"

@@ -76,7 +76,7 @@ extension ByteQueue {
         }
     }
 
-    private mutating func writeBind(_ message: BindMessage, keeping kept: Set<Int>, resultFormats: [FormatCode]) {
+    mutating func writeBind(_ message: BindMessage, keeping kept: Set<Int>, resultFormats: [FormatCode]) {
         let mark = beginFrame(FrontendMessageType.bind)
         append(UInt8(0))
         append(UInt8(0))

@@ -44,6 +44,8 @@ final class StatementExecution: Execution {
         case .scatter(let route, let plan): scatter(route, plan)
         case .modify(let route, let text, let tag): modify(route, text: text, tag)
         case .insertRows(let plan): insert(plan)
+        case .insertFetched(let plan):
+            run(FetchedInsertExecution(worker: worker, session: session, parent: self, call: call, plan: plan))
         case .copyIn(let route, let plan): copyIn(route, plan)
         case .copyOut(let route, let text, let options): copyOut(route, text, options)
         case .shardByShard(let route): shardByShard(route)

@@ -811,7 +811,7 @@ extension StatementPlan {
             case .show: false
             default: true
             }
-        case .passThrough, .scatter, .modify, .insertRows, .copyIn, .copyOut: false
+        case .passThrough, .scatter, .modify, .insertRows, .insertFetched, .copyIn, .copyOut: false
         }
     }
 }

@@ -29,12 +29,22 @@ struct TextEditing {
 
 /// Identifiers and strings as SQL text.
 enum SQLText {
-    static func quoted(_ name: String) -> String {
-        "\"" + name.reduce(into: "") { $0 += $1 == "\"" ? "\"\"" : String($1) } + "\""
-    }
+    static func quoted(_ name: String) -> String { "\"" + doubling([UInt8(ascii: "\"")], in: name) + "\"" }
 
     static func literal(_ value: String) -> String {
-        let doubled = value.reduce(into: "") { $0 += $1 == "'" ? "''" : $1 == "\\" ? "\\\\" : String($1) }
-        return value.contains("\\") ? "E'" + doubled + "'" : "'" + doubled + "'"
+        let backslash = UInt8(ascii: "\\")
+        return (value.utf8.contains(backslash) ? "E'" : "'") + doubling([UInt8(ascii: "'"), backslash], in: value) + "'"
+    }
+
+    /// Byte by byte: a quote followed by a combining mark is a quote all the same.
+    private static func doubling(_ doubled: [UInt8], in text: String) -> String {
+        guard text.utf8.contains(where: doubled.contains) else { return text }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(text.utf8.count + 16)
+        for byte in text.utf8 {
+            if doubled.contains(byte) { bytes.append(byte) }
+            bytes.append(byte)
+        }
+        return String(decoding: bytes, as: UTF8.self)
     }
 }

@@ -11,7 +11,9 @@ extension StatementClassifier {
             try refuseWith(target)
             return try insertPlain(node, target, key)
         } catch {
-            if error.sqlState == "0A000", let plan = planConfined(node, target, key) { return plan }
+            guard error.sqlState == "0A000" else { throw error }
+            if let plan = planConfined(node, target, key) { return plan }
+            if let plan = try fetchedInsert(node, target) { return plan }
             throw error
         }
     }

@@ -1,7 +1,7 @@
 // InsertSelect: INSERT ... SELECT into a sharded table.
 //
-// Served when every row stays on the shard that yields it: the key is a constant whose shard can answer the query, or the
-// key column of the one sharded table the query reads row by row, placed alike.
+// A row stays on the shard that yields it when the key is a constant whose shard can answer the query, or the key column of the
+// one sharded table the query reads row by row, placed alike. Otherwise the rows are fetched, and inserted as values.
 import CPGQuery
 import ShardMap
 
@@ -28,7 +28,7 @@ extension StatementClassifier {
         }
     }
 
-    private func planSource(_ query: Node, _ target: InsertTarget) throws(Refusal) -> StatementPlan {
+    func planSource(_ query: Node, _ target: InsertTarget) throws(Refusal) -> StatementPlan {
         try inner(StatementTokens(context).inserted(hasColumnList: target.hasColumnList)).planQuery(query)
     }
 

@@ -71,8 +71,10 @@ struct Reply {
             return isUnreplicated && operation.isSingleStatement ? .unknown : .committed
         }
         guard request.isFinal else { return .aborted }
-        // A statement of its own was sent to its shard, and the connection broke: as with PostgreSQL itself.
-        if operation.isSingleStatement, error == .connectionFailure { return .unknown }
+        // A statement of its own was sent to its shard, and the connection broke: as with PostgreSQL itself. To a COMMIT, which is
+        // the proxy's own affair, that answer means that nothing is committed.
+        let isCommit = request.calls.last?.text == "COMMIT"
+        if operation.isSingleStatement, !isCommit, error == .connectionFailure { return .unknown }
         return error.rawValue == "08007" ? .unknown : .aborted
     }
 }

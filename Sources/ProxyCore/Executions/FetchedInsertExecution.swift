@@ -1,0 +1,305 @@
+// FetchedInsertExecution: INSERT ... SELECT whose rows go to other shards than they come from.
+//
+// All in one transaction: the query runs, with its answers diverted into a buffer of `limits.merge`; then its rows are inserted
+// as VALUES, a part at a time, each part planned anew. So sequences, defaults, ON CONFLICT and RETURNING are as in any INSERT.
+import Primitives
+import QueryPlanning
+import WireProtocol
+
+final class FetchedInsertExecution: Execution {
+    /// Rows in one statement: its defaults are drawn by one query of at most 1,664 columns.
+    static let partRows = 500
+    static let partBytes = 1 << 20
+
+    private enum Step { case idle, fetching, inserting, ending }
+
+    private let call: StatementCall
+    private let plan: FetchedInsertPlan
+    private var step = Step.idle
+    private var ownsTransaction = false
+    /// Why nothing is inserted.
+    private var problem: DatabaseMessage?
+    /// The query's rows that are yet to be inserted.
+    private var fetched: PortalBuffer?
+    private var types: [UInt32] = []
+    private var insertedRows: UInt64 = 0
+    private var partCount = 0
+    /// The answer to the present part.
+    private var answer: PortalBuffer?
+    /// Where the client has its answers diverted to.
+    private var clientsDiversion: PortalBuffer?
+
+    init(worker: Worker, session: Int32, parent: Execution?, call: StatementCall, plan: FetchedInsertPlan) {
+        self.call = call
+        self.plan = plan
+        super.init(worker: worker, session: session, parent: parent)
+    }
+
+    private var record: UnsafeMutablePointer<Session> { worker.sessions.at(session) }
+
+    override func resume() {
+        guard step == .idle else { return }
+        step = .fetching
+        if record.pointee.detail?.transaction == nil {
+            worker.openTransaction(session, isExplicit: false, modes: "")
+            ownsTransaction = true
+        }
+        attempt { () throws(Refusal) in try fetch() }
+    }
+
+    private func attempt(_ body: () throws(Refusal) -> Void) {
+        do throws(Refusal) {
+            try body()
+        } catch {
+            end(DatabaseMessage(error))
+        }
+    }
+
+    // MARK: The query
+
+    private func fetch() throws(Refusal) {
+        let text = Array(plan.query.utf8)
+        var query = try planned(text, acrossShards: false)
+        fetched = divert()
+        if case .passThrough(let route) = query.plan.action {
+            switch resolve(route, query) {
+            case .one(let shard): return run(on: [shard], [query.text], query)
+            case .refused(let refusal): throw refusal
+            case .many: query = try planned(text, acrossShards: true)
+            }
+        }
+        worker.start(StatementExecution(worker: worker, session: session, parent: self, call: query), on: session)
+    }
+
+    /// The query as a statement of its own: the client's values for it, and rows in text whatever the client wants of RETURNING.
+    private func planned(_ text: [UInt8], acrossShards: Bool) throws(Refusal) -> StatementCall {
+        let kept = parametersMentioned(in: text)
+        let count = max(call.parameterTypes.count, call.plan.parameterCount)
+        let types: [UInt32] = (1...max(1, count)).prefix(count).map { number in
+            kept.contains(number) ? (number <= call.parameterTypes.count ? call.parameterTypes[number - 1] : 0) : TypeOIDs.text
+        }
+        let plan = try worker.planner.planOnce(
+            text: text, parameterTypes: types, environment: worker.planningEnvironment(session), acrossShards: acrossShards)
+        var query = StatementCall(plan: plan, text: text)
+        query.parameterTypes = types
+        query.bind = call.bind.map { Self.bind($0, keeping: kept, resultFormats: []) }
+        return query
+    }
+
+    private enum TypeOIDs { static let text: UInt32 = 25 }
+
+    /// A Bind frame with the same values, and NULL for those that are not kept.
+    private static func bind(_ frame: [UInt8], keeping kept: Set<Int>, resultFormats: [FormatCode]) -> [UInt8] {
+        let pool = BlockPool()
+        var queue = ByteQueue(pool: pool.reference)
+        defer { queue.free() }
+        frame.withUnsafeBytes { bytes in
+            guard let message = try? BindMessage(bytes) else { return }
+            queue.writeBind(message, keeping: kept, resultFormats: resultFormats)
+        }
+        return Array(queue.readable)
+    }
+
+    private func resolve(_ route: Route, _ call: StatementCall) -> RouteOutcome {
+        let bytes = call.bind ?? []
+        return call.text.withUnsafeBytes { text in
+            bytes.withUnsafeBytes { bind in
+                worker.resolve(
+                    route, session: session, text: text, bind: call.bind == nil ? nil : try? BindMessage(bind),
+                    parameterTypes: call.parameterTypes, prefer: nil)
+            }
+        }
+    }
+
+    private func run(on shards: [ShardIndex], _ texts: [[UInt8]], _ call: StatementCall, inputRows: [[Int]]? = nil) {
+        let execution = ModifyExecution(
+            worker: worker, session: session, parent: self, call: call, shards: shards, texts: texts, tag: .sum)
+        if let inputRows, shards.count > 1 { execution.restoreOrder(inputRows) }
+        worker.start(execution, on: session)
+    }
+
+    // MARK: Answers that are not the client's yet
+
+    private func divert() -> PortalBuffer? {
+        let buffer = PortalBuffer(pool: worker.streams.pool.reference)
+        clientsDiversion = record.pointee.isDiverted ? record.pointee.detail?.diversion : nil
+        record.pointee.detail?.diversion = buffer
+        record.pointee.isDiverted = true
+        return buffer
+    }
+
+    private func endDiversion() {
+        record.pointee.detail?.diversion = clientsDiversion
+        record.pointee.isDiverted = clientsDiversion != nil
+        clientsDiversion = nil
+    }
+
+    override func childFinished(_ child: Execution, _ outcome: Outcome) {
+        if step == .ending { return ended(child, outcome) }
+        endDiversion()
+        if case .failure(let message) = outcome { return end(explained(message)) }
+        attempt { () throws(Refusal) in
+            if let draw = child as? DrawExecution { return try insertDrawn(draw.values) }
+            if step == .inserting { takeAnswer() } else { try beginInserting() }
+            try insertPart()
+        }
+    }
+
+    /// The limit is told in the words of this statement.
+    private func explained(_ message: DatabaseMessage) -> DatabaseMessage {
+        guard step == .fetching, message.sqlState == .configurationLimitExceeded else { return message }
+        return DatabaseMessage(
+            error: .configurationLimitExceeded,
+            "the rows of INSERT ... SELECT are over the limit of \(worker.settings.limits.mergeBytes) bytes",
+            hint: "Insert them in parts, or raise limits.merge.")
+    }
+
+    private func beginInserting() throws(Refusal) {
+        step = .inserting
+        guard let fetched else { return }
+        while case .frame(let header) = FrameScanner.frame(in: fetched.stream.pointee.output.readable, at: 0, limit: .max) {
+            let frame = UnsafeRawBufferPointer(rebasing: fetched.stream.pointee.output.readable[0..<header.length])
+            if header.type == BackendMessageType.dataRow { return }
+            switch header.type {
+            case BackendMessageType.rowDescription:
+                types = (try? RowDescriptionMessage(frame))?.fields.map(\.typeOID) ?? []
+            case BackendMessageType.noticeResponse: tellClient(frame)
+            default: break
+            }
+            fetched.stream.pointee.output.consume(header.length)
+        }
+    }
+
+    private func tellClient(_ frame: UnsafeRawBufferPointer) {
+        guard record.pointee.phase != .leaving else { return }
+        worker.output(ofSession: session).pointee.output.append(frame)
+    }
+
+    // MARK: The rows
+
+    private func nextRows() -> [[String?]] {
+        guard let fetched else { return [] }
+        var rows: [[String?]] = []
+        var bytes = 0
+        while rows.count < Self.partRows, bytes < Self.partBytes,
+            case .frame(let header) = FrameScanner.frame(in: fetched.stream.pointee.output.readable, at: 0, limit: .max)
+        {
+            let frame = UnsafeRawBufferPointer(rebasing: fetched.stream.pointee.output.readable[0..<header.length])
+            if header.type == BackendMessageType.dataRow, let row = try? DataRowMessage(frame) { rows.append(row.texts) }
+            bytes += header.length
+            fetched.stream.pointee.output.consume(header.length)
+        }
+        return rows
+    }
+
+    /// Inserts the next part; with no rows at all a statement that inserts none still has its columns checked.
+    private func insertPart() throws(Refusal) {
+        let rows = nextRows()
+        if rows.isEmpty, partCount > 0 { return end(nil) }
+        partCount += 1
+        if partCount > 1, plan.updatesOnConflict {
+            throw Refusal(
+                "0A000", "INSERT ... SELECT ... ON CONFLICT DO UPDATE of more than \(Self.partRows) rows would move rows between shards",
+                hint: "Insert them in parts.")
+        }
+        let text = Array(plan.text(rows: rows, typeNames: try plan.typeNames(types)).utf8)
+        if rows.isEmpty {
+            answer = divert()
+            return run(on: [worker.anyShard(session)], [text], insertCall(call.plan, text))
+        }
+        try insert(text)
+    }
+
+    private func insertDrawn(_ values: [String?]) throws(Refusal) {
+        guard let drawing else { return end(DatabaseMessage(error: .internalError, "nothing was drawn")) }
+        self.drawing = nil
+        try insert(Array(drawing.text(values: values).utf8))
+    }
+
+    private var drawing: DrawPlan?
+
+    private func insert(_ text: [UInt8]) throws(Refusal) {
+        let plan = try worker.planner.planOnce(
+            text: text, parameterTypes: [], environment: worker.planningEnvironment(session), acrossShards: true)
+        if let drawing = plan.drawing {
+            guard self.drawing == nil else { throw Refusal("XX000", "values are to be drawn again") }
+            self.drawing = drawing
+            clientsDiversion = record.pointee.isDiverted ? record.pointee.detail?.diversion : nil
+            return worker.start(DrawExecution(worker: worker, session: session, parent: self, query: drawing.query), on: session)
+        }
+        let part = insertCall(plan, text)
+        switch plan.action {
+        case .insertRows(let rows):
+            let split = try worker.split(rows, call: part)
+            answer = divert()
+            run(on: split.shards, split.texts, part, inputRows: rows.hasReturning ? split.inputRows : nil)
+        case .passThrough(let route):
+            guard case .one(let shard) = resolve(route, part) else { throw Refusal("XX000", "one row has several shards") }
+            answer = divert()
+            run(on: [shard], [text], part)
+        case .refuse(let refusal): throw refusal
+        default: throw Refusal("XX000", "rows of values are not inserted as such")
+        }
+    }
+
+    /// A part has no parameters, but the formats the client wants RETURNING in.
+    private func insertCall(_ plan: StatementPlan, _ text: [UInt8]) -> StatementCall {
+        var part = StatementCall(plan: plan, text: text)
+        part.bind = call.bind.map { _ in Self.bindOfNothing(resultFormats: call.resultFormats) }
+        part.wantsDescription = call.wantsDescription && partCount == 1
+        return part
+    }
+
+    private static func bindOfNothing(resultFormats: [FormatCode]) -> [UInt8] {
+        let pool = BlockPool()
+        var queue = ByteQueue(pool: pool.reference)
+        defer { queue.free() }
+        queue.writeBind(resultFormats: resultFormats)
+        return Array(queue.readable)
+    }
+
+    /// Rows of RETURNING and notices go to the client, the tag's count into the sum.
+    private func takeAnswer() {
+        guard let answer else { return }
+        self.answer = nil
+        while case .frame(let header) = FrameScanner.frame(in: answer.stream.pointee.output.readable, at: 0, limit: .max) {
+            let frame = UnsafeRawBufferPointer(rebasing: answer.stream.pointee.output.readable[0..<header.length])
+            if header.type == BackendMessageType.commandComplete {
+                insertedRows += (try? CommandCompleteMessage(frame))?.rowCount ?? 0
+            } else {
+                tellClient(frame)
+            }
+            answer.stream.pointee.output.consume(header.length)
+        }
+    }
+
+    // MARK: The end
+
+    private func end(_ problem: DatabaseMessage?) {
+        self.problem = problem
+        fetched = nil
+        step = .ending
+        guard ownsTransaction else { return conclude() }
+        let child = problem == nil
+            ? CommitExecution(worker: worker, session: session, parent: self)
+            : RollbackExecution(worker: worker, session: session, parent: self)
+        worker.start(child, on: session)
+    }
+
+    private func ended(_ child: Execution, _ outcome: Outcome) {
+        if let commit = child as? CommitExecution {
+            if case .failure(let message) = outcome {
+                problem = message
+            } else if !commit.didCommit {
+                problem = DatabaseMessage(error: .transactionRollback, "the statement was rolled back on a shard")
+            }
+        }
+        conclude()
+    }
+
+    private func conclude() {
+        if let problem { return finish(.failure(problem)) }
+        worker.tellComplete(session, "INSERT 0 \(insertedRows)")
+        finish(.success)
+    }
+}

@@ -1,0 +1,59 @@
+// InsertFetched: INSERT ... SELECT whose rows must move to the shards of their keys.
+import CPGQuery
+
+extension StatementClassifier {
+    /// The plan that fetches the rows first; nil where that is no way.
+    func fetchedInsert(_ node: Node, _ target: InsertTarget) throws(Refusal) -> StatementPlan? {
+        guard let source = target.source, let query = Node(target.statement.select_stmt), !source.isPlainValues,
+            target.statement.with_clause == nil, source.pointee.n_locking_clause == 0, context.environment.writesExactText,
+            try inspectInsert(node, target, rows: []).sessionEffect == nil
+        else { return nil }
+        let tokens = try StatementTokens(context)
+        guard let range = tokens.inserted(hasColumnList: target.hasColumnList), let first = tokens.tokens.first, let last = tokens.tokens.last,
+            let untyped = untypedColumns(source)
+        else { return nil }
+        let textAfter = range.upperBound < last.range.upperBound ? tokens.text(range.upperBound..<last.range.upperBound) : ""
+        // What stands behind the query is repeated with each part of the rows, without the client's values.
+        guard !textAfter.contains("$") else { return nil }
+        let fetching = try planSource(query, target)
+        if fetching.taintsLink { return nil }
+        switch fetching.action {
+        case .passThrough(.any), .passThrough(.keys), .passThrough(.keyGroups), .passThrough(.all), .scatter: break
+        default: return nil
+        }
+        let conflict = target.statement.on_conflict_clause?.pointee
+        let plan = FetchedInsertPlan(
+            query: tokens.text(range), textBefore: tokens.text(first.range.lowerBound..<range.lowerBound), textAfter: textAfter,
+            untypedColumns: untyped, columnCount: target.columns.count, namesColumns: target.hasColumnList,
+            hasReturning: target.hasReturning, updatesOnConflict: conflict?.action == PG_QUERY__ON_CONFLICT_ACTION__ONCONFLICT_UPDATE)
+        return StatementPlan(
+            action: .insertFetched(plan), effect: .writes, commandName: "INSERT", parameterCount: ParameterCount.highest(in: node),
+            reason: "rows fetched first")
+    }
+
+    /// Which output columns are bare constants or parameters without a type; nil where their positions cannot be told.
+    private func untypedColumns(_ source: Message<PgQuery__SelectStmt>) -> Set<Int>? {
+        guard source.pointee.op == PG_QUERY__SET_OPERATION__SETOP_NONE, source.pointee.n_values_lists == 0 else { return [] }
+        var untyped: Set<Int> = []
+        var isCounted = true
+        for (position, item) in NodeList(source.pointee.target_list, source.pointee.n_target_list).nodes.enumerated() {
+            guard let value = item.resTarget.flatMap({ Node($0.pointee.val) }) else { return nil }
+            if value.columnRef.map({ NodeList($0.pointee.fields, $0.pointee.n_fields).strings.count < Int($0.pointee.n_fields) }) == true {
+                isCounted = false
+            }
+            guard isUntyped(value) else { continue }
+            guard isCounted else { return nil }
+            untyped.insert(position)
+        }
+        return untyped
+    }
+
+    private func isUntyped(_ value: Node) -> Bool {
+        switch value.literal?.value {
+        case .string, .null: return true
+        default: break
+        }
+        guard let number = value.paramRef.map({ Int($0.pointee.number) }) else { return false }
+        return number > context.parameterTypes.count || number < 1 || context.parameterTypes[number - 1] == 0
+    }
+}
