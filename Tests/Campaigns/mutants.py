@@ -54,9 +54,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--patches", type=pathlib.Path, default=ROOT / "Tests" / "Campaigns" / "mutants")
     parser.add_argument("--seeds", type=int, default=1000)
+    parser.add_argument("--more-seeds", type=int, default=50_000, help="for mutants that survive those")
+    parser.add_argument("--only", default="", help="beginnings of names, with commas between")
     parser.add_argument("--tree", type=pathlib.Path, default=ROOT / ".build-mutants")
     arguments = parser.parse_args()
-    patches = sorted(arguments.patches.glob("*.patch"))
+    chosen = tuple(arguments.only.split(","))
+    patches = sorted(patch for patch in arguments.patches.glob("*.patch") if patch.name.startswith(chosen))
     if not patches:
         sys.exit(f"no patches in {arguments.patches}")
     survivors = []
@@ -67,11 +70,15 @@ def main():
         begin = time.monotonic()
         build(arguments.tree)
         built = time.monotonic()
-        failure = first_failure(arguments.tree, arguments.seeds, patch is not None and patch.stem.endswith(".strict"))
+        is_strict, lived = patch is not None and patch.stem.endswith(".strict"), arguments.seeds
+        failure = first_failure(arguments.tree, lived, is_strict)
         if patch is None and failure is None:
-            failure = first_failure(arguments.tree, arguments.seeds, is_strict=True)
+            failure = first_failure(arguments.tree, lived, is_strict=True)
+        if patch and failure is None:
+            lived = arguments.more_seeds
+            failure = first_failure(arguments.tree, lived, is_strict)
         name = patch.stem if patch else "unchanged"
-        verdict = failure or f"kept every promise in {arguments.seeds} worlds"
+        verdict = failure or f"kept every promise in {lived} worlds"
         print(f"{name}: {verdict} (built in {built - begin:.0f} s, lived {time.monotonic() - built:.0f} s)", flush=True)
         if (failure is None) == (patch is not None):
             survivors.append(name)
