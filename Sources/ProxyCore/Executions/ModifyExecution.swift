@@ -76,7 +76,7 @@ final class ModifyExecution: MultiShardExecution {
             noteTag(frame, leg)
             guard !isGone else { return }
             order { [self] (order) throws(MergeError) in
-                try order.finished(source: leg, into: &worker.output(ofSession: session).pointee.output)
+                order.finished(source: leg, into: &worker.output(ofSession: session).pointee.output)
             }
         case BackendMessageType.errorResponse:
             let isFirst = failure == nil
@@ -127,7 +127,7 @@ final class ModifyExecution: MultiShardExecution {
     }
 
     override func clientDrained() {
-        order { [self] (order) throws(MergeError) in try order.resume(into: &worker.output(ofSession: session).pointee.output) }
+        order { [self] (order) throws(MergeError) in order.resume(into: &worker.output(ofSession: session).pointee.output) }
         for leg in legs where leg.outstanding > 0 {
             let stream = worker.links.at(leg.link).pointee.stream
             if worker.streams.at(stream.index).pointee.isReadPaused { worker.resumeReading(stream) }

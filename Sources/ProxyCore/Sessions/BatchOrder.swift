@@ -1,0 +1,124 @@
+// BatchOrder: which link a batch of the extended protocol is on, and what happens when it moves to another shard.
+//
+// To PostgreSQL a batch (the messages up to Sync) is one transaction. So when it goes on at another shard, what it did on the first
+// becomes part of a block that is opened late and committed at Sync.
+import Primitives
+import QueryPlanning
+import WireProtocol
+
+extension Worker {
+    /// All that was sent to the session's link is answered. Otherwise the answers are asked for and the frame waits.
+    @inline(__always)
+    func isDrained(_ session: UnsafeMutablePointer<Session>) -> Bool {
+        let link = session.pointee.link
+        guard link >= 0, !links.at(link).pointee.expectations.isEmpty else { return true }
+        session.pointee.activity = .passing
+        if session.pointee.isLinkUnsynced, !session.pointee.isFlushSent {
+            session.pointee.isFlushSent = true
+            output(ofLink: link).pointee.output.writeFlush()
+            streams.markDirty(links.at(link).pointee.stream.index)
+        }
+        return false
+    }
+
+    /// An error of the proxy itself: the batch is skipped to Sync, the block has failed.
+    func raise(_ index: Int32, _ message: DatabaseMessage) -> FrameResult {
+        let session = sessions.at(index)
+        if let result = settleHeldParse(index, session) { return result }
+        guard isDrained(session) else { return .blocked }
+        statistics.errors &+= 1
+        output(ofSession: index).pointee.output.writeErrorResponse(message)
+        failBatch(index)
+        return .consumed
+    }
+
+    /// What follows from an error that was told: skip to Sync, and the block has failed.
+    func failBatch(_ index: Int32) {
+        let session = sessions.at(index)
+        session.pointee.skipsUntilSync = true
+        session.pointee.isFailedHere = true
+        if session.pointee.detail?.transaction?.isExplicit == true {
+            session.pointee.status = TransactionStatus.failed.rawValue
+        }
+    }
+
+    /// Nothing of the batch is left on the session's link: everything answered and synced. What was executed there
+    /// outside a block stays open in one that begins late. False: the frame waits.
+    func isQuiescent(_ index: Int32) -> Bool {
+        let session = sessions.at(index)
+        guard isDrained(session) else { return false }
+        guard session.pointee.link >= 0 else { return true }
+        let link = session.pointee.link
+        if session.pointee.isLinkUnsynced {
+            let output = output(ofLink: link)
+            if session.pointee.detail?.transaction == nil, session.pointee.hasBatchExecuted { beginLate(index, link) }
+            output.pointee.output.writeSync()
+            links.at(link).pointee.expectations.append(.dropSync)
+            streams.markDirty(links.at(link).pointee.stream.index)
+            session.pointee.isLinkUnsynced = false
+            session.pointee.hasBatchExecuted = false
+            session.pointee.activity = .passing
+            return false
+        }
+        session.pointee.link = -1
+        session.pointee.unnamedPortalLink = -1
+        session.pointee.activity = .idle
+        if session.pointee.detail?.transaction == nil { giveBack(link, from: index) }
+        return true
+    }
+
+    /// BEGIN behind what the batch already executed: the implicit transaction becomes a block with that inside.
+    func beginLate(_ index: Int32, _ link: Int32) {
+        let session = sessions.at(index)
+        let queue = links.at(link)
+        let stream = outputEndingUnnamed(ofLink: link)
+        stream.pointee.output.writeParse(name: "", text: "BEGIN")
+        stream.pointee.output.writeBind()
+        stream.pointee.output.writeExecute(portal: "")
+        for expectation in [Expectation.dropParse, .dropBind, .dropExecute] { queue.pointee.expectations.append(expectation) }
+        openTransaction(index, isExplicit: false, modes: "")
+        session.pointee.detail?.transaction?.participants.append(
+            Participant(link: link, shard: queue.pointee.shard, effect: session.pointee.batchEffect))
+    }
+
+    /// The link on which the batch goes on at `shard`; nil: the frame waits, or the error was told.
+    @inline(__always)
+    func batchLink(_ index: Int32, shard: ShardIndex, effect: DataEffect, _ result: inout FrameResult) -> Int32? {
+        let session = sessions.at(index)
+        let current = session.pointee.link
+        let opensBlock = needsOwnCommit(effect, session)
+        if current >= 0, !session.pointee.isLinkReserved, links.at(current).pointee.shard == shard, !opensBlock {
+            if !session.pointee.isPlain { session.pointee.detail?.transaction?.note(effect, on: shard) }
+            session.pointee.batchEffect = session.pointee.batchEffect.joined(effect)
+            return current
+        }
+        if current >= 0, !session.pointee.isLinkReserved, !isQuiescent(index) {
+            result = .blocked
+            return nil
+        }
+        if opensBlock { openTransaction(index, isExplicit: false, modes: "") }
+        switch session.pointee.isPlain ? lease(index, shard: shard) : enlist(index, shard: shard, effect: effect) {
+        case .link(let link):
+            session.pointee.link = link
+            session.pointee.batchEffect = effect
+            session.pointee.hasBatchExecuted = false
+            statistics.countStatement(shard: shard)
+            return link
+        case .waiting: result = .blocked
+        case .failed(let message):
+            undoHeldParse(index)
+            result = raise(index, message)
+        }
+        return nil
+    }
+
+    /// Notes that something for the client went to the link.
+    @inline(__always)
+    func sent(_ session: UnsafeMutablePointer<Session>, _ link: UnsafeMutablePointer<Link>, _ expectation: Expectation) {
+        link.pointee.expectations.append(expectation)
+        session.pointee.activity = .passing
+        session.pointee.isLinkUnsynced = true
+        session.pointee.isFlushSent = false
+        streams.markDirty(link.pointee.stream.index)
+    }
+}

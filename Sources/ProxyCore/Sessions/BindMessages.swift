@@ -1,0 +1,200 @@
+// BindMessages: Bind, which brings the key and so the shard.
+import Primitives
+import QueryPlanning
+import WireProtocol
+
+extension Worker {
+    @inline(__always)
+    func bind(
+        _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ message: BindMessage, _ frame: UnsafeRawBufferPointer
+    ) -> FrameResult {
+        if let result = bindQuickly(index, session, message, frame) { return result }
+        return bindWithCare(index, session, message, frame)
+    }
+
+    @inline(never)
+    func bindWithCare(
+        _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ message: BindMessage, _ frame: UnsafeRawBufferPointer
+    ) -> FrameResult {
+        guard let detail = session.pointee.detail else { return .consumed }
+        let number = message.statement.isEmpty ? detail.unnamedStatement : detail.statements.number(of: message.statement)
+        guard let statement = statements.at(number) else { return raise(index, missing(message.statement)) }
+        if session.pointee.hasPortals, detail.portals.count >= settings.limits.portalsPerSession {
+            return raise(index, tooManyPortals)
+        }
+        if let (shard, effect) = hotTarget(of: statement, session, message) {
+            return bindHot(index, session, detail, message, frame, statement, shard, effect)
+        }
+        return bindPlanned(index, session, detail, message, frame, statement)
+    }
+
+    /// The shard of a Bind whose parameters alone name it; nil when the route must be resolved.
+    func hotTarget(
+        of statement: SharedStatement, _ session: UnsafeMutablePointer<Session>, _ message: BindMessage
+    ) -> (shard: ShardIndex, effect: DataEffect)? {
+        guard statement.planEnvironment == session.pointee.environment, let plan = statement.hotPlan,
+            session.pointee.status != TransactionStatus.failed.rawValue
+        else { return nil }
+        let noText = UnsafeRawBufferPointer(start: nil, count: 0)
+        let target = statement.parameterTypes.withUnsafeBufferPointer {
+            planner.target(of: plan, text: noText, parameters: BoundParameters(bind: message, typeOIDs: $0), map: cluster.map)
+        }
+        switch target {
+        case .shard(let shard): return (shard, plan.effect)
+        case .any: return (currentShard(session) ?? preferredShard(session), plan.effect)
+        case .unknown: return nil
+        }
+    }
+
+    /// Binds a statement that only passes.
+    func bindHot(
+        _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ detail: SessionDetail, _ message: BindMessage,
+        _ frame: UnsafeRawBufferPointer, _ statement: SharedStatement, _ shard: ShardIndex, _ effect: DataEffect
+    ) -> FrameResult {
+        var result = FrameResult.consumed
+        guard let link = writeBind(index, session, detail, message, frame, statement, shard, effect, &result) else { return result }
+        if message.portal.isEmpty {
+            session.pointee.unnamedPortalLink = link
+        } else if let plan = statement.plan {
+            notePortal(session, detail, message, frame, statement, plan, link: link)
+        }
+        return result
+    }
+
+    /// Binds a statement whose plan says more than where it goes.
+    @inline(never)
+    func bindPlanned(
+        _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ detail: SessionDetail, _ message: BindMessage,
+        _ frame: UnsafeRawBufferPointer, _ statement: SharedStatement
+    ) -> FrameResult {
+        if statement.planEnvironment != session.pointee.environment, mustAwaitCatalog(index, session) { return .blocked }
+        let plan: StatementPlan
+        do throws(DatabaseMessage) {
+            plan = try currentPlan(of: statement, session: index)
+        } catch {
+            return raise(index, error)
+        }
+        if let refusal = refusal(of: plan, session) { return raise(index, refusal) }
+        if case .passThrough(let route) = plan.action, !plan.isCopyIn {
+            switch resolve(
+                route, session: index, statement: statement, bind: message, prefer: currentShard(session))
+            {
+            case .one(let shard):
+                return bindOnLink(index, session, detail, message, frame, statement, plan, shard, isPassed: true)
+            case .refused(let refusal): return raise(index, DatabaseMessage(refusal))
+            case .many: break
+            }
+        }
+        if plan.isAnsweredHere { return bindHere(index, session, detail, message, frame, statement, plan) }
+        let shard = cursorShard(plan, detail) ?? currentShard(session) ?? anyShard(index)
+        return bindOnLink(index, session, detail, message, frame, statement, plan, shard, isPassed: false)
+    }
+
+    /// FETCH is described by the cursor, so only its own link can.
+    func cursorShard(_ plan: StatementPlan, _ detail: SessionDetail) -> ShardIndex? {
+        guard case .cursor(.use(let name)) = plan.action, let link = detail.cursors[name] else { return nil }
+        return links.at(link).pointee.shard
+    }
+
+    @inline(__always)
+    func currentShard(_ session: UnsafeMutablePointer<Session>) -> ShardIndex? {
+        session.pointee.link >= 0 && !session.pointee.isLinkReserved ? links.at(session.pointee.link).pointee.shard : nil
+    }
+
+    private var tooManyPortals: DatabaseMessage {
+        DatabaseMessage(
+            error: .configurationLimitExceeded, "too many open portals in this session",
+            hint: "Close those no longer needed; the limit is \(settings.limits.portalsPerSession).")
+    }
+
+    func missing(_ name: UnsafeRawBufferPointer) -> DatabaseMessage {
+        DatabaseMessage(
+            error: .invalidSQLStatementName,
+            name.isEmpty ? "unnamed prepared statement does not exist" : "prepared statement \"\(name.text)\" does not exist")
+    }
+
+    /// The statement's plan in the session's present environment.
+    @inline(__always)
+    func currentPlan(of statement: SharedStatement, session: Int32) throws(DatabaseMessage) -> StatementPlan {
+        if statement.planEnvironment == sessions.at(session).pointee.environment, let plan = statement.plan { return plan }
+        let plan = try statement.text.withBytes { (text) throws(DatabaseMessage) in
+            try planOne(text, statement.parameterTypes, session: session)
+        }
+        keep(plan, of: statement, session: session)
+        return plan
+    }
+
+    func keep(_ plan: StatementPlan, of statement: SharedStatement, session: Int32) {
+        let environment = planningEnvironment(session)
+        let hotPlan = plan.isPlainPassThrough ? planner.hotPlan(of: plan, environment: environment) : nil
+        statement.keep(plan, hotPlan: hotPlan, environment: sessions.at(session).pointee.environment)
+    }
+
+    /// Binds on a link. A statement for several shards is bound on one, so that PostgreSQL checks the parameters and can
+    /// describe the portal; Execute then runs it on all.
+    func bindOnLink(
+        _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ detail: SessionDetail, _ message: BindMessage,
+        _ frame: UnsafeRawBufferPointer, _ statement: SharedStatement, _ plan: StatementPlan, _ shard: ShardIndex, isPassed: Bool
+    ) -> FrameResult {
+        var result = FrameResult.consumed
+        let effect = isPassed ? plan.effect : .reads
+        guard let link = writeBind(index, session, detail, message, frame, statement, shard, effect, &result) else { return result }
+        if isPassed, message.portal.isEmpty, plan.isPlainPassThrough {
+            session.pointee.unnamedPortalLink = link
+            return .consumed
+        }
+        notePortal(session, detail, message, frame, statement, plan, link: isPassed ? link : -1)
+        return .consumed
+    }
+
+    /// Sends the Bind to a link of `shard`, the statement's Parse before it where that is needed; nil: the frame waits, or the
+    /// error was told.
+    func writeBind(
+        _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ detail: SessionDetail, _ message: BindMessage,
+        _ frame: UnsafeRawBufferPointer, _ statement: SharedStatement, _ shard: ShardIndex, _ effect: DataEffect,
+        _ result: inout FrameResult
+    ) -> Int32? {
+        if !message.portal.isEmpty, detail.portals[Array(message.portal)] != nil {
+            result = raise(index, DatabaseMessage(error: .duplicateCursor, "cursor \"\(message.portal.text)\" already exists"))
+            return nil
+        }
+        if session.pointee.heldParse != statement.number, let settled = settleHeldParse(index, session) {
+            result = settled
+            return nil
+        }
+        guard let link = batchLink(index, shard: shard, effect: effect, &result) else { return nil }
+        ensurePrepared(session, link, statement, isUnnamed: message.statement.isEmpty)
+        let record = links.at(link)
+        let stream = streams.at(record.pointee.stream.index)
+        if message.statement.isEmpty {
+            stream.pointee.output.append(frame)
+        } else {
+            statement.linkName.withUnsafeBytes {
+                stream.pointee.output.writeBind(message, portal: message.portal, statement: $0)
+            }
+        }
+        sent(session, record, .passBind)
+        return link
+    }
+
+    func notePortal(
+        _ session: UnsafeMutablePointer<Session>, _ detail: SessionDetail, _ message: BindMessage,
+        _ frame: UnsafeRawBufferPointer, _ statement: SharedStatement, _ plan: StatementPlan, link: Int32
+    ) {
+        if message.portal.isEmpty { session.pointee.unnamedPortalLink = -1 }
+        session.pointee.hasPortals = true
+        detail.portals[Array(message.portal)] = Portal(
+            statement: statement.number, link: link, bind: link < 0 ? Array(frame) : [], plan: plan)
+    }
+
+    /// Binds a statement the proxy answers itself.
+    func bindHere(
+        _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ detail: SessionDetail, _ message: BindMessage,
+        _ frame: UnsafeRawBufferPointer, _ statement: SharedStatement, _ plan: StatementPlan
+    ) -> FrameResult {
+        guard isDrained(session) else { return .blocked }
+        notePortal(session, detail, message, frame, statement, plan, link: -1)
+        output(ofSession: index).pointee.output.writeBindComplete()
+        return .consumed
+    }
+}

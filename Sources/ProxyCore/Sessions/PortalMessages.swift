@@ -1,0 +1,184 @@
+// PortalMessages: Describe, Execute and Close, for what Parse and Bind have made.
+import Primitives
+import QueryPlanning
+import WireProtocol
+
+extension Worker {
+    func describe(
+        _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ message: DescribeMessage, _ frame: UnsafeRawBufferPointer
+    ) -> FrameResult {
+        guard let detail = session.pointee.detail else { return .consumed }
+        guard message.kind == .statement else { return describePortal(index, session, detail, message, frame) }
+        let number = message.name.isEmpty ? detail.unnamedStatement : detail.statements.number(of: message.name)
+        guard let statement = statements.at(number) else { return raise(index, missing(message.name)) }
+        if statement.plan?.isAnsweredHere == true {
+            guard isDrained(session) else { return .blocked }
+            output(ofSession: index).pointee.output.writeParameterDescription(statement.parameterTypes)
+            output(ofSession: index).pointee.output.writeNoData()
+            return .consumed
+        }
+        if session.pointee.heldParse != number, let result = settleHeldParse(index, session) { return result }
+        var result = FrameResult.consumed
+        guard let link = batchLink(index, shard: currentShard(session) ?? anyShard(index), effect: .reads, &result) else { return result }
+        ensurePrepared(session, link, statement, isUnnamed: message.name.isEmpty)
+        if message.name.isEmpty {
+            output(ofLink: link).pointee.output.append(frame)
+        } else {
+            statement.linkName.withUnsafeBytes { output(ofLink: link).pointee.output.writeDescribe(.statement, name: $0) }
+        }
+        sent(session, links.at(link), .passDescribeStatement)
+        return .consumed
+    }
+
+    func describePortal(
+        _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ detail: SessionDetail, _ message: DescribeMessage,
+        _ frame: UnsafeRawBufferPointer
+    ) -> FrameResult {
+        if let result = settleHeldParse(index, session) { return result }
+        if message.name.isEmpty, session.pointee.unnamedPortalLink >= 0 {
+            return forward(index, session, frame, to: session.pointee.unnamedPortalLink, .passDescribePortal)
+        }
+        guard let portal = detail.portals[Array(message.name)] else {
+            if let cursor = detail.cursors[message.name.text] { return forward(index, session, frame, to: cursor, .passDescribePortal) }
+            return raise(index, DatabaseMessage(error: .invalidCursorName, "portal \"\(message.name.text)\" does not exist"))
+        }
+        if portal.plan.isAnsweredHere {
+            guard isDrained(session) else { return .blocked }
+            output(ofSession: index).pointee.output.writeNoData()
+            return .consumed
+        }
+        let link = portal.link >= 0 ? portal.link : session.pointee.link
+        guard link >= 0 else {
+            return raise(index, DatabaseMessage(error: .invalidCursorName, "portal \"\(message.name.text)\" does not exist"))
+        }
+        return forward(index, session, frame, to: link, .passDescribePortal)
+    }
+
+    /// Passes a frame on to a link of the batch.
+    @inline(__always)
+    func forward(
+        _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ frame: UnsafeRawBufferPointer, to link: Int32,
+        _ expectation: Expectation
+    ) -> FrameResult {
+        if session.pointee.link != link {
+            var result = FrameResult.consumed
+            guard batchLink(index, shard: links.at(link).pointee.shard, effect: .reads, &result) != nil else { return result }
+        }
+        let record = links.at(session.pointee.link)
+        streams.at(record.pointee.stream.index).pointee.output.append(frame)
+        sent(session, record, expectation)
+        return .consumed
+    }
+
+    @inline(__always)
+    func execute(
+        _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ message: ExecuteMessage, _ frame: UnsafeRawBufferPointer
+    ) -> FrameResult {
+        if let result = settleHeldParse(index, session) { return result }
+        if message.portal.isEmpty, session.pointee.unnamedPortalLink >= 0 {
+            session.pointee.hasBatchExecuted = true
+            return forward(index, session, frame, to: session.pointee.unnamedPortalLink, .passExecute)
+        }
+        return executePortal(index, session, message, frame)
+    }
+
+    @inline(never)
+    func executePortal(
+        _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ message: ExecuteMessage, _ frame: UnsafeRawBufferPointer
+    ) -> FrameResult {
+        guard let detail = session.pointee.detail else { return .consumed }
+        let name = Array(message.portal)
+        guard let portal = detail.portals[name], let statement = statements.at(portal.statement) else {
+            if let cursor = detail.cursors[message.portal.text] {
+                session.pointee.hasBatchExecuted = true
+                return forward(index, session, frame, to: cursor, .passExecute)
+            }
+            return raise(index, DatabaseMessage(error: .invalidCursorName, "portal \"\(message.portal.text)\" does not exist"))
+        }
+        if portal.link >= 0 {
+            session.pointee.hasBatchExecuted = true
+            if portal.plan.taintsLink { links.at(portal.link).pointee.isTainted = true }
+            if !portal.plan.pins.isEmpty { pin(index, link: portal.link, reasons: portal.plan.pins) }
+            noteTemporaryTables(index, portal.plan.temporaryNames)
+            return forward(index, session, frame, to: portal.link, .passExecute)
+        }
+        if let buffer = portal.buffer {
+            if buffer.isSpent {
+                return raise(
+                    index,
+                    DatabaseMessage(error: .objectNotInPrerequisiteState, "portal \"\(message.portal.text)\" cannot be run"))
+            }
+            guard isDrained(session) else { return .blocked }
+            buffer.fetch(message.maximumRows, into: &output(ofSession: index).pointee.output)
+            return .consumed
+        }
+        guard isQuiescent(index) else { return .blocked }
+        if portal.isDone {
+            output(ofSession: index).pointee.output.writeCommandComplete("\(portal.plan.commandName) 0")
+            return .consumed
+        }
+        detail.portals[name]?.isDone = true
+        openForBatch(index, portal.plan)
+        var call = StatementCall(plan: portal.plan, text: statement.text)
+        call.parameterTypes = statement.parameterTypes
+        call.bind = portal.bind
+        call.wantsDescription = false
+        if message.maximumRows > 0, !portal.plan.isCopy {
+            call.maximumRows = message.maximumRows
+            detail.diversion = PortalBuffer(pool: streams.pool.reference)
+            session.pointee.isDiverted = true
+        }
+        let execution = BatchStatementExecution(worker: self, session: index, call: call)
+        execution.portalName = name
+        start(execution, on: index)
+        return .consumed
+    }
+
+    /// What a batch writes outside a block becomes permanent at Sync, not before.
+    func openForBatch(_ index: Int32, _ plan: StatementPlan) {
+        guard sessions.at(index).pointee.detail?.transaction == nil, plan.effect != .reads || plan.drawing != nil else { return }
+        switch plan.action {
+        case .transaction, .shardByShard, .setting, .prepared, .empty: return
+        default: openTransaction(index, isExplicit: false, modes: "")
+        }
+    }
+
+    func close(
+        _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ message: CloseMessage, _ frame: UnsafeRawBufferPointer
+    ) -> FrameResult {
+        guard let detail = session.pointee.detail else { return .consumed }
+        if let result = settleHeldParse(index, session) { return result }
+        if message.kind == .portal {
+            let isUnnamed = message.name.isEmpty
+            let link = isUnnamed && session.pointee.unnamedPortalLink >= 0
+                ? session.pointee.unnamedPortalLink : detail.portals[Array(message.name)]?.link ?? -1
+            if isUnnamed { session.pointee.unnamedPortalLink = -1 }
+            if let cursor = detail.cursors.removeValue(forKey: message.name.text) {
+                return forward(index, session, frame, to: cursor, .passClose)
+            }
+            detail.portals[Array(message.name)] = nil
+            if link >= 0, link == session.pointee.link { return forward(index, session, frame, to: link, .passClose) }
+            detail.nameChanges.append(.none)
+        } else {
+            detail.nameChanges.append(closing(message.name, detail))
+        }
+        if session.pointee.link >= 0, !links.at(session.pointee.link).pointee.expectations.isEmpty {
+            links.at(session.pointee.link).pointee.expectations.append(.synthesizeClose)
+        } else {
+            output(ofSession: index).pointee.output.writeCloseComplete()
+            confirmNameChange(index)
+        }
+        return .consumed
+    }
+
+    /// Takes a statement's name; the statement stays held until that is confirmed.
+    func closing(_ name: UnsafeRawBufferPointer, _ detail: SessionDetail) -> NameChange {
+        if name.isEmpty {
+            let number = detail.unnamedStatement
+            detail.unnamedStatement = 0
+            return .unnamed(number: 0, before: number)
+        }
+        let number = detail.statements.remove(name)
+        return number == 0 ? .none : .closed(Array(name), number: number)
+    }
+}
