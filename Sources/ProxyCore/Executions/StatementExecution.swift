@@ -239,7 +239,8 @@ final class StatementExecution: Execution {
 
     override func passedLost(_ link: Int32, _ message: DatabaseMessage) {
         guard link == passLink else { return }
-        fail(message)
+        // The client may have heard of another error, whose answer was not complete yet.
+        fail(record.pointee.sawError ? DatabaseMessage(error: .internalError, alreadyTold) : message)
     }
 
     private func notePins(_ link: Int32) {
