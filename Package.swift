@@ -58,7 +58,7 @@ let package = Package(
         .testTarget(name: "ShardMapTests", dependencies: ["ShardMap", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "RowSplittingTests", dependencies: ["RowSplitting", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "ResultMergingTests", dependencies: ["ResultMerging", "TestSupport"], swiftSettings: strict),
-        .testTarget(name: "QueryPlanningTests", dependencies: ["QueryPlanning", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "QueryPlanningTests", dependencies: ["QueryPlanning", "TestSupport"], exclude: ["Golden"], swiftSettings: strict),
         .testTarget(name: "DistributedCommitTests", dependencies: ["DistributedCommit"], swiftSettings: strict),
         .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: strict),
         .testTarget(
