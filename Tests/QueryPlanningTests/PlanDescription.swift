@@ -9,6 +9,7 @@ struct PlanDescription {
     let text: String
 
     func lines(_ plan: StatementPlan) -> [String] {
+        if let drawing = plan.drawing { return ["draw: \(drawing.query)", "then: \(drawing.pieces.joined(separator: "?"))"] }
         var lines = actionLines(plan.action)
         if plan.effect != .reads { lines.append("effect: \(plan.effect)") }
         return lines

@@ -136,7 +136,7 @@ extension Worker {
 
     /// What a batch writes outside a block becomes permanent at Sync, not before.
     func openForBatch(_ index: Int32, _ plan: StatementPlan) {
-        guard sessions.at(index).pointee.detail?.transaction == nil, plan.effect != .reads || plan.drawing != nil else { return }
+        guard sessions.at(index).pointee.detail?.transaction == nil, plan.effect != .reads else { return }
         switch plan.action {
         case .transaction, .shardByShard, .setting, .prepared, .empty: return
         default: openTransaction(index, isExplicit: false, modes: "")

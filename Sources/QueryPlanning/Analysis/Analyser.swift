@@ -32,7 +32,7 @@ package struct Analyser: StatementAnalyser {
             switch node.kind {
             case PG_QUERY__NODE__NODE_SELECT_STMT, PG_QUERY__NODE__NODE_UPDATE_STMT, PG_QUERY__NODE__NODE_DELETE_STMT,
                 PG_QUERY__NODE__NODE_MERGE_STMT:
-                return try StatementPlanner.plan(node, context)
+                return try TimeDrawing.plan(insteadOf: try StatementPlanner.plan(node, context), node, context)
             default: return try classify(node, context)
             }
         } catch {

@@ -60,7 +60,7 @@ extension StatementPlanner {
         if case .other(let reason) = state {
             throw Refusal("0A000", "cannot change reference table \"\(relation.name)\" alike on all shards: \(reason)", hint: hint)
         }
-        if usage.hasSharded || usage.hasVolatileFunctions || usage.usesTransactionTime {
+        if usage.hasSharded || usage.hasVolatileFunctions {
             throw Refusal(
                 "0A000", "cannot change reference table \"\(relation.name)\" alike on all shards: the values may differ from shard to shard",
                 hint: hint)

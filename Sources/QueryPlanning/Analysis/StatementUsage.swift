@@ -21,13 +21,11 @@ struct StatementUsage {
     /// Functions that may make the transaction a writer in other ways.
     var hasActingFunctions = false
     var hasVolatileFunctions = false
-    var usesTransactionTime = false
     var pins: PinReasons = []
 
     init(_ binder: Binder) {
         for entry in binder.entries { add(entry) }
         for call in binder.calls { add(call, binder.context) }
-        usesTransactionTime = usesTransactionTime || binder.usesCurrentTime
         hasCatalogFunctions = hasCatalogFunctions || binder.castsToCatalogName
     }
 
@@ -56,8 +54,7 @@ struct StatementUsage {
         }
         let name = NodeList(call.node.pointee.funcname, call.node.pointee.n_funcname).strings.joined(separator: ".")
         switch context.knowledge(of: call.node) {
-        case .stable: break
-        case .transactionTime: usesTransactionTime = true
+        case .stable, .transactionTime: break
         case .volatile: hasVolatileFunctions = true
         case .sessionBound: hasSessionFunctions = true
         case .catalogShard: hasCatalogFunctions = true

@@ -25,10 +25,6 @@ extension Binder {
 
     private func note(_ node: Node, _ binding: LevelBinding) {
         if let parameter = node.paramRef { parameterCount = max(parameterCount, Int(parameter.pointee.number)) }
-        if let function = node.sqlvalueFunction, function.pointee.op.rawValue <= PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_LOCALTIMESTAMP_N.rawValue {
-            binding.level.usesCurrentTime = true
-            usesCurrentTime = true
-        }
         if let cast = node.typeCast, Self.isCatalogName(cast.pointee.type_name) { castsToCatalogName = true }
         if node.groupingFunc != nil { binding.level.hasAggregates = true }
         if node.currentOfExpr != nil { unsupported = unsupported ?? "WHERE CURRENT OF" }

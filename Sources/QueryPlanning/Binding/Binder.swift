@@ -26,7 +26,6 @@ final class Binder {
     var unknownTables: [String] = []
     /// Names of all WITH items.
     var commonTableNames: Set<String> = []
-    var usesCurrentTime = false
     /// A value is cast to the name of something in the catalogs.
     var castsToCatalogName = false
     var usesWholeRows = false

@@ -133,8 +133,6 @@ final class BoundLevel {
     var targets: [BoundTarget] = []
     var sublinks: [BoundSublink] = []
     var calls: [BoundCall] = []
-    /// CURRENT_TIMESTAMP and its family.
-    var usesCurrentTime = false
     var usesSystemColumns = false
     var hasAggregates = false
     var hasWindows = false
