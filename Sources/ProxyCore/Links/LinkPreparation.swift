@@ -14,18 +14,33 @@ struct RoleDefaults: Equatable {
     var isolation: IsolationLevel
     var dateStyle: String
     var extraFloatDigits: String
+    /// What else must be alike on all shards, or rows of several would not fit together: how values are written and read, and the
+    /// database's encoding and collation, by which texts are sorted, merged and hashed.
+    var others: String
 
+    private static let alike = [
+        "TimeZone", "IntervalStyle", "bytea_output", "lc_monetary", "lc_numeric", "lc_time", "default_text_search_config", "xmlbinary",
+    ]
     static let question = """
         SELECT pg_catalog.current_setting('search_path'), pg_catalog.current_setting('default_transaction_isolation'), \
         pg_catalog.current_setting('standard_conforming_strings'), pg_catalog.current_setting('transform_null_equals'), \
         pg_catalog.current_setting('statement_timeout'), pg_catalog.current_setting('datestyle'), \
-        pg_catalog.current_setting('extra_float_digits')
+        pg_catalog.current_setting('extra_float_digits'), pg_catalog.concat_ws('|', \
+        \(alike.map { "pg_catalog.concat('\($0) ', pg_catalog.current_setting('\($0)'))" }.joined(separator: ", ")), \
+        (SELECT pg_catalog.concat_ws(' ', 'database', pg_catalog.pg_encoding_to_char(d.encoding), d.datcollate, d.datctype) \
+        FROM pg_catalog.pg_database d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()))
         """
 }
 
-extension RoleDefaults: CustomStringConvertible {
-    var description: String {
-        "search_path \(searchPath), isolation level \(isolation), datestyle \(dateStyle) and extra_float_digits \(extraFloatDigits)"
+extension RoleDefaults {
+    private var facts: [String] {
+        ["search_path \(searchPath)", "isolation level \(isolation)", "datestyle \(dateStyle)", "extra_float_digits \(extraFloatDigits)"]
+            + others.split(separator: "|").map(String.init)
+    }
+
+    /// What is not as it is there.
+    func difference(from other: RoleDefaults) -> String {
+        zip(facts, other.facts).filter { $0 != $1 }.map(\.0).joined(separator: ", ")
     }
 }
 
@@ -35,7 +50,7 @@ final class LinkPreparation: LinkTask {
     private let pool: Pool
     private let parameterStatus: [(name: String, value: String)]
     private var row: [String?] = []
-    private static let answerWidth = 7
+    private static let answerWidth = 8
     private var error: DatabaseMessage?
 
     /// - Parameter parameterStatus: what the server reported at login.
@@ -79,14 +94,15 @@ final class LinkPreparation: LinkTask {
     /// Why the link cannot be used.
     private func adoptDefaults() -> String? {
         guard row.count == Self.answerWidth, let path = row[0], let isolation = row[1].flatMap({ IsolationLevel(name: $0) }),
-            let dateStyle = row[5], let digits = row[6]
+            let dateStyle = row[5], let digits = row[6], let others = row[7]
         else {
             return "it does not say what the role's defaults are"
         }
         if row[2] != "on" { return "standard_conforming_strings must be on" }
         if row[3] != "off" { return "transform_null_equals must be off" }
         if row[4] != "0" { pool.limitsStatements = true }
-        let defaults = RoleDefaults(searchPath: path, isolation: isolation, dateStyle: dateStyle, extraFloatDigits: digits)
+        let defaults = RoleDefaults(
+            searchPath: path, isolation: isolation, dateStyle: dateStyle, extraFloatDigits: digits, others: others)
         return worker.noteDefaults(defaults, link: link)
     }
 
@@ -118,7 +134,8 @@ extension Worker {
             }
         }
         if defaults == present { return nil }
-        return "role \"\(pool.user)\" has \(defaults) there, \(present) on the first shard: ALTER ROLE or DATABASE must be alike on all shards"
+        return "role \"\(pool.user)\" has \(defaults.difference(from: present)) there, "
+            + "\(present.difference(from: defaults)) on the first shard: this must be alike on all shards"
     }
 
     private func retireLinks(of pool: Pool, on shard: Int, except kept: Int32) {
