@@ -230,9 +230,9 @@ public enum SettingCommand: Sendable, Equatable {
     case set(name: String, isLocal: Bool)
     case reset(name: String)
     case resetAll
-    /// SET TRANSACTION / SET SESSION CHARACTERISTICS.
+    /// SET TRANSACTION / SET SESSION CHARACTERISTICS, with the modes in PostgreSQL's spelling.
     case setTransaction(modes: String)
-    case setSessionCharacteristics
+    case setSessionCharacteristics(modes: String)
     case setConstraints
     case show(name: String)
     case discardAll

@@ -37,7 +37,7 @@ struct StatementGoldenTests {
         ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "setTransaction(modes: \"ISOLATION LEVEL REPEATABLE READ\")"),
         ("SET transaction_read_only = on", "setTransaction(modes: \"READ ONLY\")"),
         ("SET transaction_isolation TO 'Serializable'", "setTransaction(modes: \"ISOLATION LEVEL SERIALIZABLE\")"),
-        ("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", "setSessionCharacteristics"),
+        ("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", "setSessionCharacteristics(modes: \"READ ONLY\")"),
         ("SET CONSTRAINTS ALL DEFERRED", "setConstraints"), ("SHOW Search_Path", "show(name: \"search_path\")"),
         ("SHOW ALL", "show(name: \"all\")"), ("SHOW TIME ZONE", "show(name: \"timezone\")"), ("DISCARD ALL", "discardAll"),
         ("DISCARD PLANS", "discardPlans"), ("DISCARD SEQUENCES", "discardSequences"), ("DISCARD TEMP", "discardTemporary"),

@@ -96,7 +96,7 @@ final class SettingExecution: Execution {
                 worker.setIsolation(level, of: transaction)
             }
         case .setConstraints: note(isLocal: true, step: text) { _ in }
-        case .setSessionCharacteristics: note(isLocal: false, step: text) { $0.set("session characteristics", statement: text) }
+        case .setSessionCharacteristics(let modes): note(isLocal: false, step: text) { $0.setDefaults(of: modes) }
         case .show, .discardAll, .discardPlans, .discardSequences, .discardTemporary: break
         }
         // Before the end, which may free the session.

@@ -75,7 +75,8 @@ extension Worker {
         let session = sessions.at(index)
         guard let detail = session.pointee.detail, session.pointee.pool >= 0 else { return 0 }
         let pool = pools[Int(session.pointee.pool)]
-        let role = detail.settings.value(of: "role") ?? detail.user
+        let setRole = detail.settings.value(of: "role").flatMap { $0.uppercased() == "NONE" ? nil : $0 }
+        let role = setRole ?? detail.settings.value(of: "session_authorization") ?? detail.user
         let path = detail.settings.value(of: "search_path") ?? pool.defaults?.searchPath ?? "\"$user\", public"
         let catalog = detail.transaction?.catalog ?? cluster.catalog
         let schemas = catalog.facts.schemas
@@ -88,10 +89,10 @@ extension Worker {
 
     /// A DateStyle that names no style keeps the one before.
     private func writesExactText(_ detail: SessionDetail, _ defaults: RoleDefaults?) -> Bool {
-        let styles = [detail.settings.value(of: "datestyle"), defaults?.dateStyle, "ISO"].compactMap { $0?.uppercased() }
-        let style = styles.first { style in ["ISO", "SQL", "POSTGRES", "GERMAN"].contains { style.contains($0) } }
+        let styles = [detail.settings.value(of: "datestyle"), defaults?.dateStyle].map { $0.map { DateStyle($0).map { $0.style ?? "" } ?? "unknown" } }
+        let style = styles.lazy.compactMap { $0 }.first { !$0.isEmpty }
         let digits = detail.settings.value(of: "extra_float_digits") ?? defaults?.extraFloatDigits ?? "1"
-        return style?.contains("ISO") == true && (Int(digits.trimming { $0 == "'" }) ?? 0) >= 1
+        return style == "ISO" && (Int(digits.trimming { $0 == "'" }) ?? 0) >= 1
     }
 
     /// The client's texts come in the encoding the keys are hashed in.

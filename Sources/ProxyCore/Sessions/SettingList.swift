@@ -3,7 +3,7 @@
 // SET runs on a link first, which checks it; then the statement itself is kept, by setting name, and replayed on any
 // link that has other settings in force. Equal lists share a number, so that comparing costs nothing.
 
-/// The settings of one session: for each name the statement that makes it so, in the order they were first set.
+/// The settings of one session: for each name the statement that makes it so, in the order they were last set.
 struct SettingList: Hashable {
     private(set) var entries: [Entry] = []
 
@@ -15,14 +15,40 @@ struct SettingList: Hashable {
     var isEmpty: Bool { entries.isEmpty }
 
     mutating func set(_ name: String, statement: String) {
-        if let index = entries.firstIndex(where: { $0.name == name }) {
-            entries[index].statement = statement
-        } else {
-            entries.append(Entry(name: name, statement: statement))
-        }
+        let statement = name == "datestyle" ? withEarlierDateStyle(statement) : statement
+        reset(name)
+        entries.append(Entry(name: name, statement: statement))
     }
 
-    mutating func reset(_ name: String) { entries.removeAll { $0.name == name } }
+    /// The role goes with SET SESSION AUTHORIZATION, as PostgreSQL has it.
+    mutating func reset(_ name: String) {
+        entries.removeAll { $0.name == name || name == "session_authorization" && $0.name == "role" }
+    }
+
+    /// SET SESSION CHARACTERISTICS sets these variables.
+    mutating func setDefaults(of modes: String) {
+        switch IsolationLevel(modes: modes) {
+        case .readCommitted?: set(default: "isolation", "'read committed'")
+        case .repeatableRead?: set(default: "isolation", "'repeatable read'")
+        case .serializable?: set(default: "isolation", "serializable")
+        case nil: break
+        }
+        if modes.contains("READ ONLY") { set(default: "read_only", "on") }
+        if modes.contains("READ WRITE") { set(default: "read_only", "off") }
+        if modes.contains("DEFERRABLE") { set(default: "deferrable", modes.contains("NOT DEFERRABLE") ? "off" : "on") }
+    }
+
+    private mutating func set(default name: String, _ value: String) {
+        set("default_transaction_" + name, statement: "SET default_transaction_\(name) TO \(value)")
+    }
+
+    /// DateStyle is two things in one: a value that names only the style, or only the order of day and month, leaves the other as it was.
+    private func withEarlierDateStyle(_ statement: String) -> String {
+        guard let value = SettingValue.read(statement).flatMap(DateStyle.init) else { return statement }
+        let earlier = self.value(of: "datestyle").flatMap(DateStyle.init)
+        let parts = [value.style ?? earlier?.style, value.order ?? earlier?.order].compactMap { $0 }
+        return parts.isEmpty ? statement : "SET datestyle TO '\(parts.joined(separator: ", "))'"
+    }
 
     /// RESET ALL leaves the role and what RESET does not touch.
     mutating func resetAll() { entries.removeAll { $0.name != "role" && $0.name != "session_authorization" } }

@@ -9,8 +9,8 @@ enum SettingValue {
         let starts = [" TO ", "="].compactMap { upper.firstRange(of: $0)?.upperBound }.min()
         if let starts {
             text = String(text[starts...]).trimming { $0.isWhitespace }
-        } else if let role = upper.firstRange(of: "ROLE ") {
-            text = String(text[role.upperBound...]).trimming { $0.isWhitespace }
+        } else if let word = ["ROLE ", "AUTHORIZATION "].lazy.compactMap({ upper.firstRange(of: $0) }).first {
+            text = String(text[word.upperBound...]).trimming { $0.isWhitespace }
         } else {
             return nil
         }

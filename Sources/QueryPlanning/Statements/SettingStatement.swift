@@ -26,7 +26,7 @@ extension StatementClassifier {
     private func setModes(_ form: String, _ modes: NodeList) throws(Refusal) -> StatementPlan {
         switch form {
         case "TRANSACTION": return setting(.setTransaction(modes: TransactionModes.text(modes)), "SET")
-        case "SESSION CHARACTERISTICS": return setting(.setSessionCharacteristics, "SET")
+        case "SESSION CHARACTERISTICS": return setting(.setSessionCharacteristics(modes: TransactionModes.text(modes)), "SET")
         default:
             throw Refusal(
                 "0A000", "SET TRANSACTION SNAPSHOT is not supported", hint: "A snapshot belongs to one server; the proxy has many.")
