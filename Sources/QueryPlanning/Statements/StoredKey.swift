@@ -86,12 +86,12 @@ extension StatementClassifier {
 
     /// What the type's input function makes of a string.
     private func inputValue(_ string: String, _ type: KeyType, _ location: Int) -> Result<KeyValue, Refusal> {
-        let position = context.position(location)
         return Array(string.utf8).withUnsafeBytes { bytes in
             do throws(KeyFormatError) {
                 return .success(try type.value(text: bytes))
             } catch {
-                return .failure(Refusal(error.sqlState, error.message(type: type, text: string), position: position))
+                // Counting characters up to it takes as long as the text before it: only for an error.
+                return .failure(Refusal(error.sqlState, error.message(type: type, text: string), position: context.position(location)))
             }
         }
     }
