@@ -24,6 +24,8 @@ final class FetchedInsertExecution: Execution {
     private var types: [UInt32] = []
     private var insertedRows: UInt64 = 0
     private var partCount = 0
+    /// Values of the present part that are being drawn.
+    private var drawing: DrawPlan?
     /// The answer to the present part.
     private var answer: PortalBuffer?
     /// Where the client has its answers diverted to.
@@ -62,7 +64,7 @@ final class FetchedInsertExecution: Execution {
         var query = try planned(text, acrossShards: false)
         fetched = divert()
         if case .passThrough(let route) = query.plan.action {
-            switch resolve(route, query) {
+            switch worker.resolve(route, of: query, session: session) {
             case .one(let shard): return run(on: [shard], [query.text], query)
             case .refused(let refusal): throw refusal
             case .many: query = try planned(text, acrossShards: true)
@@ -98,17 +100,6 @@ final class FetchedInsertExecution: Execution {
             queue.writeBind(message, keeping: kept, resultFormats: resultFormats)
         }
         return Array(queue.readable)
-    }
-
-    private func resolve(_ route: Route, _ call: StatementCall) -> RouteOutcome {
-        let bytes = call.bind ?? []
-        return call.text.withUnsafeBytes { text in
-            bytes.withUnsafeBytes { bind in
-                worker.resolve(
-                    route, session: session, text: text, bind: call.bind == nil ? nil : try? BindMessage(bind),
-                    parameterTypes: call.parameterTypes, prefer: nil)
-            }
-        }
     }
 
     private func run(on shards: [ShardIndex], _ texts: [[UInt8]], _ call: StatementCall, inputRows: [[Int]]? = nil) {
@@ -213,16 +204,14 @@ final class FetchedInsertExecution: Execution {
     private func insertDrawn(_ values: [String?]) throws(Refusal) {
         guard let drawing else { return end(DatabaseMessage(error: .internalError, "nothing was drawn")) }
         self.drawing = nil
-        try insert(Array(drawing.text(values: values).utf8))
+        try insert(Array(drawing.text(values: values).utf8), isDrawn: true)
     }
 
-    private var drawing: DrawPlan?
-
-    private func insert(_ text: [UInt8]) throws(Refusal) {
+    private func insert(_ text: [UInt8], isDrawn: Bool = false) throws(Refusal) {
         let plan = try worker.planner.planOnce(
             text: text, parameterTypes: [], environment: worker.planningEnvironment(session), acrossShards: true)
         if let drawing = plan.drawing {
-            guard self.drawing == nil else { throw Refusal("XX000", "values are to be drawn again") }
+            if isDrawn { throw Refusal("XX000", "drawn values are to be drawn again") }
             self.drawing = drawing
             clientsDiversion = record.pointee.isDiverted ? record.pointee.detail?.diversion : nil
             return worker.start(DrawExecution(worker: worker, session: session, parent: self, query: drawing.query), on: session)
@@ -234,7 +223,7 @@ final class FetchedInsertExecution: Execution {
             answer = divert()
             run(on: split.shards, split.texts, part, inputRows: rows.hasReturning ? split.inputRows : nil)
         case .passThrough(let route):
-            guard case .one(let shard) = resolve(route, part) else { throw Refusal("XX000", "one row has several shards") }
+            guard case .one(let shard) = worker.resolve(route, of: part, session: session) else { throw Refusal("XX000", "one row has several shards") }
             answer = divert()
             run(on: [shard], [text], part)
         case .refuse(let refusal): throw refusal

@@ -26,6 +26,19 @@ struct StatementCall {
     }
 }
 
+extension Worker {
+    /// Evaluates a route with the values of a call.
+    func resolve(_ route: Route, of call: StatementCall, session: Int32) -> RouteOutcome {
+        let bytes = call.bind ?? []
+        return call.text.withUnsafeBytes { text in
+            bytes.withUnsafeBytes { bind in
+                let message = call.bind == nil ? nil : try? BindMessage(bind)
+                return resolve(route, session: session, text: text, bind: message, parameterTypes: call.parameterTypes, prefer: nil)
+            }
+        }
+    }
+}
+
 extension ByteQueue {
     /// Parse, Bind, Describe, Flush, Execute and Sync of a statement on unnamed objects.
     ///

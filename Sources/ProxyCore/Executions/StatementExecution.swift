@@ -115,19 +115,8 @@ final class StatementExecution: Execution {
 
     // MARK: Routes
 
-    private func resolve(_ route: Route) -> RouteOutcome {
-        let bytes = call.bind ?? []
-        return call.text.withUnsafeBytes { text in
-            bytes.withUnsafeBytes { bind in
-                let message = call.bind == nil ? nil : try? BindMessage(bind)
-                return worker.resolve(
-                    route, session: session, text: text, bind: message, parameterTypes: call.parameterTypes, prefer: nil)
-            }
-        }
-    }
-
     private func shards(_ route: Route, _ body: ([ShardIndex]) -> Void) {
-        switch resolve(route) {
+        switch worker.resolve(route, of: call, session: session) {
         case .one(let shard): body([shard])
         case .many(let set): body(set.shards)
         case .refused(let refusal): fail(DatabaseMessage(refusal))
@@ -136,7 +125,7 @@ final class StatementExecution: Execution {
 
     /// Passes the statement to the one shard of the route, or asks for a plan over several.
     private func route_(_ route: Route) {
-        switch resolve(route) {
+        switch worker.resolve(route, of: call, session: session) {
         case .one(let shard): pass(to: shard)
         case .refused(let refusal): fail(DatabaseMessage(refusal))
         case .many:
