@@ -108,7 +108,12 @@ final class SettingExecution: Execution {
     /// Keeps what was set: for the session, for the links that have it, and for shards that join the block later.
     private func note(isLocal: Bool, step: String, _ change: (inout SettingList) -> Void) {
         guard let detail = record.pointee.detail else { return }
-        detail.transaction?.steps.append(.setting(step))
+        if let transaction = detail.transaction {
+            transaction.steps.append(.setting(step))
+            if isLocal { change(&transaction.localSettings) } else { endLocal(transaction) }
+            transaction.hasChangedSettings = true
+            record.pointee.environment = 0
+        }
         guard !isLocal else { return }
         change(&detail.settings)
         guard detail.transaction == nil else { return }
@@ -117,6 +122,15 @@ final class SettingExecution: Execution {
         worker.links.at(firstLink).pointee.settings = number
         for pinned in detail.pinnedLinks { worker.links.at(pinned.link).pointee.settings = number }
         record.pointee.environment = worker.environmentNumber(of: session)
+    }
+
+    /// What is set or reset for the session is so in the block, too, whatever SET LOCAL has said before.
+    private func endLocal(_ transaction: Transaction) {
+        switch command {
+        case .set(let name, _), .reset(let name): transaction.localSettings.reset(name)
+        case .resetAll: transaction.localSettings = SettingList()
+        default: break
+        }
     }
 
     private func releaseIfLoose() {

@@ -152,13 +152,17 @@ final class TransactionCommandExecution: Execution {
         switch command {
         case .savepoint(let name):
             transaction.steps.append(.savepoint(name))
-            transaction.settingsAtSavepoint.append(detail.settings)
+            transaction.settingsAtSavepoint.append((detail.settings, transaction.localSettings))
             done("SAVEPOINT")
         case .release(let name):
             transaction.release(name)
             done("RELEASE")
         case .rollbackTo(let name):
-            if let settings = transaction.rollBack(to: name) { detail.settings = settings }
+            if let settings = transaction.rollBack(to: name) {
+                detail.settings = settings.session
+                transaction.localSettings = settings.local
+                if transaction.hasChangedSettings { record.pointee.environment = 0 }
+            }
             record.pointee.status = TransactionStatus.inTransaction.rawValue
             done("ROLLBACK")
         default: done(call.plan.commandName)
@@ -209,7 +213,7 @@ extension Transaction {
     }
 
     /// Forgets what came after the savepoint, which stays; returns the settings as they were then.
-    func rollBack(to name: String) -> SettingList? {
+    func rollBack(to name: String) -> (session: SettingList, local: SettingList)? {
         guard let index = steps.lastIndex(of: .savepoint(name)) else { return nil }
         let later = steps[(index + 1)...].count { if case .savepoint = $0 { true } else { false } }
         steps.removeSubrange((index + 1)...)

@@ -75,9 +75,9 @@ extension Worker {
         let session = sessions.at(index)
         guard let detail = session.pointee.detail, session.pointee.pool >= 0 else { return 0 }
         let pool = pools[Int(session.pointee.pool)]
-        let setRole = detail.settings.value(of: "role").flatMap { $0.uppercased() == "NONE" ? nil : $0 }
-        let role = setRole ?? detail.settings.value(of: "session_authorization") ?? detail.user
-        let path = detail.settings.value(of: "search_path") ?? pool.defaults?.searchPath ?? "\"$user\", public"
+        let setRole = detail.value(ofSetting: "role").flatMap { $0.uppercased() == "NONE" ? nil : $0 }
+        let role = setRole ?? detail.value(ofSetting: "session_authorization") ?? detail.user
+        let path = detail.value(ofSetting: "search_path") ?? pool.defaults?.searchPath ?? "\"$user\", public"
         let catalog = detail.transaction?.catalog ?? cluster.catalog
         let schemas = catalog.facts.schemas
         return environments.number(
@@ -89,15 +89,15 @@ extension Worker {
 
     /// A DateStyle that names no style keeps the one before.
     private func writesExactText(_ detail: SessionDetail, _ defaults: RoleDefaults?) -> Bool {
-        let styles = [detail.settings.value(of: "datestyle"), defaults?.dateStyle].map { $0.map { DateStyle($0).map { $0.style ?? "" } ?? "unknown" } }
+        let styles = [detail.transaction?.localSettings.value(of: "datestyle"), detail.settings.value(of: "datestyle"), defaults?.dateStyle].map { $0.map { DateStyle($0).map { $0.style ?? "" } ?? "unknown" } }
         let style = styles.lazy.compactMap { $0 }.first { !$0.isEmpty }
-        let digits = detail.settings.value(of: "extra_float_digits") ?? defaults?.extraFloatDigits ?? "1"
+        let digits = detail.value(ofSetting: "extra_float_digits") ?? defaults?.extraFloatDigits ?? "1"
         return style == "ISO" && (Int(digits.trimming { $0 == "'" }) ?? 0) >= 1
     }
 
     /// The client's texts come in the encoding the keys are hashed in.
     private func usesServerEncoding(_ detail: SessionDetail) -> Bool {
-        guard let encoding = detail.settings.value(of: "client_encoding")?.uppercased() else { return true }
+        guard let encoding = detail.value(ofSetting: "client_encoding")?.uppercased() else { return true }
         return ["UTF8", "UTF-8", "UNICODE"].contains(encoding.trimming { $0 == "\"" || $0 == "'" })
     }
 

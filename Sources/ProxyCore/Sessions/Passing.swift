@@ -65,7 +65,7 @@ extension Worker {
         let before = session.pointee.settings
         session.pointee.settings = number
         forgetCatalog(of: transaction)
-        if transaction.changesCatalog || transaction.startedAt <= pools[Int(session.pointee.pool)].defaultsChangedAt {
+        if transaction.changesCatalog || transaction.hasChangedSettings || transaction.startedAt <= pools[Int(session.pointee.pool)].defaultsChangedAt {
             session.pointee.environment = 0
             if transaction.changesCatalog, committed { noteCatalogChange() }
         } else if number != before {

@@ -50,6 +50,12 @@ final class SessionDetail {
 
     init(facts: AcceptFacts) { self.facts = facts }
 
+    /// A setting as it is now, as far as the statement that set it tells; SET LOCAL goes first.
+    func value(ofSetting name: String) -> String? {
+        if let local = transaction?.localSettings, local.contains(name) { return local.value(of: name) }
+        return settings.value(of: name)
+    }
+
     func takeWaitFailure() -> DatabaseMessage? {
         defer { waitFailure = nil }
         return waitFailure

@@ -72,7 +72,11 @@ final class Transaction {
     var steps: [TransactionStep] = []
     /// The session's settings as they were when the block began, for ROLLBACK, and at each savepoint, for ROLLBACK TO.
     let settingsBefore: SettingList
-    var settingsAtSavepoint: [SettingList] = []
+    var settingsAtSavepoint: [(session: SettingList, local: SettingList)] = []
+    /// What SET LOCAL has set: it goes before the session's settings, and ends with the block.
+    var localSettings = SettingList()
+    /// What statements mean may be another thing since.
+    var hasChangedSettings = false
     var startedAt: Instant
     /// A shard's work is gone with its link: only ROLLBACK is left.
     var hasLostParticipant = false
@@ -135,10 +139,11 @@ extension DataEffect {
 }
 
 /// A name as SQL text.
-func quoteIdentifier(_ name: String) -> String { "\"" + name.replacing("\"", with: "\"\"") + "\"" }
+func quoteIdentifier(_ name: String) -> String { SQLText.quoted(name) }
 
 /// A string as SQL text.
 func quoteLiteral(_ text: String) -> String {
-    let doubled = text.replacing("'", with: "''")
-    return text.contains("\\") ? " E'" + doubled.replacing("\\", with: "\\\\") + "'" : "'" + doubled + "'"
+    let literal = SQLText.literal(text)
+    // It may stand behind a word.
+    return literal.hasPrefix("E") ? " " + literal : literal
 }

@@ -28,10 +28,10 @@ struct TextEditing {
 }
 
 /// Identifiers and strings as SQL text.
-enum SQLText {
-    static func quoted(_ name: String) -> String { "\"" + doubling([UInt8(ascii: "\"")], in: name) + "\"" }
+package enum SQLText {
+    package static func quoted(_ name: String) -> String { "\"" + doubling([UInt8(ascii: "\"")], in: name) + "\"" }
 
-    static func literal(_ value: String) -> String {
+    package static func literal(_ value: String) -> String {
         let backslash = UInt8(ascii: "\\")
         return (value.utf8.contains(backslash) ? "E'" : "'") + doubling([UInt8(ascii: "'"), backslash], in: value) + "'"
     }
