@@ -352,6 +352,8 @@ public final class StatementPlan: Sendable {
     public let changesCatalog: Bool
     /// The session's settings or state on the link may have changed unseen (functions not built in, DO, CALL): reset the link before another session has it.
     public let taintsLink: Bool
+    /// It calls set_config, which reaches only the server that runs it.
+    public let changesSettings: Bool
     /// The statement takes rows from the client (COPY FROM STDIN).
     public let isCopyIn: Bool
     /// COPY in either direction: it speaks with the client itself, and a portal's row limit means nothing to it.
@@ -373,7 +375,7 @@ public final class StatementPlan: Sendable {
 
     public init(
         action: Action, effect: DataEffect, pins: PinReasons = [], changesCatalog: Bool = false, taintsLink: Bool = false,
-        isCopyIn: Bool = false, commandName: String, parameterCount: Int = 0, temporaryNames: TemporaryNames = TemporaryNames(),
+        changesSettings: Bool = false, isCopyIn: Bool = false, commandName: String, parameterCount: Int = 0, temporaryNames: TemporaryNames = TemporaryNames(),
         sequences: SequenceChange? = nil, drawing: DrawPlan? = nil, reason: String = ""
     ) {
         self.action = action
@@ -381,6 +383,7 @@ public final class StatementPlan: Sendable {
         self.pins = pins
         self.changesCatalog = changesCatalog
         self.taintsLink = taintsLink
+        self.changesSettings = changesSettings
         self.isCopyIn = isCopyIn
         self.commandName = commandName
         self.parameterCount = parameterCount

@@ -54,6 +54,12 @@ extension MergeError {
             hint: "Run the same data definition statements on all shards.")
     }
 
+    static func unexpectedType(column: String, _ type: UInt32, expected: UInt32) -> MergeError {
+        MergeError(
+            .featureNotSupported, "column \"\(column)\" has another type than the proxy took it for (type OIDs \(type) and \(expected))",
+            hint: "Cast the expression to the type it is to have.")
+    }
+
     static func arrayColumn(_ column: String) -> MergeError {
         MergeError(
             .featureNotSupported, "cannot collect column \"\(column)\" of an array type from several shards")

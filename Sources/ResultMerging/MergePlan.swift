@@ -2,6 +2,7 @@
 //
 // Each shard answers with `visibleColumnCount` columns in the client's own formats, followed by hidden columns in
 // binary that only the merge reads and the client never sees.
+import WireProtocol
 
 /// One ORDER BY key: a column and how to compare it.
 public struct SortKey: Sendable, Equatable {
@@ -37,6 +38,19 @@ public enum PartialCombination: Sendable, Equatable {
     case maximum(typeOID: UInt32)
     case boolAnd
     case boolOr
+}
+
+extension PartialCombination {
+    /// The type of the partial values; nil: any.
+    var inputType: UInt32? {
+        switch self {
+        case .group: nil
+        case .count, .sumBigint: 20
+        case .sumNumeric: 1700
+        case .minimum(let type), .maximum(let type): type
+        case .boolAnd, .boolOr: 16
+        }
+    }
 }
 
 /// How rows of one result are grouped and combined in the proxy.
@@ -85,6 +99,28 @@ public struct MergePlan: Sendable, Equatable {
 }
 
 extension MergePlan {
+    /// Compares the types that the plan was made for with those that a shard gives.
+    ///
+    /// The planner infers types; where it should ever be wrong, values would be compared as what they are not.
+    func check(_ fields: [FieldDescription]) throws(MergeError) {
+        for key in sortKeys { try check(fields, key.column, key.typeOID) }
+        guard let aggregate else { return }
+        for (output, column) in zip(aggregate.outputs, aggregate.inputColumns) {
+            if let type = output.inputType { try check(fields, column, type) }
+        }
+        for (column, type) in aggregate.outputTypeOIDs.enumerated() { try check(fields, column, type) }
+    }
+
+    private func check(_ fields: [FieldDescription], _ column: Int, _ type: UInt32) throws(MergeError) {
+        // No type was expected: the shard's is taken.
+        if type == 0 { return }
+        guard fields.indices.contains(column), fields[column].typeOID != type else { return }
+        // text and varchar are the same bytes.
+        let texts: Set<UInt32> = [25, 1043]
+        guard !texts.contains(type) || !texts.contains(fields[column].typeOID) else { return }
+        throw .unexpectedType(column: String(decoding: fields[column].name, as: UTF8.self), fields[column].typeOID, expected: type)
+    }
+
     /// Columns behind the visible ones, up to the last that the merge reads.
     public var hiddenColumnCount: Int { highestColumn + 1 - visibleColumnCount }
 

@@ -99,6 +99,7 @@ struct RowMergerState {
         do { message = try RowDescriptionMessage(frame) } catch { throw .malformed(error) }
         try expect(columnCount: message.fieldCount)
         try types.learn(message.fields)
+        try plan.check(message.fields)
         try setUp()
     }
 

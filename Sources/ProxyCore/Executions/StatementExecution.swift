@@ -32,6 +32,7 @@ final class StatementExecution: Execution {
                 error: .inFailedSQLTransaction, "current transaction is aborted, commands ignored until end of transaction block")
             return fail(record.pointee.detail?.transaction?.takeUntoldLoss() ?? aborted)
         }
+        if let refusal = worker.settingRefusal(call.plan, record) { return fail(refusal) }
         if let drawing = call.plan.drawing {
             return run(DrawExecution(worker: worker, session: session, parent: self, query: drawing.query))
         }
@@ -73,6 +74,7 @@ final class StatementExecution: Execution {
     override func childFinished(_ child: Execution, _ outcome: Outcome) {
         if child is PrivateCatalogExecution { return finish(outcome) }
         if let draw = child as? DrawExecution, case .success = outcome { return performDrawn(draw.values) }
+        if let learned = child as? ParameterTypesExecution, case .success = outcome { return performTyped(learned.types) }
         if case .success = outcome { return completed() }
         finish(outcome)
     }
@@ -108,6 +110,24 @@ final class StatementExecution: Execution {
             other.bind = call.bind
             other.wantsDescription = call.wantsDescription
             run(StatementExecution(worker: worker, session: session, parent: self, call: other))
+        } catch {
+            fail(DatabaseMessage(error))
+        }
+    }
+
+    /// Plans the statement anew with the types of all parameters, and carries that out.
+    private func performTyped(_ types: [UInt32]) {
+        do throws(Refusal) {
+            let planned = try call.text.withBytes { (text) throws(Refusal) in
+                try worker.planner.plan(text: text, parameterTypes: types, environment: worker.planningEnvironment(session))
+            }
+            guard let plan = planned.first?.plan else { return finish(.success) }
+            var typed = StatementCall(plan: plan, text: call.text)
+            typed.parameterTypes = types
+            typed.bind = call.bind
+            typed.wantsDescription = call.wantsDescription
+            if typed.hasOpenParameters { throw Refusal("42P18", "could not determine data types of all parameters") }
+            run(StatementExecution(worker: worker, session: session, parent: self, call: typed))
         } catch {
             fail(DatabaseMessage(error))
         }
@@ -241,6 +261,9 @@ final class StatementExecution: Execution {
     // MARK: Several shards
 
     private func scatter(_ route: Route, _ plan: ScatterPlan) {
+        if plan.finisher != nil, call.hasOpenParameters {
+            return run(ParameterTypesExecution(worker: worker, session: session, parent: self, call: call))
+        }
         let window: RowWindow
         do throws(MergeError) {
             window = try RowWindow(limit: try rowCount(plan.limit), offset: try rowCount(plan.offset))

@@ -85,7 +85,15 @@ extension Worker {
             return session.pointee.detail?.transaction?.takeUntoldLoss() ?? aborted
         }
         if case .refuse(let refusal) = plan.action, plan.drawing == nil { return DatabaseMessage(refusal) }
-        return nil
+        return settingRefusal(plan, session)
+    }
+
+    /// In a block set_config would hold on one shard, and statements on the others would run without it: by another role even.
+    func settingRefusal(_ plan: StatementPlan, _ session: UnsafeMutablePointer<Session>) -> DatabaseMessage? {
+        guard plan.changesSettings, shardCount > 1, session.pointee.detail?.transaction != nil else { return nil }
+        return DatabaseMessage(
+            error: .featureNotSupported, "set_config in a transaction block sets a variable on one shard only",
+            hint: "Use SET or SET LOCAL, which follow the session to all shards.")
     }
 
     /// Sends a Parse that is held before the present frame is handled; otherwise what becomes of the frame.

@@ -113,6 +113,8 @@ extension AggregatePlanner {
         for part in arguments + sorts + [Node(call.pointee.agg_filter)].compactMap({ $0 }) where part.literal == nil && part.paramRef == nil {
             columns.append((part, try addKey(part)))
         }
+        // Of constants alone each shard would send a row, also when it has none.
+        if columns.isEmpty { throw uncombinable("DISTINCT over constants in an aggregate") }
         return try printer.printReplacing(node) { node throws(Refusal) in columns.first { $0.node == node }?.column }
     }
 }

@@ -215,7 +215,10 @@ final class AggregatePlanner {
 
     private func text(of item: GroupingItem) throws(Refusal) -> String {
         switch item {
-        case .expression(let item): return try finishedItem(item)
+        case .expression(let item):
+            // A constant by itself would be read as a position.
+            if let target = item.target, level.targets[target].expression?.literal != nil { return "\(target + 1)" }
+            return try finishedItem(item)
         case .list(let items): return "(" + (try text(of: items)) + ")"
         case .sets(let items): return "GROUPING SETS (" + (try text(of: items)) + ")"
         case .rollup(let items): return "ROLLUP (" + (try text(of: items)) + ")"

@@ -38,7 +38,7 @@ final class GatherPlanner {
         guard !parts.isEmpty else { throw planner.refusal("nothing could be fetched") }
         let layout = GatherLayout(parts, firstParameter: binder.parameterCount + 1)
         let text = try finisherText(layout)
-        let readsTables = try planner.checkFinisher(text)
+        let readsTables = try planner.checkFinisher(text, reading: parts.flatMap { $0.columns.map(\.type) })
         let finisher = Finisher(
             text: text, firstArrayParameter: binder.parameterCount + 1, partialColumnCount: layout.columnCount,
             readsTables: readsTables)

@@ -73,7 +73,7 @@ extension StatementPlanner {
             return try GatherPlanner(self, query).plan(usage)
         } catch {
             var refusal = refusal
-            refusal.detail = refusal.detail ?? error.message
+            if error.message != refusal.message { refusal.detail = refusal.detail ?? error.message }
             throw refusal
         }
     }

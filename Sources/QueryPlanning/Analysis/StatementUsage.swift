@@ -14,6 +14,8 @@ struct StatementUsage {
     /// A function that runs SQL it gets as text.
     var textFunction: String?
     var hasSessionFunctions = false
+    /// set_config; setseed concerns only the server that answers.
+    var changesSettings = false
     /// currval, lastval.
     var hasSequenceReads = false
     var hasCatalogFunctions = false
@@ -53,6 +55,7 @@ struct StatementUsage {
             hasActingFunctions = hasActingFunctions || acting.contains(facts.effect)
         }
         let name = NodeList(call.node.pointee.funcname, call.node.pointee.n_funcname).strings.joined(separator: ".")
+        changesSettings = changesSettings || name == "set_config" || name == "pg_catalog.set_config"
         switch context.knowledge(of: call.node) {
         case .stable, .transactionTime: break
         case .volatile: hasVolatileFunctions = true

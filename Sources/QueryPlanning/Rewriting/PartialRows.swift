@@ -67,7 +67,7 @@ struct PartialQuery {
         let first = planner.binder.parameterCount + 1
         let count = rows.columns.count
         let text = before + rows.source(firstParameter: first) + after
-        let readsTables = try planner.checkFinisher(text)
+        let readsTables = try planner.checkFinisher(text, reading: rows.columns.map(\.type))
         let finisher = Finisher(text: text, firstArrayParameter: first, partialColumnCount: count, readsTables: readsTables)
         return .init(
             plan: ScatterPlan(shardText: shardText, merge: MergePlan(visibleColumnCount: count), finisher: finisher), reason: reason)

@@ -35,6 +35,11 @@ extension StatementClassifier {
         for item in NodeList(target.statement.returning_list, target.statement.n_returning_list).nodes { inspection.add(item) }
         let harmless: Set<FunctionEffect> = [.none, .transactionTime, .freshValue, .catalogRead, .shardLocal]
         if let effect = inspection.effects.first(where: { !harmless.contains($0) }) { throw differing(target, Self.reason(effect)) }
+        for item in NodeList(target.statement.returning_list, target.statement.n_returning_list).nodes {
+            for table in TableReference.all(in: item) where table.relation(in: context)?.placement != .reference {
+                throw differing(target, "RETURNING reads \"\(table.displayName)\", of which each shard has a part")
+            }
+        }
     }
 
     /// DEFAULT in ON CONFLICT DO UPDATE; of (a, b) = ROW (...) it is not known what each column gets.

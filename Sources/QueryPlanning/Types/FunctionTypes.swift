@@ -5,7 +5,7 @@ extension Binder {
     func functionType(_ call: Message<PgQuery__FuncCall>) -> SQLType? {
         guard let name = FunctionNames.name(of: call), context.environment.catalog.facts.functions[name] == nil else { return nil }
         let arguments = NodeList(call.pointee.args, call.pointee.n_args).nodes
-        if let oid = Self.fixedTypes[name] {
+        if let oid = Self.fixedTypes[name], isOfUsualType(name, arguments.first) {
             var type = SQLType(oid)
             if TypeOID.isCollatable(oid) { type.collation = resultCollation(arguments) }
             return type
@@ -13,6 +13,17 @@ extension Binder {
         if let type = windowType(name, arguments) { return type }
         guard let first = arguments.first.flatMap({ inferType($0) }) else { return catalogType(call, arguments) }
         return aggregateType(name, first) ?? dependentType(name, first, arguments) ?? catalogType(call, arguments)
+    }
+
+    /// lower and upper are also of ranges, length of paths and bits, age of transactions: other types come of these.
+    private func isOfUsualType(_ name: String, _ argument: Node?) -> Bool {
+        let usual: Set<UInt32>
+        switch name {
+        case "lower", "upper", "length": usual = [TypeOID.text, TypeOID.varchar, TypeOID.bpchar, TypeOID.name, TypeOID.unknown]
+        case "age": usual = [TypeOID.timestamp, TypeOID.timestamptz, TypeOID.date, TypeOID.unknown]
+        default: return true
+        }
+        return argument.flatMap { inferType($0) }.map { usual.contains($0.oid) } ?? false
     }
 
     /// The result type where all functions the call may mean agree.

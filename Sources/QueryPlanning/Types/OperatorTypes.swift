@@ -5,14 +5,19 @@ extension Binder {
     func operatorType(_ expression: Message<PgQuery__AExpr>) -> SQLType? {
         switch expression.pointee.kind {
         case PG_QUERY__A__EXPR__KIND__AEXPR_OP: break
-        case PG_QUERY__A__EXPR__KIND__AEXPR_NULLIF: return Node(expression.pointee.lexpr).flatMap { inferType($0) }
+        case PG_QUERY__A__EXPR__KIND__AEXPR_NULLIF:
+            // The result has the type that the operator = takes on its left, which differs where the two types do.
+            guard let left = Node(expression.pointee.lexpr).flatMap({ inferType($0) }),
+                let right = Node(expression.pointee.rexpr).flatMap({ inferType($0) }), left.oid == right.oid || right.oid == TypeOID.unknown
+            else { return nil }
+            return left
         default: return .bool
         }
         let names = NodeList(expression.pointee.name, expression.pointee.n_name).strings
         guard let name = names.last, names.count == 1 || names[0] == "pg_catalog",
             context.environment.catalog.facts.operators[name] == nil
         else { return nil }
-        if Self.comparisons.contains(name) { return .bool }
+        if Self.comparisons.contains(name), expression.pointee.lexpr != nil { return .bool }
         guard let right = Node(expression.pointee.rexpr).flatMap({ inferType($0) }) else { return nil }
         guard let leftNode = Node(expression.pointee.lexpr) else { return prefixType(name, right) }
         return inferType(leftNode).flatMap { binaryType(name, $0, right) }
