@@ -9,11 +9,12 @@
 # make simulate  whole proxies against a model of PostgreSQL, a million seeds, hours; what was done is kept in .build/simulation.txt
 #             and not done again; SIMULATE="--seed N --count M ..."
 # make mutants  the simulation against proxies with a mistake each (Tests/Campaigns/mutants); MUTANTS="--seeds N ..."
+# make difference  random statements to the proxy and to one PostgreSQL, whose answers must be the same; DIFFERENCE="--seed N --statements M"
 # make crash  kill the proxy and shards under load and look whether any transaction is halved; some minutes
 #
 # Works as root and as an ordinary user. What is missing is installed by apt (with sudo when not root).
 
-.PHONY: run test build fuzz memory soak build-asan bench crash contention pgbench transfers simulate mutants lint packages test-packages clean
+.PHONY: run test build fuzz memory soak build-asan bench crash contention pgbench transfers simulate mutants difference lint packages test-packages clean
 
 # Where `make run` keeps its servers, and where the proxy listens.
 DATA ?= /tmp/pgbraid-dev
@@ -52,6 +53,10 @@ pgbench: build
 contention: build
 	@bash scripts/install-packages.sh test
 	/usr/bin/python3 Tests/Campaigns/contention.py $(CONTENTION)
+
+difference: build
+	@bash scripts/install-packages.sh test
+	/usr/bin/python3 Tests/Campaigns/difference.py $(DIFFERENCE)
 
 crash: build
 	@bash scripts/install-packages.sh test
