@@ -168,7 +168,8 @@ final class FetchedInsertExecution: Execution {
 
     // MARK: The rows
 
-    private func nextRows() -> [[String?]] {
+    /// - Throws: for values in another encoding, which would not survive becoming a part of a statement.
+    private func nextRows() throws(Refusal) -> [[String?]] {
         guard let fetched else { return [] }
         var rows: [[String?]] = []
         var bytes = 0
@@ -176,7 +177,14 @@ final class FetchedInsertExecution: Execution {
             case .frame(let header) = FrameScanner.frame(in: fetched.stream.pointee.output.readable, at: 0, limit: .max)
         {
             let frame = UnsafeRawBufferPointer(rebasing: fetched.stream.pointee.output.readable[0..<header.length])
-            if header.type == BackendMessageType.dataRow, let row = try? DataRowMessage(frame) { rows.append(row.texts) }
+            if header.type == BackendMessageType.dataRow, let row = try? DataRowMessage(frame) {
+                guard let texts = row.validTexts else {
+                    throw Refusal(
+                        "0A000", "INSERT ... SELECT between shards of texts that are not UTF8 in this session",
+                        hint: "SET client_encoding TO UTF8.")
+                }
+                rows.append(texts)
+            }
             bytes += header.length
             fetched.stream.pointee.output.consume(header.length)
         }
@@ -185,7 +193,7 @@ final class FetchedInsertExecution: Execution {
 
     /// Inserts the next part; with no rows at all a statement that inserts none still has its columns checked.
     private func insertPart() throws(Refusal) {
-        let rows = nextRows()
+        let rows = try nextRows()
         if rows.isEmpty, partCount > 0 { return end(nil) }
         partCount += 1
         if partCount > 1, plan.updatesOnConflict {
@@ -290,5 +298,19 @@ final class FetchedInsertExecution: Execution {
         if let problem { return finish(.failure(problem)) }
         worker.tellComplete(session, "INSERT 0 \(insertedRows)")
         finish(.success)
+    }
+}
+
+extension DataRowMessage {
+    /// The row's values as text, nil is NULL; nil for all where one is not UTF-8.
+    fileprivate var validTexts: [String?]? {
+        var result: [String?] = []
+        var isValid = true
+        forEachField { _, value in
+            let text = value.flatMap { String(validating: $0, as: UTF8.self) }
+            isValid = isValid && (value == nil) == (text == nil)
+            result.append(text)
+        }
+        return isValid ? result : nil
     }
 }
