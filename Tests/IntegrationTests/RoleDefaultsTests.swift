@@ -1,4 +1,5 @@
 // What a role has by default on the shards (search_path, isolation level) decides what its statements mean.
+import Foundation
 import Testing
 
 extension IntegrationTests {
@@ -49,6 +50,21 @@ extension IntegrationTests {
             let away = try self.cluster("emigrant", "timezone TO 'UTC'")
             try away.servers[1].psql("ALTER ROLE emigrant SET timezone TO 'Asia/Tokyo'")
             expectFailure("TimeZone Asia/Tokyo") { try away.psql("SELECT count(*) FROM public.item", user: "emigrant") }
+        }
+
+        /// Whichever shard is asked first: links of both kinds are not used together, and the log says why.
+        @Test(.timeLimit(.minutes(1))) func databasesThatSortOtherwiseAreNotUsedTogether() throws {
+            let servers = try TestServers.shared.get().four
+            for (number, server) in servers.enumerated() {
+                try server.psql("DROP DATABASE IF EXISTS sorted")
+                try server.psql("CREATE DATABASE sorted TEMPLATE template0 ENCODING UTF8 LC_COLLATE '\(number == 3 ? "C" : "C.UTF-8")' LC_CTYPE 'C.UTF-8'")
+            }
+            let entries = servers.map { ["host = \"\($0.socketDirectory)\"", "port = \($0.port)", "dbname = \"sorted\""] }
+            let cluster = try TestCluster(servers: servers, shardEntries: entries, isWaiting: false)
+            try eventually("the log says what differs", withinSeconds: 40) {
+                let log = try String(contentsOfFile: "\(cluster.directory)/proxy-1.log", encoding: .utf8)
+                return log.contains("database UTF8 C C.UTF-8") && log.contains("this must be alike on all shards")
+            }
         }
 
         private func expectFailure(_ part: String, _ body: () throws -> [[String?]]) {
