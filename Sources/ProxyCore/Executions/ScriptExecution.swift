@@ -59,10 +59,10 @@ final class ScriptExecution: Execution {
         Array(repeating: UInt8(ascii: " "), count: range.lowerBound) + text[range]
     }
 
-    /// Several statements are one transaction, unless they are about transactions themselves.
+    /// Several statements are one transaction, unless they are about transactions themselves; so is one that needs a COMMIT of its own.
     private func openImplicit(for plan: StatementPlan) {
-        let session_ = worker.sessions.at(session)
-        guard statements.count > 1 || worker.needsOwnCommit(plan.effect, session_), session_.pointee.detail?.transaction == nil else { return }
+        let record = worker.sessions.at(session)
+        guard statements.count > 1 || worker.needsOwnCommit(plan.effect, record), record.pointee.detail?.transaction == nil else { return }
         switch plan.action {
         case .transaction, .shardByShard, .empty: return
         default: worker.openTransaction(session, isExplicit: false, modes: "")

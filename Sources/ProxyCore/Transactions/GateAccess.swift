@@ -6,9 +6,9 @@ import DistributedCommit
 import Primitives
 import WireProtocol
 
-/// Someone with a window at the gate. It leaves with `Worker.leaveGate`, whatever becomes of it.
+/// Someone with a window at the gate, or with an answer that is held there. It leaves with `Worker.leaveGate`, whatever becomes of it.
 protocol GateVisitor: AnyObject {
-    /// The window that had to wait is open now.
+    /// The window that had to wait is open now, or the answer that was held may be told.
     func gateEntered(_ ticket: GateTicket)
     /// The time the visitor has asked for with `Timer.gateLimit` is over, and its window is still open.
     func gateLimitIsOver()
