@@ -31,8 +31,8 @@ struct Link {
     var stream = StreamID(index: 0, generation: 0)
     /// Settings now in force on the server session (see SettingsTable).
     var settings: UInt32 = 0
-    /// Next idle link of the same pool and shard.
-    var nextIdle: Int32 = -1
+    /// Its place among its pool's links to the shard (see `IdleLinks`).
+    var place: Int32 = -1
     /// Bytes of the present frame still to come, and whether they go to the client.
     var frameRemaining = 0
     var expectations = ExpectationQueue()

@@ -29,6 +29,7 @@ extension Worker {
         link.pointee.state = .connecting
         link.pointee.login = LinkLogin()
         link.pointee.connectedAt = now
+        link.pointee.place = pools[Int(pool)].shards[shard.int].idle.open(index)
         pools[Int(pool)].shards[shard.int].linkCount += 1
         pools[Int(pool)].shards[shard.int].connectingCount += 1
         timers.add(.connect(link: index, generation: link.pointee.generation), at: now + settings.connectTimeout)
@@ -49,7 +50,6 @@ extension Worker {
         link.pointee.cancelsUnderWay = 0
         link.pointee.isReleasePending = false
         link.pointee.isRetiring = false
-        link.pointee.nextIdle = -1
         link.pointee.prepared.removeAll()
         link.pointee.isPreparedUnsure = false
         link.pointee.unnamedStatement = 0

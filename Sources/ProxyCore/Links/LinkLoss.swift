@@ -22,7 +22,7 @@ extension Worker {
         let session = link.pointee.session
         let task = link.pointee.task
         let login = link.pointee.login
-        if state == .idle { removeIdle(index, shardPool) }
+        if state == .idle { shardPool.pointee.idle.remove(links.at(index).pointee.place) }
         if state != .leased || session >= 0 || task != nil {
             logger.info(
                 "link lost", metadata: ["shard": "\(shard)", "state": "\(state)", "reason": "\(reason)", "user": "\(pools[Int(pool)].user)"])
@@ -70,18 +70,6 @@ extension Worker {
             }
         }
         return pending
-    }
-
-    func removeIdle(_ index: Int32, _ shardPool: UnsafeMutablePointer<ShardPool>) {
-        shardPool.pointee.idleCount -= 1
-        let next = links.at(index).pointee.nextIdle
-        if shardPool.pointee.firstIdle == index {
-            shardPool.pointee.firstIdle = next
-            return
-        }
-        var before = shardPool.pointee.firstIdle
-        while before >= 0, links.at(before).pointee.nextIdle != index { before = links.at(before).pointee.nextIdle }
-        if before >= 0 { links.at(before).pointee.nextIdle = next }
     }
 
     /// A link could not be opened: who waits for this shard hears why, and the next attempt is put off.

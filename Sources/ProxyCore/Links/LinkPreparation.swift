@@ -144,7 +144,7 @@ extension Worker {
             guard link.pointee.isOpen, link.pointee.pool == pool.index, link.pointee.shard.int == shard else { continue }
             link.pointee.isRetiring = true
             if link.pointee.state == .idle {
-                removeIdle(index, pool.shards + shard)
+                pool.shards[shard].idle.remove(link.pointee.place)
                 closeLink(index)
             }
         }

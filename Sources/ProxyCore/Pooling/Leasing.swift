@@ -2,7 +2,6 @@
 //
 // A link is leased for a transaction (or for as long as the session is pinned to it). A session that finds none free
 // waits in the shard's queue with its frame unread; it is resumed holding a reserved link and handles the frame anew.
-// Idle links are a stack, so few of them stay warm.
 import DistributedCommit
 import Primitives
 import WireProtocol
@@ -36,8 +35,9 @@ extension Worker {
         if session.pointee.hasWaitFailure, let failure = takeWaitFailure(session) { return .failed(failure) }
         guard !cluster.fences.hasClosed || !cluster.fences.isClosed(shard) else { return .failed(closed(shard)) }
         let shardPool = session.pointee.shardPools.unsafelyUnwrapped + shard.int
-        if shardPool.pointee.firstIdle >= 0 {
-            let link = takeIdle(shardPool, settings: session.pointee.settings)
+        let first = shardPool.pointee.idle.first
+        if first >= 0 {
+            let link = takeIdle(shardPool, first, settings: session.pointee.settings)
             claim(link, for: index)
             if hotSettings.poolsSessions { pin(index, link: link, reasons: []) }
             return settle(index, link)
@@ -63,33 +63,33 @@ extension Worker {
         return .waiting
     }
 
-    /// Takes the idle link that has the wanted settings, if one is near the top of the stack, else the top.
-    private func takeIdle(_ shardPool: UnsafeMutablePointer<ShardPool>, settings: UInt32) -> Int32 {
-        let top = shardPool.pointee.firstIdle
-        shardPool.pointee.idleCount -= 1
-        if links.at(top).pointee.settings == settings {
-            shardPool.pointee.firstIdle = links.at(top).pointee.nextIdle
-            return top
+    /// How many idle links are looked at for one with the session's settings.
+    private static let settingsSearched = 16
+
+    /// Takes the idle link that has the wanted settings, if one is among the first, else the first.
+    @inline(__always)
+    private func takeIdle(_ shardPool: UnsafeMutablePointer<ShardPool>, _ first: Int32, settings: UInt32) -> Int32 {
+        let link = links.at(first).pointee.settings == settings ? first : idleLink(shardPool, settings: settings) ?? first
+        shardPool.pointee.idle.remove(links.at(link).pointee.place)
+        return link
+    }
+
+    @inline(never)
+    private func idleLink(_ shardPool: UnsafeMutablePointer<ShardPool>, settings: UInt32) -> Int32? {
+        var found: Int32?
+        var searched = 0
+        shardPool.pointee.idle.forEach { link in
+            if links.at(link).pointee.settings == settings { found = link }
+            searched += 1
+            return found == nil && searched < Self.settingsSearched
         }
-        var previous = top
-        for _ in 0..<16 {
-            let candidate = links.at(previous).pointee.nextIdle
-            guard candidate >= 0 else { break }
-            if links.at(candidate).pointee.settings == settings {
-                links.at(previous).pointee.nextIdle = links.at(candidate).pointee.nextIdle
-                return candidate
-            }
-            previous = candidate
-        }
-        shardPool.pointee.firstIdle = links.at(top).pointee.nextIdle
-        return top
+        return found
     }
 
     @inline(__always)
     func claim(_ link: Int32, for session: Int32) {
         links.at(link).pointee.state = .leased
         links.at(link).pointee.session = session
-        links.at(link).pointee.nextIdle = -1
     }
 
     /// Puts the session at the end of the shard's queue.
@@ -253,9 +253,7 @@ extension Worker {
         link.pointee.state = .idle
         link.pointee.session = -1
         link.pointee.idleSince = now
-        link.pointee.nextIdle = shardPool.pointee.firstIdle
-        shardPool.pointee.firstIdle = index
-        shardPool.pointee.idleCount += 1
+        shardPool.pointee.idle.insert(link.pointee.place)
     }
 
     /// Says goodbye to the shard and frees the record.
@@ -272,6 +270,7 @@ extension Worker {
         let link = links.at(index)
         let shardPool = pools[Int(link.pointee.pool)].shards + link.pointee.shard.int
         shardPool.pointee.linkCount -= 1
+        shardPool.pointee.idle.close(link.pointee.place)
         link.pointee.generation &+= 1
         link.pointee.isOpen = false
         link.pointee.session = -1

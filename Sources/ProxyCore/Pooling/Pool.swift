@@ -1,15 +1,12 @@
 // Pool: the links of one role, by shard, and who waits for one.
 //
-// Idle links form a stack, so that few links stay warm and the rest age out. Waiting sessions form a queue threaded
-// through the session records: waiting allocates nothing.
+// Waiting sessions form a queue threaded through the session records: waiting allocates nothing.
 import Primitives
 import WireProtocol
 
 /// Links of one role to one shard.
 struct ShardPool {
-    /// Top of the stack of idle links, -1 when there is none.
-    var firstIdle: Int32 = -1
-    var idleCount: Int32 = 0
+    var idle = IdleLinks()
     /// Sessions waiting for a link, oldest first.
     var firstWaiting: Int32 = -1
     var lastWaiting: Int32 = -1
@@ -53,6 +50,7 @@ final class Pool {
     }
 
     deinit {
+        for shard in 0..<shardCount { shards[shard].idle.free() }
         shards.deinitialize(count: shardCount)
         shards.deallocate()
     }

@@ -117,11 +117,9 @@ extension Worker {
         if let limit { timers.add(.adminLimit(task), at: now + limit) }
         let pool = adminPool
         let shardPool = pool.shards + shard.int
-        if shardPool.pointee.firstIdle >= 0 {
-            let link = shardPool.pointee.firstIdle
-            shardPool.pointee.firstIdle = links.at(link).pointee.nextIdle
-            shardPool.pointee.idleCount -= 1
-            links.at(link).pointee.nextIdle = -1
+        let link = shardPool.pointee.idle.first
+        if link >= 0 {
+            shardPool.pointee.idle.remove(links.at(link).pointee.place)
             if links.at(link).pointee.settings != 0 {
                 links.at(link).pointee.isTainted = true
                 links.at(link).pointee.state = .leased

@@ -149,7 +149,7 @@ extension Worker {
             for shard in 0..<shardCount {
                 let facts = pool.shards[shard]
                 table.rows.append([
-                    pool.user, "\(shard)", "\(facts.linkCount)", "\(facts.idleCount)", "\(facts.connectingCount)",
+                    pool.user, "\(shard)", "\(facts.linkCount)", "\(facts.idle.count)", "\(facts.connectingCount)",
                     "\(facts.waitingCount)", facts.lastFailure,
                 ])
             }

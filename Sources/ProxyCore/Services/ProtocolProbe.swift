@@ -42,7 +42,7 @@ extension Worker {
     package var counts: WorkerCounts {
         let shardPools = pools.flatMap { pool in (0..<shardCount).map { pool.shards[$0] } }
         return WorkerCounts(
-            sessions: sessions.takenCount, links: links.takenCount, idleLinks: shardPools.reduce(0) { $0 + Int($1.idleCount) },
+            sessions: sessions.takenCount, links: links.takenCount, idleLinks: shardPools.reduce(0) { $0 + Int($1.idle.count) },
             pooledLinks: shardPools.reduce(0) { $0 + Int($1.linkCount) },
             waitingSessions: shardPools.reduce(0) { $0 + Int($1.waitingCount) }, cancellers: cancellers.count,
             adminTasks: adminQueue.reduce(0) { $0 + $1.count }, transactionsInFlight: cluster.inFlight.count,

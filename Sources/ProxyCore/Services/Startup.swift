@@ -184,12 +184,10 @@ final class LockKeeper: LinkTask {
         worker.runAdmin(shard, "SELECT 1") { [self] answer in
             guard answer.isSuccess else { return worker.lockKeeperLost(shard, retryAfter: worker.settings.reconnectDelay) }
             let pool = worker.adminPool.shards + shard.int
-            guard pool.pointee.firstIdle >= 0 else { return worker.lockKeeperLost(shard, retryAfter: .milliseconds(10)) }
-            let link = pool.pointee.firstIdle
-            pool.pointee.firstIdle = worker.links.at(link).pointee.nextIdle
-            pool.pointee.idleCount -= 1
+            let link = pool.pointee.idle.first
+            guard link >= 0 else { return worker.lockKeeperLost(shard, retryAfter: .milliseconds(10)) }
             let record = worker.links.at(link)
-            record.pointee.nextIdle = -1
+            pool.pointee.idle.remove(record.pointee.place)
             record.pointee.state = .leased
             record.pointee.session = -1
             record.pointee.task = self

@@ -199,31 +199,15 @@ extension Worker {
     /// Closes links that were idle or are alive for too long.
     private func ageLinks(_ shardPool: UnsafeMutablePointer<ShardPool>) {
         var old: [Int32] = []
-        var link = shardPool.pointee.firstIdle
-        while link >= 0 {
+        shardPool.pointee.idle.forEach { link in
             let record = links.at(link)
             let isOld = now - record.pointee.connectedAt > settings.linkLifetime
             if isOld || record.pointee.isRetiring || now - record.pointee.idleSince > settings.linkIdleTimeout { old.append(link) }
-            link = record.pointee.nextIdle
+            return true
         }
         for link in old {
-            unlinkIdle(link, shardPool)
+            shardPool.pointee.idle.remove(links.at(link).pointee.place)
             closeLink(link)
-        }
-    }
-
-    private func unlinkIdle(_ index: Int32, _ shardPool: UnsafeMutablePointer<ShardPool>) {
-        shardPool.pointee.idleCount -= 1
-        var before: Int32 = -1
-        var link = shardPool.pointee.firstIdle
-        while link >= 0, link != index {
-            before = link
-            link = links.at(link).pointee.nextIdle
-        }
-        if before < 0 {
-            shardPool.pointee.firstIdle = links.at(index).pointee.nextIdle
-        } else {
-            links.at(before).pointee.nextIdle = links.at(index).pointee.nextIdle
         }
     }
 
