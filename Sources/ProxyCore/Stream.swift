@@ -40,6 +40,8 @@ public struct Stream {
     public var wantsDrained = false
     /// The output waits for commits over several shards that are half done. Set by the worker, heeded by the host.
     public var isHeld = false
+    /// A cancel for one of the session's links may be on its way: frames of the client wait for it.
+    var awaitsCancel = false
     /// Close once the output is sent; no further input is delivered. Set by the worker through `.close`.
     public var isClosing = false
     /// Bytes to send. Appended by the worker, sent and consumed by the host.
@@ -115,6 +117,7 @@ public final class StreamTable {
         stream.pointee.wantsDrained = false
         stream.pointee.isClosing = false
         stream.pointee.isHeld = false
+        stream.pointee.awaitsCancel = false
         openCount += 1
         return StreamID(index: index, generation: stream.pointee.generation)
     }

@@ -1,7 +1,7 @@
 // Cancelling: CancelRequest from clients, and to shards.
 //
 // A request to a shard travels on a connection of its own; the shard closes it once the signal is sent. Until then the
-// link is not given to anyone else, or the next client's statement would be hit.
+// link is not given to anyone else, and nothing more is read of its session's client: the next statement would be hit.
 import Primitives
 import WireProtocol
 
@@ -45,6 +45,17 @@ extension Worker {
             stream: stream, link: index, generation: link.pointee.generation, key: link.pointee.cancelKey)
         effects.append(.connect(stream, link.pointee.shard))
         timers.add(.cancel(stream), at: now + settings.connectTimeout)
+        guard link.pointee.session >= 0 else { return }
+        streams.at(sessions.at(link.pointee.session).pointee.stream.index).pointee.awaitsCancel = true
+    }
+
+    /// A shard may still be about to cancel what one of the session's links runs.
+    func hasCancelUnderWay(_ session: UnsafeMutablePointer<Session>) -> Bool {
+        func isUnderWay(_ link: Int32) -> Bool { link >= 0 && links.at(link).pointee.cancelsUnderWay > 0 }
+        if isUnderWay(session.pointee.link) { return true }
+        guard let detail = session.pointee.detail else { return false }
+        return detail.pinnedLinks.contains { isUnderWay($0.link) }
+            || detail.transaction?.participants.contains { isUnderWay($0.link) } == true
     }
 
     /// The Query that was slipped in is answered: what follows it may be cancelled.
@@ -78,6 +89,7 @@ extension Worker {
         link.pointee.cancelsUnderWay -= 1
         guard link.pointee.cancelsUnderWay == 0 else { return }
         guard link.pointee.isReleasePending else {
+            if link.pointee.session >= 0 { unpause(link.pointee.session) }
             (link.pointee.task as? MultiShardExecution)?.cancelLanded()
             return
         }

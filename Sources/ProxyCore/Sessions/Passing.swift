@@ -194,6 +194,7 @@ extension Worker {
             if session.pointee.activity != .waiting { session.pointee.isLinkReserved = false }
         }
         session.pointee.isCopyingIn = false
+        if streams.at(session.pointee.stream.index).pointee.awaitsCancel { unpause(index) }
     }
 
     /// What the session does about a link it has just let go of.

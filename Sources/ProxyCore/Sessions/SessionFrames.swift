@@ -73,6 +73,7 @@ extension Worker {
     private func isStalled(_ session: UnsafeMutablePointer<Session>) -> Bool {
         let client = streams.at(session.pointee.stream.index)
         if client.pointee.isHeld { return stallHeld(client) }
+        if client.pointee.awaitsCancel, stallBehindCancel(session, client) { return true }
         if client.pointee.output.count > hotSettings.outputHighWaterBytes { return stall(client, behind: client) }
         guard session.pointee.link >= 0 else { return false }
         let shard = streams.at(links.at(session.pointee.link).pointee.stream.index)
@@ -92,6 +93,14 @@ extension Worker {
     private func stallHeld(_ client: UnsafeMutablePointer<Stream>) -> Bool {
         client.pointee.isReadPaused = true
         return true
+    }
+
+    /// A cancel of what the session ran before is not to hit what it asks next.
+    @inline(never)
+    private func stallBehindCancel(_ session: UnsafeMutablePointer<Session>, _ client: UnsafeMutablePointer<Stream>) -> Bool {
+        client.pointee.awaitsCancel = hasCancelUnderWay(session)
+        if client.pointee.awaitsCancel { client.pointee.isReadPaused = true }
+        return client.pointee.awaitsCancel
     }
 
     /// Ends the session on a frame that no PostgreSQL would take.

@@ -102,9 +102,7 @@ final class DialogueRunner {
 
     private func cancel(_ name: String) throws {
         guard let target = clients[name] else { throw DialogueError(description: "no client \(name)") }
-        let canceller = try WireClient(connectingTo: place.port)
-        try canceller.send(FrontendFrame.cancel(processID: target.processID, secretKey: target.secretKey))
-        while try canceller.next() != nil {}
+        try target.requestCancel(port: place.port)
     }
 
     private func waitFor(_ condition: String, _ text: String) throws {

@@ -37,8 +37,12 @@ final class FaultRelay: Sendable {
 
     typealias Rule = @Sendable (PassingFrame) -> Verdict
 
+    /// The bytes of a CancelRequest behind its length: two 16-bit numbers, 1234 and 5678.
+    private static let cancelCode: [UInt8] = [0x04, 0xd2, 0x16, 0x2e]
+
     private struct State {
         var rule: Rule = { _ in .pass }
+        var beforeCancel: @Sendable (Int) -> Void = { _ in }
         var queries: [(shard: Int, text: String)] = []
         var isOver = false
     }
@@ -85,6 +89,9 @@ final class FaultRelay: Sendable {
     /// From now on every frame is shown to the rule. Rules run on the threads of connections, several at once.
     func follow(_ rule: @escaping Rule) { state.withLock { $0.rule = rule } }
 
+    /// From now on this is done before a CancelRequest goes on to the shard; the request waits for it.
+    func delayCancels(_ action: @escaping @Sendable (Int) -> Void) { state.withLock { $0.beforeCancel = action } }
+
     /// The rule holds for the first frame it does not let pass.
     func followOnce(_ rule: @escaping Rule) {
         let isSpent = Once()
@@ -109,7 +116,9 @@ final class FaultRelay: Sendable {
         while !state.withLock({ $0.isOver }), connection.wait() {
             while let passing = connection.next() {
                 switch passing {
-                case .bytes(let direction, let bytes): guard connection.send(bytes, direction) else { return }
+                case .bytes(let direction, let bytes):
+                    if bytes.dropFirst(4).starts(with: Self.cancelCode) { state.withLock { $0.beforeCancel }(connection.shard) }
+                    guard connection.send(bytes, direction) else { return }
                 case .frame(let frame):
                     if frame.direction == .toShard, frame.frame.letter == "Q" {
                         state.withLock { $0.queries.append((frame.shard, frame.text)) }

@@ -72,6 +72,13 @@ final class WireClient {
         }
     }
 
+    /// Asks, on a connection of its own, to cancel what this client runs; comes back when the server has taken the request.
+    func requestCancel(port: Int) throws {
+        let canceller = try WireClient(connectingTo: port)
+        try canceller.send(FrontendFrame.cancel(processID: processID, secretKey: secretKey))
+        while try canceller.next() != nil {}
+    }
+
     /// Ends the sending direction, as a client that dies does.
     func shutDownSending() { shutdown(descriptor, Int32(SHUT_WR)) }
 
