@@ -93,19 +93,21 @@ extension Worker {
         if let message = try? DatabaseMessage(frame: frame), message.severity == .fatal || message.severity == .panic {
             return breakLink(index, reason: message.message)
         }
-        if expectation.isPassed {
-            passError(frame, link)
-            statistics.errors &+= 1
-            if link.pointee.session >= 0 { sessions.at(link.pointee.session).pointee.sawError = true }
-        } else {
-            link.pointee.injectedFailed = true
-        }
+        if expectation.isPassed { tellError(frame, link) }
         switch expectation {
-        case .passQuery, .passQueryWithoutReady, .dropQuery: return
+        case .passQuery, .passQueryWithoutReady: return
+        case .dropQuery: link.pointee.injectedFailed = true
         default:
             skipToSync(link, firstIsPassed: expectation.isPassed, frame)
             cursor.hasPopped = true
         }
+    }
+
+    /// The error is the client's.
+    private func tellError(_ frame: UnsafeRawBufferPointer, _ link: UnsafeMutablePointer<Link>) {
+        passError(frame, link)
+        statistics.errors &+= 1
+        if link.pointee.session >= 0 { sessions.at(link.pointee.session).pointee.sawError = true }
     }
 
     /// Passes an error on. Where it names a prepared statement as the links know it, the client's own name is put there.
@@ -138,13 +140,14 @@ extension Worker {
         let failed = link.pointee.expectations.first
         while let next = link.pointee.expectations.first, next != .passSync, next != .dropSync, next != .task, next != .passQuery {
             if next.isPassed && !wasTold {
-                passError(frame, link)
+                tellError(frame, link)
                 wasTold = true
             }
             if next == .passParse || next == .dropParse || next == .dropClose { skippedParse = true }
             if next == .passParse || next == .synthesizeParse || next == .synthesizeClose { changedNames += 1 }
             link.pointee.expectations.removeFirst()
         }
+        if !wasTold { link.pointee.injectedFailed = true }
         let session = link.pointee.session
         if session >= 0 {
             sessions.at(session).pointee.isCopyingIn = false
