@@ -7,6 +7,7 @@
  * so a proxy that takes little more has little left to save.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +53,9 @@ static void copy(int file) {
     int peer = peers[file];
     /* Closed by its other side, earlier in the same turn. */
     if (peer < 0) return;
-    ssize_t count = recv(file, buffer, sizeof buffer, 0);
+    ssize_t count = recv(file, buffer, sizeof buffer, MSG_DONTWAIT);
+    /* The event was for a connection that was closed earlier in the same turn, whose number this one has got. */
+    if (count < 0 && errno == EAGAIN) return;
     if (count > 0 && send(peer, buffer, count, MSG_NOSIGNAL) == count) return;
     close(peer);
     close(file);
