@@ -234,6 +234,8 @@ public enum SettingCommand: Sendable, Equatable {
     case setTransaction(modes: String)
     case setSessionCharacteristics(modes: String)
     case setConstraints
+    /// A SELECT of set_config: it is answered by one shard, then its settings are those of the session.
+    case configure([SettingCall])
     case show(name: String)
     case discardAll
     case discardPlans
@@ -352,7 +354,7 @@ public final class StatementPlan: Sendable {
     public let changesCatalog: Bool
     /// The session's settings or state on the link may have changed unseen (functions not built in, DO, CALL): reset the link before another session has it.
     public let taintsLink: Bool
-    /// It calls set_config, which reaches only the server that runs it.
+    /// It calls set_config among other things, which reaches only the server that runs it.
     public let changesSettings: Bool
     /// The statement takes rows from the client (COPY FROM STDIN).
     public let isCopyIn: Bool

@@ -9,12 +9,18 @@ import WireProtocol
 final class SettingExecution: Execution {
     private let call: StatementCall
     private let command: SettingCommand
+    /// What set_config has set on the link that answered it, and is to be so elsewhere.
+    private let assignments: [SettingAssignment]
     private var wasSent = false
     private var firstLink: Int32 = -1
 
-    init(worker: Worker, session: Int32, parent: Execution?, call: StatementCall, command: SettingCommand) {
+    init(
+        worker: Worker, session: Int32, parent: Execution?, call: StatementCall, command: SettingCommand,
+        assignments: [SettingAssignment] = []
+    ) {
         self.call = call
         self.command = command
+        self.assignments = assignments
         super.init(worker: worker, session: session, parent: parent)
     }
 
@@ -25,7 +31,7 @@ final class SettingExecution: Execution {
         switch command {
         case .discardAll: return discardAll()
         case .discardPlans, .discardSequences, .discardTemporary, .set, .reset, .resetAll, .setTransaction, .setSessionCharacteristics,
-            .setConstraints, .show:
+            .setConstraints, .configure, .show:
             break
         }
         guard let detail = record.pointee.detail else { return }
@@ -67,6 +73,7 @@ final class SettingExecution: Execution {
         switch command {
         case .reset(let name): return ([text] + entries.filter { $0.name == name }.map(\.statement)).joined(separator: ";")
         case .resetAll: return ([text] + entries.map(\.statement)).joined(separator: ";")
+        case .configure: return assignments.map(\.statement).joined(separator: ";")
         default: return text
         }
     }
@@ -97,6 +104,12 @@ final class SettingExecution: Execution {
             }
         case .setConstraints: note(isLocal: true, step: text) { _ in }
         case .setSessionCharacteristics(let modes): note(isLocal: false, step: text) { $0.setDefaults(of: modes) }
+        case .configure:
+            for assignment in assignments {
+                note(assignment.name, isLocal: assignment.isLocal, step: assignment.statement) { $0.set(assignment) }
+            }
+            releaseIfLoose()
+            return finish(.success)
         case .show, .discardAll, .discardPlans, .discardSequences, .discardTemporary: break
         }
         // Before the end, which may free the session.
@@ -106,11 +119,12 @@ final class SettingExecution: Execution {
     }
 
     /// Keeps what was set: for the session, for the links that have it, and for shards that join the block later.
-    private func note(isLocal: Bool, step: String, _ change: (inout SettingList) -> Void) {
+    /// - Parameter name: of the setting, where the command does not tell.
+    private func note(_ name: String? = nil, isLocal: Bool, step: String, _ change: (inout SettingList) -> Void) {
         guard let detail = record.pointee.detail else { return }
         if let transaction = detail.transaction {
             transaction.steps.append(.setting(step))
-            if isLocal { change(&transaction.localSettings) } else { endLocal(transaction) }
+            if isLocal { change(&transaction.localSettings) } else { endLocal(name, transaction) }
             transaction.hasChangedSettings = true
             record.pointee.environment = 0
         }
@@ -125,7 +139,8 @@ final class SettingExecution: Execution {
     }
 
     /// What is set or reset for the session is so in the block, too, whatever SET LOCAL has said before.
-    private func endLocal(_ transaction: Transaction) {
+    private func endLocal(_ name: String?, _ transaction: Transaction) {
+        if let name { return transaction.localSettings.reset(name) }
         switch command {
         case .set(let name, _), .reset(let name): transaction.localSettings.reset(name)
         case .resetAll: transaction.localSettings = SettingList()

@@ -13,6 +13,8 @@ final class StatementExecution: Execution {
     private var awaitsCatalog = false
     /// What to do once the statement itself is done.
     private var afterwards: (() -> Void)?
+    /// What set_config sets, to be the session's once it is answered.
+    private var assignments: [SettingAssignment] = []
 
     init(worker: Worker, session: Int32, parent: Execution?, call: StatementCall) {
         self.call = call
@@ -52,6 +54,7 @@ final class StatementExecution: Execution {
         case .shardByShard(let route): shardByShard(route)
         case .transaction(let command): run(TransactionCommandExecution(worker: worker, session: session, parent: self, call: call, command: command))
         case .setting(.show): pass(to: worker.anyShard(session))
+        case .setting(.configure(let calls)): configure(calls)
         case .setting(let command): run(SettingExecution(worker: worker, session: session, parent: self, call: call, command: command))
         case .prepared(let command): run(PreparedCommandExecution(worker: worker, session: session, parent: self, call: call, command: command))
         case .cursor(let command): cursor(command)
@@ -82,6 +85,7 @@ final class StatementExecution: Execution {
     /// What follows from a statement that succeeded. Its session's next statement must know what DDL has changed: within
     /// a block it reads the catalog as the block sees it, else it waits for the one everybody reads.
     private func completed() {
+        if !assignments.isEmpty { return settle() }
         afterwards?()
         worker.noteTemporaryTables(session, call.plan.temporaryNames)
         guard call.plan.changesCatalog else { return finish(.success) }
@@ -239,7 +243,7 @@ final class StatementExecution: Execution {
         let failed = record.pointee.sawError
         worker.lastPassedLink = link
         if !failed { notePins(link) }
-        if call.plan.taintsLink { worker.links.at(link).pointee.isTainted = true }
+        if call.plan.taintsLink || changesLinkUnseen { worker.links.at(link).pointee.isTainted = true }
         let isOfBlock = record.pointee.detail?.transaction?.participants.contains { $0.link == link } == true
         if !isOfBlock { worker.giveBack(link, from: session) }
         if failed { return finish(.failure(DatabaseMessage(error: .internalError, alreadyTold))) }
@@ -256,6 +260,39 @@ final class StatementExecution: Execution {
         guard !call.plan.pins.isEmpty, let detail = record.pointee.detail else { return }
         worker.pin(session, link: link, reasons: call.plan.pins)
         _ = detail
+    }
+
+    // MARK: set_config
+
+    /// Has one shard answer set_config.
+    private func configure(_ calls: [SettingCall]) {
+        do throws(Refusal) {
+            assignments = try (call.bind ?? []).withBytes { (bytes) throws(Refusal) -> [SettingAssignment] in
+                try SettingAssignment.read(calls, bind: call.bind == nil ? nil : try? BindMessage(bytes))
+            }
+        } catch {
+            return fail(DatabaseMessage(error))
+        }
+        guard worker.planningEnvironment(session).usesServerEncoding || assignments.allSatisfy({ $0.statement.utf8.allSatisfy { $0 < 0x80 } }) else {
+            return fail(DatabaseMessage(error: .featureNotSupported, "set_config needs the server's client_encoding for this value"))
+        }
+        pass(to: worker.anyShard(session))
+    }
+
+    /// Outside a block the link goes on with a setting that it is not known to have.
+    private var changesLinkUnseen: Bool {
+        record.pointee.detail?.transaction == nil && assignments.contains { !$0.isLocal }
+    }
+
+    /// What was set is the session's, or the block's, on all its links.
+    private func settle() {
+        let isInBlock = record.pointee.detail?.transaction != nil
+        let lasting = assignments.filter { isInBlock || !$0.isLocal }
+        assignments = []
+        guard !lasting.isEmpty else { return completed() }
+        run(
+            SettingExecution(
+                worker: worker, session: session, parent: self, call: call, command: .configure([]), assignments: lasting))
     }
 
     // MARK: Several shards

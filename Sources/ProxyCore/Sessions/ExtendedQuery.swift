@@ -65,7 +65,7 @@ extension StatementPlan {
             }
         case .setting(let command):
             switch command {
-            case .show: false
+            case .show, .configure: false
             default: true
             }
         case .passThrough, .scatter, .modify, .insertRows, .insertFetched, .copyIn, .copyOut: false

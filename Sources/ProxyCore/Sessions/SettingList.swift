@@ -10,6 +10,8 @@ struct SettingList: Hashable {
     struct Entry: Hashable {
         var name: String
         var statement: String
+        /// What set_config set it to; nil: the statement is a SET, whose text tells.
+        var configured: String?
     }
 
     var isEmpty: Bool { entries.isEmpty }
@@ -18,6 +20,15 @@ struct SettingList: Hashable {
         let statement = name == "datestyle" ? withEarlierDateStyle(statement) : statement
         reset(name)
         entries.append(Entry(name: name, statement: statement))
+    }
+
+    mutating func set(_ assignment: SettingAssignment) {
+        guard let value = assignment.value, assignment.name != "datestyle" else {
+            let value = assignment.value.map(quoteLiteral) ?? "DEFAULT"
+            return set(assignment.name, statement: "SET \(StartupOptions.settingName(assignment.name)) TO \(value)")
+        }
+        reset(assignment.name)
+        entries.append(Entry(name: assignment.name, statement: assignment.statement, configured: value))
     }
 
     /// The role goes with SET SESSION AUTHORIZATION, as PostgreSQL has it.
@@ -57,7 +68,7 @@ struct SettingList: Hashable {
 
     /// The value a SET statement of the proxy's own or the client's gives the setting, as far as the text tells.
     func value(of name: String) -> String? {
-        statement(of: name).flatMap(SettingValue.read)
+        entries.first { $0.name == name }.flatMap { $0.configured ?? SettingValue.read($0.statement) }
     }
 
     /// The statement that makes the setting what it is, if the session has set it.
