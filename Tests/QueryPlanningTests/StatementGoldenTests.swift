@@ -44,6 +44,7 @@ struct StatementGoldenTests {
         ("SET standard_conforming_strings = on", "set(name: \"standard_conforming_strings\", isLocal: false)"),
         ("SET standard_conforming_strings = off", "REFUSED 0A000 standard_conforming_strings must be on"),
         ("SET standard_conforming_strings TO 'f'", "REFUSED 0A000 standard_conforming_strings must be on"),
+        ("SET array_nulls = off", "REFUSED 0A000 array_nulls must be on"), ("SET array_nulls = on", "set(name: \"array_nulls\", isLocal: false)"),
         ("SET transform_null_equals = 1", "REFUSED 0A000 transform_null_equals must be off"),
         (
             "SET client_encoding = 'Shift_JIS-2004'",

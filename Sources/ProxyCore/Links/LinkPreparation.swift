@@ -20,6 +20,7 @@ struct RoleDefaults: Equatable {
 
     private static let alike = [
         "TimeZone", "IntervalStyle", "bytea_output", "lc_monetary", "lc_numeric", "lc_time", "default_text_search_config", "xmlbinary",
+        "array_nulls",
     ]
     static let question = """
         SELECT pg_catalog.current_setting('search_path'), pg_catalog.current_setting('default_transaction_isolation'), \
@@ -100,6 +101,8 @@ final class LinkPreparation: LinkTask {
         }
         if row[2] != "on" { return "standard_conforming_strings must be on" }
         if row[3] != "off" { return "transform_null_equals must be off" }
+        // Values of several shards are given to one of them in arrays.
+        if others.split(separator: "|").contains("array_nulls off") { return "array_nulls must be on" }
         if row[4] != "0" { pool.limitsStatements = true }
         let defaults = RoleDefaults(
             searchPath: path, isolation: isolation, dateStyle: dateStyle, extraFloatDigits: digits, others: others)

@@ -64,6 +64,8 @@ enum SettingValues {
             throw Refusal("0A000", "standard_conforming_strings must be on", hint: "Write E'...' for strings with backslash escapes.")
         case "transform_null_equals" where !isFalse(value):
             throw Refusal("0A000", "transform_null_equals must be off", hint: "Write IS NULL.")
+        case "array_nulls" where isFalse(value):
+            throw Refusal("0A000", "array_nulls must be on", hint: "Write \"NULL\" in quotes for a string in an array.")
         case "client_encoding":
             guard case .string(let encoding) = value, unsafeEncodings.contains(canonical(encoding)) else { return }
             throw Refusal(
