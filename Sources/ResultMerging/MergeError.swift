@@ -60,11 +60,6 @@ extension MergeError {
             hint: "Cast the expression to the type it is to have.")
     }
 
-    static func arrayColumn(_ column: String) -> MergeError {
-        MergeError(
-            .featureNotSupported, "cannot collect column \"\(column)\" of an array type from several shards")
-    }
-
     static func differentCommands(_ first: [UInt8], _ second: UnsafeRawBufferPointer) -> MergeError {
         MergeError(
             .internalError,

@@ -34,7 +34,7 @@ struct PlanDescription {
         if let offset = scatter.offset { lines.append("offset: \(offset)") }
         if let finisher = scatter.finisher {
             lines.append("finisher: \(Self.shortened(finisher.text))")
-            lines.append("arrays: \(finisher.partialColumnCount) from $\(finisher.firstArrayParameter)")
+            lines.append("arrays: \(finisher.columnCounts.map(String.init).joined(separator: " + ")) from $\(finisher.firstArrayParameter)")
         }
         return lines
     }

@@ -7,11 +7,10 @@ import WireProtocol
 
 @Suite struct PartialCollectorTests {
     private func collector(
-        _ columns: Int, rowBytes: Int = 1 << 20, totalBytes: Int = 1 << 20, asText: Set<Int> = []
+        _ columns: Int, rowBytes: Int = 1 << 20, totalBytes: Int = 1 << 20
     ) -> PartialCollector {
         PartialCollector(
-            columnCount: columns, sourceCount: 2,
-            bounds: .init(rowBytes: rowBytes, totalBytes: totalBytes, outputBytes: .max), columnsPassedAsText: asText)
+            columnCounts: [columns], sourceCount: 2, bounds: .init(rowBytes: rowBytes, totalBytes: totalBytes, outputBytes: .max))
     }
 
     private func collect(_ collector: PartialCollector, _ source: Int, _ row: [String?]) throws(MergeError) {
@@ -46,25 +45,27 @@ import WireProtocol
         #expect(literals(collector) == text)
     }
 
+    @Test("Rows of several kinds have arrays of their own")
+    func kinds() throws {
+        let collector = PartialCollector(
+            columnCounts: [1, 2], sourceCount: 2, bounds: .init(rowBytes: 1 << 20, totalBytes: 1 << 20, outputBytes: .max))
+        for row in [["2", "a", "b"], ["1", "c", nil], ["2", nil, "d"]] { try collect(collector, 0, row) }
+        #expect(literals(collector) == [#"{"c"}"#, #"{"a",NULL}"#, #"{"b","d"}"#])
+        #expect(throws: MergeError.self) { try collect(collector, 0, ["3", "a", "b"]) }
+        #expect(throws: MergeError.self) { try collect(collector, 0, [nil, "a", "b"]) }
+    }
+
     @Test("No rows are empty arrays")
     func empty() {
         #expect(literals(collector(2)) == ["{}", "{}"])
     }
 
-    @Test("Arrays of box have semicolons")
-    func box() throws {
+    @Test("Shards that disagree on a type are an error")
+    func differentTypes() throws {
         let collector = collector(1)
         try describe(collector, TypeOID.box)
-        try collect(collector, 0, ["(1,1),(0,0)"])
-        try collect(collector, 1, [nil])
-        #expect(literals(collector) == [#"{"(1,1),(0,0)";NULL}"#])
-    }
-
-    @Test("A column of an array type is refused, unless it travels as text[]")
-    func arrays() throws {
-        let error = #expect(throws: MergeError.self) { try describe(collector(1), TypeOID.int4Array) }
-        #expect(error?.sqlState == "0A000")
-        try describe(collector(1, asText: [0]), TypeOID.int4Array)
+        let error = #expect(throws: MergeError.self) { try describe(collector, TypeOID.int4Array) }
+        #expect(error?.sqlState == "42804")
     }
 
     @Test("More than the limit is 53400")
@@ -92,13 +93,14 @@ import WireProtocol
             [
                 world.chance(5) ? nil : world.text(of: alphabet, length: 0...6),
                 world.chance(5) ? nil : "{\(world.number(0...9)),NULL}",
+                world.chance(5) ? nil : "(\(world.number(0...9)),1),(0,0)",
             ]
         }
-        let collector = collector(2, asText: [1])
+        let collector = collector(3)
         for (index, row) in rows.enumerated() { try collect(collector, index % 2, row) }
         let arrays = literals(collector).map { $0.replacing("'", with: "''") }
         let answer = try server.psql(
-            "SELECT a, b::int[] FROM unnest('\(arrays[0])'::text[], '\(arrays[1])'::text[]) AS p(a, b)")
+            "SELECT a, b::int[], c::box FROM unnest('\(arrays[0])'::text[], '\(arrays[1])'::text[], '\(arrays[2])'::text[]) AS p(a, b, c)")
         #expect(answer == rows)
     }
 }

@@ -35,7 +35,7 @@ final class FinisherExecution: MultiShardExecution {
     override func lockingText(_ leg: Int) -> [UInt8]? { Array(plan.shardText.utf8) }
 
     private static func collector(_ finisher: Finisher, sourceCount: Int, _ worker: Worker) -> PartialCollector {
-        PartialCollector(columnCount: finisher.partialColumnCount, sourceCount: sourceCount, bounds: .init(worker.settings.limits))
+        PartialCollector(columnCounts: finisher.columnCounts, sourceCount: sourceCount, bounds: .init(worker.settings.limits))
     }
 
     override func startOver() {

@@ -50,8 +50,10 @@ final class AggregatePlanner {
         if input == .partialAggregates { try addKeys() }
         let finisher = try finisherText(names)
         // Rows must be counted even where nothing of them is shown.
-        if rows.columns.isEmpty {
-            _ = try input == .rows ? add("1", .int4) : add("pg_catalog.count(*)", .int8)
+        if input == .rows {
+            rows.addRowMark("1", .int4, context)
+        } else {
+            rows.addRowMark("pg_catalog.count(*)", .int8, context)
         }
         return PartialQuery(
             shardText: try shardText(), rows: rows, before: finisher.before, after: finisher.after,

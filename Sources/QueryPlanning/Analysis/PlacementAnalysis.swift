@@ -98,7 +98,7 @@ final class PlacementAnalysis {
     }
 
     /// Members and conjuncts of nested inner joins as one list.
-    private func flattened(_ tree: JoinTree) -> (members: [JoinTree], conjuncts: [Predicate]) {
+    func flattened(_ tree: JoinTree) -> (members: [JoinTree], conjuncts: [Predicate]) {
         guard case .inner(let members, let conjuncts) = tree else { return ([tree], []) }
         return members.reduce(into: ([], conjuncts)) { result, member in
             let inner = flattened(member)

@@ -189,6 +189,11 @@ struct RowPlanner {
         if removesDuplicates {
             for item in level.distinctOn { distinctOn.append(try column(of: item, text(of: item, keys) ?? "", type(of: item), &draft)) }
         }
+        // A query without columns still has rows.
+        if draft.rows.columns.isEmpty {
+            draft.rows.addRowMark("1", .int4, context)
+            _ = draft.hidden.position(of: "1", ResolvedItem())
+        }
         let outputs = zip(draft.outputs, names ?? []).map { "\($0) AS \(SQLText.quoted($1))" }
         var before = "SELECT "
         if removesDuplicates { before += distinctOn.isEmpty ? "DISTINCT " : "DISTINCT ON (\(distinctOn.joined(separator: ", "))) " }

@@ -151,6 +151,7 @@ struct SetRowPlanner {
     func partialQuery(names: [String]?) throws(Refusal) -> PartialQuery { try partialQuery(try sortKeys(), names: names) }
 
     private func partialQuery(_ keys: [Key], names: [String]?) throws(Refusal) -> PartialQuery {
+        if columns.isEmpty { throw scatter.planner.refusal("a set operation without columns") }
         var rows = PartialRows()
         var outputs: [String] = []
         for (index, column) in columns.enumerated() {

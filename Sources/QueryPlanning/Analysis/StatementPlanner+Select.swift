@@ -58,8 +58,13 @@ extension StatementPlanner {
         } catch where error.sqlState == "0A000" {
             scatter = try gather(query, usage, instead: error)
         }
-        if let finisher = scatter.plan.finisher, finisher.partialColumnCount > StatementSize.maximumTargetCount {
-            throw refusal("more than \(StatementSize.maximumTargetCount) columns of rows and partial results")
+        if let finisher = scatter.plan.finisher {
+            if finisher.rowWidth > StatementSize.maximumTargetCount {
+                throw refusal("more than \(StatementSize.maximumTargetCount) columns of rows and partial results")
+            }
+            if finisher.firstArrayParameter + finisher.arrayCount > StatementSize.maximumParameterCount {
+                throw refusal("more than \(StatementSize.maximumParameterCount) parameters and fetched columns")
+            }
         }
         let route = confinement.route ?? .all
         let reason = "\(scatter.reason) over \(describe(route))"

@@ -144,12 +144,6 @@ struct StatementPlanner {
         }
     }
 
-    /// Types whose text is exact whatever the session's settings are.
-    private static let plainTypes: Set<UInt32> = [
-        TypeOID.bool, TypeOID.bytea, TypeOID.char, TypeOID.name, TypeOID.int2, TypeOID.int4, TypeOID.int8, TypeOID.text, TypeOID.oid,
-        TypeOID.json, TypeOID.jsonb, TypeOID.bpchar, TypeOID.varchar, TypeOID.date, TypeOID.time, TypeOID.timestamp, TypeOID.numeric,
-        TypeOID.uuid,
-    ]
     static let inexactText = Refusal(
         "0A000", "values of several shards must be fetched for this statement, and DateStyle or extra_float_digits writes them inexactly",
         hint: "SET datestyle TO ISO and extra_float_digits TO 1, which are PostgreSQL's defaults.")
@@ -157,7 +151,7 @@ struct StatementPlanner {
     /// A finisher's text must parse, name no sharded table, and resolve all its names.
     /// - Parameter types: of the values that it reads from texts.
     func checkFinisher(_ text: String, reading types: [SQLType]) throws(Refusal) -> Bool {
-        guard context.environment.writesExactText || types.allSatisfy({ Self.plainTypes.contains($0.oid) }) else { throw Self.inexactText }
+        guard context.environment.writesExactText || types.allSatisfy({ context.hasPlainText($0.oid) }) else { throw Self.inexactText }
         let bound = Binder(context.replacingText(text))
         guard let tree = try? ParseTree(text), tree.statements.count == 1, let select = tree.statements[0].node.selectStmt else {
             throw SelectRewriting.notUnderstood

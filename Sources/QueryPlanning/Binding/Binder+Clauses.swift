@@ -46,7 +46,7 @@ extension Binder {
         }
         if items.contains(where: \.isOpen) { binding.level.hasUnknownTargets = true }
         for column in items.flatMap(\.columns) {
-            use(column.variable)
+            if binding.readsStars { use(column.variable) }
             adopt([column.variable], into: binding.query, level: binding.level.id)
             binding.level.targets.append(
                 BoundTarget(

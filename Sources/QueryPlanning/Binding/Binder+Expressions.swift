@@ -134,6 +134,7 @@ extension Binder {
             unsupported = unsupported ?? "a subquery of this kind"
             return
         }
+        if sublink.pointee.sub_link_type == PG_QUERY__SUB_LINK_TYPE__EXISTS_SUBLINK { existenceQuery = select }
         let query = bindQuery(select, parent: scope)
         adopt(query.outerReferences, into: binding.query, level: binding.level.id)
         let bound = BoundSublink(node: sublink, query: query, clause: clause, comparedColumns: comparedColumns(sublink))

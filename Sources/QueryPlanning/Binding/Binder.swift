@@ -37,6 +37,9 @@ final class Binder {
     /// Items of GROUP BY, DISTINCT and ORDER BY lists at any depth.
     var resolvedItemCount = 0
 
+    /// The query of the EXISTS being bound: what its targets are does not matter.
+    var existenceQuery: Message<PgQuery__SelectStmt>?
+
     private var levelCount = 0
     private var recursionCount = 0
     /// Trees of view definitions, kept alive while their nodes are in use.
@@ -115,8 +118,9 @@ final class Binder {
 
     private func bindSelect(_ statement: Message<PgQuery__SelectStmt>, _ level: BoundLevel, _ scope: Scope) -> BoundQuery {
         let query = BoundQuery(body: .select(level), columns: [], node: statement)
-        let binding = LevelBinding(level: level, query: query)
         let select = statement.pointee
+        let isPlain = select.n_sort_clause == 0 && select.n_group_clause == 0 && select.n_distinct_clause == 0
+        let binding = LevelBinding(level: level, query: query, readsStars: !(isPlain && statement == existenceQuery))
         level.from = bindFrom(NodeList(select.from_clause, select.n_from_clause), binding, scope)
         bind(Node(select.where_clause), binding, scope, .filter)
         level.filter = predicates(Node(select.where_clause))
@@ -187,4 +191,6 @@ final class Binder {
 struct LevelBinding {
     let level: BoundLevel
     let query: BoundQuery
+    /// The columns that `*` stands for are needed.
+    var readsStars = true
 }

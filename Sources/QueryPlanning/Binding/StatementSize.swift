@@ -5,6 +5,8 @@
 enum StatementSize {
     /// Columns of a result, and of what the shards compute for one (PostgreSQL's MaxTupleAttributeNumber).
     static let maximumTargetCount = 1664
+    /// Parameters of a statement (protocol 3.0 counts them in 16 bits).
+    static let maximumParameterCount = 65_535
     /// Columns of a table (PostgreSQL's MaxHeapAttributeNumber).
     static let maximumColumnCount = 1600
     /// Tables, subqueries and functions in all FROM clauses; PostgreSQL plans a join of a thousand for minutes.

@@ -7,10 +7,19 @@ struct PartialRows {
         /// What the shards compute.
         let expression: String
         let type: SQLType
+        /// The type under a domain, else the type itself.
+        let baseOID: UInt32
         /// `::type COLLATE ...`
         let cast: String
+        /// Its type is a domain that may not take NULL, as which a column of an outer join can be all the same.
+        let isConstrained: Bool
         let isKey: Bool
         let name: String
+
+        /// The value out of its text.
+        func value(_ text: String) -> String {
+            isConstrained ? "(SELECT \(text)\(cast) WHERE \(text) IS NOT NULL)" : text + cast
+        }
     }
     private(set) var columns: [Column] = []
 
@@ -27,8 +36,16 @@ struct PartialRows {
             return "\(Self.name).\(known.name)"
         }
         let name = (isKey ? "k" : "a") + "\(columns.count { $0.isKey == isKey } + 1)"
-        columns.append(Column(expression: expression, type: type, cast: cast, isKey: isKey, name: name))
+        columns.append(
+            Column(
+                expression: expression, type: type, baseOID: context.baseOID(type.oid), cast: cast,
+                isConstrained: context.isConstrained(type.oid), isKey: isKey, name: name))
         return "\(Self.name).\(name)"
+    }
+
+    /// Something to count rows by where nothing of them is needed.
+    mutating func addRowMark(_ expression: String, _ type: SQLType, _ context: AnalysisContext) {
+        if columns.isEmpty { _ = add(expression, type, isKey: false, context) }
     }
 
     /// Keys first: the order of the shards' target list.
@@ -43,7 +60,7 @@ struct PartialRows {
     }
 
     /// `pgbraid_rows.a1::bigint AS a1, ...`
-    var casts: String { ordered.map { "pgbraid_rows.\($0.name)\($0.cast) AS \($0.name)" }.joined(separator: ", ") }
+    var casts: String { ordered.map { $0.value("pgbraid_rows.\($0.name)") + " AS \($0.name)" }.joined(separator: ", ") }
 
     /// The grammar knows unnest of several arrays by its bare name only, and makes it pg_catalog's.
     static func unnest(_ parameters: [Int]) -> String {
@@ -68,7 +85,7 @@ struct PartialQuery {
         let count = rows.columns.count
         let text = before + rows.source(firstParameter: first) + after
         let readsTables = try planner.checkFinisher(text, reading: rows.columns.map(\.type))
-        let finisher = Finisher(text: text, firstArrayParameter: first, partialColumnCount: count, readsTables: readsTables)
+        let finisher = Finisher(text: text, firstArrayParameter: first, columnCounts: [count], readsTables: readsTables)
         return .init(
             plan: ScatterPlan(shardText: shardText, merge: MergePlan(visibleColumnCount: count), finisher: finisher), reason: reason)
     }

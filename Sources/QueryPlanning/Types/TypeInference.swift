@@ -44,12 +44,26 @@ extension Binder {
         if let sublink = node.subLink { return sublinkType(sublink) }
         if let value = node.sqlvalueFunction { return Self.valueTypes[Int(value.pointee.op.rawValue)] }
         if let array = node.arrayExpression {
-            let element = commonType(NodeList(array.pointee.elements, array.pointee.n_elements).nodes.map { inferType($0) })
-            return element.flatMap { TypeOID.arrayByElement[$0.oid == TypeOID.unknown ? TypeOID.text : $0.oid] }.map { SQLType($0) }
+            return commonType(NodeList(array.pointee.elements, array.pointee.n_elements).nodes.map { inferType($0) }).flatMap { arrayType(of: $0) }
         }
+        if let indirection = node.indirection { return elementType(indirection) }
         if node.groupingFunc != nil { return .int4 }
         let isBool = node.boolExpr != nil || node.nullTest != nil || node.booleanTest != nil
         return isBool ? .bool : nil
+    }
+
+    /// The type of arrays of values of a type; of arrays they are the same type with more dimensions, and not known here.
+    private func arrayType(of element: SQLType) -> SQLType? {
+        context.arrayOID(of: element.oid).map { SQLType($0, collation: element.collation) }
+    }
+
+    /// `array[1]`, `matrix[1][2]`; slices are arrays.
+    private func elementType(_ indirection: Message<PgQuery__AIndirection>) -> SQLType? {
+        let steps = NodeList(indirection.pointee.indirection, indirection.pointee.n_indirection).nodes
+        let isElement = steps.allSatisfy { $0.indices?.pointee.is_slice == 0 }
+        guard isElement, let array = Node(indirection.pointee.arg).flatMap({ inferType($0) }), let element = context.elementOID(of: array.oid)
+        else { return nil }
+        return SQLType(element, collation: TypeOID.isCollatable(element) ? array.collation : nil)
     }
 
     private func literalType(_ literal: Literal) -> SQLType? {
@@ -74,8 +88,7 @@ extension Binder {
         case PG_QUERY__SUB_LINK_TYPE__EXPR_SUBLINK:
             return sublinks[UnsafeMutableRawPointer(sublink)]?.query.columns.first?.type
         case PG_QUERY__SUB_LINK_TYPE__ARRAY_SUBLINK:
-            let element = sublinks[UnsafeMutableRawPointer(sublink)]?.query.columns.first?.type
-            return element.flatMap { TypeOID.arrayByElement[$0.oid] }.map { SQLType($0) }
+            return (sublinks[UnsafeMutableRawPointer(sublink)]?.query.columns.first?.type).flatMap { arrayType(of: $0) }
         default: return .bool
         }
     }

@@ -72,5 +72,10 @@ enum TypeOID {
     static let elementByArray: [UInt32: UInt32] = Dictionary(uniqueKeysWithValues: builtIn.map { ($0.array, $0.oid) })
 
     static func isInteger(_ oid: UInt32) -> Bool { oid == int2 || oid == int4 || oid == int8 }
-    static func isCollatable(_ oid: UInt32) -> Bool { oid == text || oid == varchar || oid == bpchar || oid == name }
+
+    /// Whether values of this built-in type, or the elements of this array type, have a collation.
+    static func isCollatable(_ oid: UInt32) -> Bool {
+        let element = elementByArray[oid] ?? oid
+        return element == text || element == varchar || element == bpchar || element == name
+    }
 }

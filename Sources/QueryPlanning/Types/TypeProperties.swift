@@ -42,11 +42,20 @@ extension AnalysisContext {
         }
     }
 
-    /// The type's name for a cast that adds no modifier; nil when it cannot be named for certain.
+    /// The type's name for a cast that adds no modifier; nil when it cannot be named for certain, or its values cannot be
+    /// read again on another shard.
     func castName(_ type: SQLType) -> String? {
         if let name = TypeOID.nameByOID[type.oid] { return "pg_catalog." + SQLText.quoted(name) }
-        guard let known = environment.catalog.facts.types[type.oid], "bdemr".contains(known.kind) else { return nil }
+        guard let known = environment.catalog.facts.types[type.oid], isReadAlike(known) else { return nil }
         return SQLText.quoted(known.schema) + "." + SQLText.quoted(known.name)
+    }
+
+    /// Whether all shards read a type's text alike. A table's row type has its columns in the table's own order on each.
+    private func isReadAlike(_ type: CatalogType) -> Bool {
+        let inner = environment.catalog.facts.types[type.elementTypeOID != 0 ? type.elementTypeOID : type.baseTypeOID]
+        if let inner, !isReadAlike(inner) { return false }
+        guard type.kind == "c" else { return "bdemr".contains(type.kind) }
+        return environment.catalog.relation(schema: type.schema, name: type.name, searchPath: []) == nil
     }
 
     /// ` COLLATE ...` for values whose collation is not the default; nil when it is not known.
@@ -62,6 +71,46 @@ extension AnalysisContext {
         case .named(let names): return " COLLATE " + names.map(SQLText.quoted).joined(separator: ".")
         }
     }
+
+    /// The type under a domain, and under that; else the type itself.
+    func baseOID(_ oid: UInt32) -> UInt32 {
+        var base = oid
+        while let type = environment.catalog.facts.types[base], type.kind == "d", type.baseTypeOID != 0 { base = type.baseTypeOID }
+        return base
+    }
+
+    /// Whether a type, or a domain under it, is a domain with constraints.
+    func isConstrained(_ oid: UInt32) -> Bool {
+        guard let type = environment.catalog.facts.types[oid], type.kind == "d" else { return false }
+        return type.isConstrained || isConstrained(type.baseTypeOID)
+    }
+
+    /// The type of arrays of a type's values.
+    func arrayOID(of oid: UInt32) -> UInt32? {
+        if let known = TypeOID.arrayByElement[oid] { return known }
+        let array = environment.catalog.facts.types[oid]?.arrayTypeOID ?? 0
+        return array == 0 ? nil : array
+    }
+
+    /// The type of an array's elements; nil for what is no array.
+    func elementOID(of oid: UInt32) -> UInt32? {
+        if let known = TypeOID.elementByArray[oid] { return known }
+        let element = environment.catalog.facts.types[oid]?.elementTypeOID ?? 0
+        return element == 0 ? nil : element
+    }
+
+    /// Whether a type's text is exact whatever the session's settings are.
+    func hasPlainText(_ oid: UInt32) -> Bool {
+        let base = baseOID(oid)
+        if Self.plainTypes.contains(base) || environment.catalog.facts.types[base]?.kind == "e" { return true }
+        return elementOID(of: base).map { hasPlainText($0) } ?? false
+    }
+
+    private static let plainTypes: Set<UInt32> = [
+        TypeOID.bool, TypeOID.bytea, TypeOID.char, TypeOID.name, TypeOID.int2, TypeOID.int4, TypeOID.int8, TypeOID.text, TypeOID.oid,
+        TypeOID.json, TypeOID.jsonb, TypeOID.bpchar, TypeOID.varchar, TypeOID.date, TypeOID.time, TypeOID.timestamp, TypeOID.numeric,
+        TypeOID.uuid,
+    ]
 }
 
 extension Collation {

@@ -3,8 +3,6 @@
 
 /// A growing array literal. Owns memory: call `free` exactly once.
 struct ArrayLiteral {
-    /// Between elements: a comma, or a semicolon for box.
-    var delimiter = UInt8(ascii: ",")
     private var bytes = GrowingBytes()
     private var isClosed = false
 
@@ -19,7 +17,7 @@ struct ArrayLiteral {
     mutating func append(_ value: UnsafeRawBufferPointer?) {
         let length = value?.count ?? 4
         let start = bytes.prepare(2 * length + 3)
-        start[0] = bytes.count == 0 ? UInt8(ascii: "{") : delimiter
+        start[0] = bytes.count == 0 ? UInt8(ascii: "{") : UInt8(ascii: ",")
         var end = start + 1
         if let value { end = ArrayLiteral.quote(value, to: end) } else { end = ArrayLiteral.null(to: end) }
         bytes.commit(end - start)

@@ -1,18 +1,23 @@
 // PartialCollector: the rows of several shards as array parameters, one a column, for a query that makes the final rows
-// out of them: `... FROM unnest($1::numeric[], $2::bigint[]) AS p(c1, c2)`.
+// out of them: `... FROM unnest($1::text[], $2::text[]) AS p(c1, c2)`.
 //
-// Rows come in text format and leave as array literals in text form. An array of arrays is a matrix to PostgreSQL, and
-// unnest takes it apart to the last element, so a column of an array type cannot travel as `T[]`: it is refused, unless
-// the query takes it as `text[]` and casts each element.
+// Rows come in text format and leave as literals of text[], whatever a column's type: an array of arrays would be a matrix
+// to PostgreSQL, which unnest takes apart to the last element. The query casts each element to its type.
+//
+// Rows may be of several kinds, each with arrays of its own. A row then begins with the number of its kind, and is as wide
+// as the widest kind.
 import Primitives
 import WireProtocol
 
 /// Collects rows as array literals. Not thread safe.
 public final class PartialCollector {
+    /// Columns of each kind of rows, and where its literals begin.
+    private let kinds: [(columnCount: Int, first: Int)]
+    private let literalCount: Int
+    /// Columns of every row.
     private let columnCount: Int
     private let sourceCount: Int
     private let bounds: RowMerger.Bounds
-    private let columnsPassedAsText: Set<Int>
     private var fields = RowFields()
     private var types = ColumnTypes()
     private let literals: UnsafeMutablePointer<ArrayLiteral>
@@ -23,30 +28,30 @@ public final class PartialCollector {
     /// Bytes of the literals so far.
     public private(set) var bufferedBytes = 0
 
-    /// - Parameters:
-    ///   - columnCount: columns of every row.
-    ///   - columnsPassedAsText: columns whose parameter is declared `text[]`, whatever the column's type.
-    public init(
-        columnCount: Int, sourceCount: Int, bounds: RowMerger.Bounds, columnsPassedAsText: Set<Int> = []
-    ) {
-        self.columnCount = columnCount
+    /// - Parameter columnCounts: columns of each kind of rows.
+    public init(columnCounts: [Int], sourceCount: Int, bounds: RowMerger.Bounds) {
+        precondition(!columnCounts.isEmpty, "rows of no kind")
+        var first = 0
+        kinds = columnCounts.map { count in
+            defer { first += count }
+            return (count, first)
+        }
+        literalCount = first
+        columnCount = columnCounts.count == 1 ? columnCounts[0] : 1 + (columnCounts.max() ?? 0)
         self.sourceCount = sourceCount
         self.bounds = bounds
-        self.columnsPassedAsText = columnsPassedAsText
-        literals = .allocate(capacity: max(1, columnCount))
-        for column in 0..<columnCount { (literals + column).initialize(to: ArrayLiteral()) }
+        literals = .allocate(capacity: max(1, literalCount))
+        for column in 0..<literalCount { (literals + column).initialize(to: ArrayLiteral()) }
     }
 
     deinit {
-        for column in 0..<columnCount { literals[column].free() }
-        literals.deinitialize(count: columnCount)
+        for column in 0..<literalCount { literals[column].free() }
+        literals.deinitialize(count: literalCount)
         literals.deallocate()
         fields.free()
     }
 
-    /// Learns the columns' types and checks that the shards agree. Call it before the rows where columns may be of type
-    /// box (its arrays have another delimiter) or of an array type. Throws 0A000 for array types, 42804 for shards that
-    /// disagree.
+    /// Checks that the shards agree on the columns' types. Throws 42804 for shards that disagree.
     public func rowDescription(source: Int, frame: UnsafeRawBufferPointer) throws(MergeError) {
         precondition(source < sourceCount, "no such source")
         let message: RowDescriptionMessage
@@ -54,12 +59,7 @@ public final class PartialCollector {
         guard message.fieldCount == columnCount else {
             throw .unexpectedColumnCount(message.fieldCount, expected: columnCount)
         }
-        let descriptions = message.fields
-        try types.learn(descriptions)
-        for (column, field) in descriptions.enumerated() where !columnsPassedAsText.contains(column) {
-            if ArrayTypes.contains(field.typeOID) { throw .arrayColumn(field.nameText) }
-            literals[column].delimiter = ArrayTypes.delimiter(ofElementTypeOID: field.typeOID)
-        }
+        try types.learn(message.fields)
     }
 
     /// Takes one row of a source, all columns in text format.
@@ -70,18 +70,28 @@ public final class PartialCollector {
         guard frame.count <= bounds.rowBytes else { throw .rowTooLarge(bytes: frame.count, limit: bounds.rowBytes) }
         try fields.expect(columnCount: columnCount)
         try fields.read(frame)
-        for column in 0..<columnCount {
-            let range = fields[column]
-            let before = literals[column].count
-            literals[column].append(
-                range.isNull ? nil : frame.part(from: Int(range.offset), length: Int(range.length)))
-            bufferedBytes += literals[column].count - before
+        let kind = kinds.count == 1 ? kinds[0] : try kinds[number(frame) - 1]
+        for column in 0..<kind.columnCount {
+            let range = fields[kinds.count == 1 ? column : column + 1]
+            let literal = literals + kind.first + column
+            let before = literal.pointee.count
+            literal.pointee.append(range.isNull ? nil : frame.part(from: Int(range.offset), length: Int(range.length)))
+            bufferedBytes += literal.pointee.count - before
         }
         rowCount += 1
         guard bufferedBytes <= bounds.totalBytes else { throw .tooManyBytes(limit: bounds.totalBytes) }
     }
 
-    /// One literal a column, such as `{"1","a \"quoted\" word",NULL}`; valid as long as the collector. No row can be
+    /// The number of a row's kind, from 1.
+    private func number(_ frame: UnsafeRawBufferPointer) throws(MergeError) -> Int {
+        let range = fields[0]
+        guard !range.isNull, let number = Int(frame.part(from: Int(range.offset), length: Int(range.length)).text),
+            kinds.indices.contains(number - 1)
+        else { throw .malformedRow }
+        return number
+    }
+
+    /// One literal a column, kind by kind, such as `{"1","a \"quoted\" word",NULL}`; valid as long as the collector. No row can be
     /// added afterwards.
-    public var arrays: [UnsafeRawBufferPointer] { (0..<columnCount).map { literals[$0].close() } }
+    public var arrays: [UnsafeRawBufferPointer] { (0..<literalCount).map { literals[$0].close() } }
 }

@@ -128,7 +128,11 @@ final class PlanRunner {
 
     private func secondText(_ scatter: ScatterPlan, _ rows: [[String?]]) -> String? {
         if let finisher = scatter.finisher {
-            let arrays = (0..<finisher.partialColumnCount).map { column in Self.array(rows.map { $0[column] }) }
+            let isMixed = finisher.columnCounts.count > 1
+            let arrays = finisher.columnCounts.enumerated().flatMap { kind, count in
+                let own = isMixed ? rows.filter { $0[0] == "\(kind + 1)" }.map { Array($0.dropFirst()) } : rows
+                return (0..<count).map { column in Self.array(own.map { $0[column] }) }
+            }
             var text = finisher.text
             for (index, array) in arrays.enumerated().reversed() {
                 text = text.replacing("$\(finisher.firstArrayParameter + index)::pg_catalog.text[]", with: array + "::pg_catalog.text[]")

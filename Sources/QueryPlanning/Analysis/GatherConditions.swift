@@ -1,0 +1,80 @@
+// GatherConditions: what may be left out of fetched tables already on the shards: rows that fail a conjunct of WHERE or ON.
+//
+// A conjunct says something of a table's rows where none of them can be replaced by NULLs before it is tried, and where a row
+// that fails it is not kept: conditions of inner joins and WHERE, and those of an outer join for its other side.
+import CPGQuery
+
+struct GatherConditions {
+    private let planner: StatementPlanner
+    private let level: BoundLevel
+    /// Conjuncts, with the FROM items they may be tried for early.
+    private var conjuncts: [(node: Node, entries: Set<Int>)] = []
+
+    init(_ query: BoundQuery, _ level: BoundLevel, _ planner: StatementPlanner) {
+        self.planner = planner
+        self.level = level
+        guard let select = query.node?.pointee else { return }
+        var entries: Set<Int> = []
+        for item in NodeList(select.from_clause, select.n_from_clause).nodes { entries.formUnion(add(item)) }
+        add(Node(select.where_clause), for: entries)
+    }
+
+    private mutating func add(_ condition: Node?, for entries: Set<Int>) {
+        guard let condition, !entries.isEmpty else { return }
+        if let bool = condition.boolExpr, bool.pointee.boolop == PG_QUERY__BOOL_EXPR_TYPE__AND_EXPR {
+            for argument in NodeList(bool.pointee.args, bool.pointee.n_args).nodes { add(argument, for: entries) }
+        } else {
+            conjuncts.append((condition, entries))
+        }
+    }
+
+    /// Adds the conditions inside a FROM item; the entries that are not replaced by NULLs in it.
+    private mutating func add(_ item: Node) -> Set<Int> {
+        guard let join = item.joinExpr else { return Set(level.entries.filter { $0.node == item }.map(\.id)) }
+        guard let leftNode = Node(join.pointee.larg), let rightNode = Node(join.pointee.rarg) else { return [] }
+        let left = add(leftNode)
+        let right = add(rightNode)
+        let condition = Node(join.pointee.quals)
+        switch join.pointee.jointype {
+        case PG_QUERY__JOIN_TYPE__JOIN_INNER:
+            add(condition, for: left.union(right))
+            return left.union(right)
+        case PG_QUERY__JOIN_TYPE__JOIN_LEFT:
+            add(condition, for: right)
+            return left
+        case PG_QUERY__JOIN_TYPE__JOIN_RIGHT:
+            add(condition, for: left)
+            return right
+        default: return []
+        }
+    }
+
+    /// The conjuncts about these tables alone, in the words of a query that has just them in FROM.
+    func about(_ tables: [FetchedTable]) -> [(node: Node, text: String)] {
+        let printer = ExpressionPrinter(rewriting: nil)
+        return conjuncts.filter { isAbout($0.node, tables, $0.entries) }.compactMap { conjunct in
+            let text = try? printer.printReplacing(conjunct.node) { node throws(Refusal) in
+                guard let variable = planner.binder.variable(node) else { return nil }
+                return tables.first { $0.entry.id == variable.entry }?.reference(variable.column)
+            }
+            return text.map { (conjunct.node, $0) }
+        }
+    }
+
+    private func isAbout(_ node: Node, _ tables: [FetchedTable], _ entries: Set<Int>) -> Bool {
+        TreeWalk.nodes(under: node) { node in
+            if node.subLink != nil { return .stop }
+            if let call = node.funcCall, planner.context.knowledge(of: call) != .stable { return .stop }
+            guard node.columnRef != nil else { return .descend }
+            return isColumn(node, tables, entries) ? .skip : .stop
+        }
+    }
+
+    /// Whether a reference is a table's column as it is: USING may have given it another type.
+    private func isColumn(_ node: Node, _ tables: [FetchedTable], _ entries: Set<Int>) -> Bool {
+        guard let variable = planner.binder.variable(node), entries.contains(variable.entry),
+            tables.contains(where: { $0.entry.id == variable.entry })
+        else { return false }
+        return planner.binder.inferType(node) == planner.binder.type(of: variable)
+    }
+}
