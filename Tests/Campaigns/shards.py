@@ -100,17 +100,17 @@ class Shards:
 
 
 @contextlib.contextmanager
-def temporary_cluster(executable, name, checks, transactions=(), count=4):
+def temporary_cluster(executable, name, checks, transactions=(), count=4, sections=()):
     """Shards that run and their proxy, started; both stopped at the end, and their directory removed when all was well.
 
-    `transactions`: lines of the proxy's section of this name.
+    `transactions`: lines of the proxy's section of this name; `sections`: lines of further ones, with their headings.
     """
     directory = tempfile.mkdtemp(prefix=f"pgbraid-{name}-", dir="/tmp")
     os.chmod(directory, 0o755)
     shards = Shards(directory, count)
     proxy = Proxy(os.path.abspath(executable), directory, shards.sockets, count, name, 1)
     with open(proxy.config, "a") as file:
-        file.write("".join(f"{line}\n" for line in ("[transactions]", *transactions)))
+        file.write("".join(f"{line}\n" for line in ("[transactions]", *transactions, *sections)))
     try:
         shards.create()
         proxy.start()

@@ -124,6 +124,7 @@ final class FinisherExecution: MultiShardExecution {
     override func committed() {
         if !isClientGone { worker.output(ofSession: session).pointee.output.writeCommandComplete(tag) }
         worker.statistics.scatters &+= 1
+        if finisher.isGather { worker.statistics.gathers &+= 1 } else { worker.statistics.finishes &+= 1 }
         conclude(.success)
     }
 
