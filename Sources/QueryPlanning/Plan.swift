@@ -218,6 +218,22 @@ public struct CopyInPlan: Sendable {
     }
 }
 
+/// COPY (query) TO STDOUT of a query whose rows must be put together from several shards.
+public struct CopyQueryPlan: Sendable {
+    public var query: String
+    /// The statement's text before and behind the query, the parentheses with it.
+    public var textBefore: String
+    public var textAfter: String
+    public var isBinary: Bool
+
+    public init(query: String, textBefore: String, textAfter: String, isBinary: Bool) {
+        self.query = query
+        self.textBefore = textBefore
+        self.textAfter = textAfter
+        self.isBinary = isBinary
+    }
+}
+
 /// BEGIN, COMMIT and their family.
 public enum TransactionCommand: Sendable, Equatable {
     /// `modes` is the text after BEGIN / START TRANSACTION in PostgreSQL's spelling, e.g. "ISOLATION LEVEL SERIALIZABLE READ ONLY".
@@ -294,6 +310,8 @@ public indirect enum Action: Sendable {
     case copyIn(Route, CopyInPlan)
     /// COPY TO STDOUT: `text` runs on every shard of the route, the streams are joined.
     case copyOut(Route, text: String, options: CopyOptions)
+    /// COPY (query) TO STDOUT of a query whose rows must be put together: run it, then let one shard copy its rows.
+    case copyQuery(CopyQueryPlan)
     /// DDL and maintenance that PostgreSQL allows only outside a transaction block: shard by shard, no atomicity.
     case shardByShard(Route)
     case transaction(TransactionCommand)
@@ -368,8 +386,10 @@ public final class StatementPlan: Sendable {
     public let isCopyIn: Bool
     /// COPY in either direction: it speaks with the client itself, and a portal's row limit means nothing to it.
     public var isCopy: Bool {
-        if case .copyOut = action { return true }
-        return isCopyIn
+        switch action {
+        case .copyOut, .copyQuery: return true
+        default: return isCopyIn
+        }
     }
     /// Command word for messages and statistics, e.g. "SELECT".
     public let commandName: String

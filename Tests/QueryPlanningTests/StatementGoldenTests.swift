@@ -104,6 +104,8 @@ struct StatementGoldenTests {
         ("COPY items TO STDOUT (FORMAT csv, HEADER)", "copy out all csv header"), ("COPY countries TO STDOUT", "pass any"),
         ("COPY pg_class TO STDOUT", "pass catalog"), ("COPY (SELECT * FROM items) TO STDOUT WITH BINARY", "copy out all binary"),
         ("COPY (SELECT * FROM items WHERE user_id = $1) TO STDOUT", "pass key $1"),
+        ("COPY ( SELECT count(*) FROM items ) TO STDOUT CSV", "copy query [COPY ( |SELECT count(*) FROM items| ) TO STDOUT CSV]"),
+        ("COPY (SELECT DISTINCT user_id + 1 FROM items) TO STDOUT BINARY", "copy query [COPY (|SELECT DISTINCT user_id + 1 FROM items|) TO STDOUT BINARY] binary"),
         (
             "COPY public.items (item_id, user_id, name, made) FROM STDIN CSV HEADER QUOTE '|'",
             "copy in [COPY public.items (item_id, user_id, name, made) FROM STDIN CSV HEADER QUOTE '|'] csv key 1 of item_id user_id name made, writes, copy in"

@@ -84,6 +84,7 @@ struct StatementWorld {
         case .copyIn(_, let plan):
             "copy in [\(plan.shardText)] \(plan.options.format) key \(plan.key.map { "\($0.column)" } ?? "none") of \(plan.columns.joined(separator: " "))"
         case .copyOut(let route, _, let options): "copy out \(describe(route)) \(options.format)\(options.hasHeader ? " header" : "")"
+        case .copyQuery(let plan): "copy query [\(plan.textBefore)|\(plan.query)|\(plan.textAfter)]\(plan.isBinary ? " binary" : "")"
         case .shardByShard: "shard by shard"
         case .transaction(let command): "\(command)"
         case .setting(let command): "\(command)"

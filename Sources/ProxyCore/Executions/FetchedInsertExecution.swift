@@ -6,7 +6,7 @@ import Primitives
 import QueryPlanning
 import WireProtocol
 
-final class FetchedInsertExecution: Execution {
+final class FetchedInsertExecution: DivertingExecution {
     /// Rows in one statement: its defaults are drawn by one query of at most 1,664 columns.
     static let partRows = 500
     static let partBytes = 1 << 20
@@ -28,16 +28,12 @@ final class FetchedInsertExecution: Execution {
     private var drawing: DrawPlan?
     /// The answer to the present part.
     private var answer: PortalBuffer?
-    /// Where the client has its answers diverted to.
-    private var clientsDiversion: PortalBuffer?
 
     init(worker: Worker, session: Int32, parent: Execution?, call: StatementCall, plan: FetchedInsertPlan) {
         self.call = call
         self.plan = plan
         super.init(worker: worker, session: session, parent: parent)
     }
-
-    private var record: UnsafeMutablePointer<Session> { worker.sessions.at(session) }
 
     override func resume() {
         guard step == .idle else { return }
@@ -109,22 +105,6 @@ final class FetchedInsertExecution: Execution {
         worker.start(execution, on: session)
     }
 
-    // MARK: Answers that are not the client's yet
-
-    private func divert() -> PortalBuffer? {
-        let buffer = PortalBuffer(pool: worker.streams.pool.reference)
-        clientsDiversion = record.pointee.isDiverted ? record.pointee.detail?.diversion : nil
-        record.pointee.detail?.diversion = buffer
-        record.pointee.isDiverted = true
-        return buffer
-    }
-
-    private func endDiversion() {
-        record.pointee.detail?.diversion = clientsDiversion
-        record.pointee.isDiverted = clientsDiversion != nil
-        clientsDiversion = nil
-    }
-
     override func childFinished(_ child: Execution, _ outcome: Outcome) {
         if step == .ending { return ended(child, outcome) }
         endDiversion()
@@ -159,11 +139,6 @@ final class FetchedInsertExecution: Execution {
             }
             fetched.stream.pointee.output.consume(header.length)
         }
-    }
-
-    private func tellClient(_ frame: UnsafeRawBufferPointer) {
-        guard record.pointee.phase != .leaving else { return }
-        worker.output(ofSession: session).pointee.output.append(frame)
     }
 
     // MARK: The rows
@@ -245,14 +220,6 @@ final class FetchedInsertExecution: Execution {
         part.bind = call.bind.map { _ in Self.bindOfNothing(resultFormats: call.resultFormats) }
         part.wantsDescription = call.wantsDescription && partCount == 1
         return part
-    }
-
-    private static func bindOfNothing(resultFormats: [FormatCode]) -> [UInt8] {
-        let pool = BlockPool()
-        var queue = ByteQueue(pool: pool.reference)
-        defer { queue.free() }
-        queue.writeBind(resultFormats: resultFormats)
-        return Array(queue.readable)
     }
 
     /// Rows of RETURNING and notices go to the client, the tag's count into the sum.

@@ -51,6 +51,7 @@ final class StatementExecution: Execution {
             run(FetchedInsertExecution(worker: worker, session: session, parent: self, call: call, plan: plan))
         case .copyIn(let route, let plan): copyIn(route, plan)
         case .copyOut(let route, let text, let options): copyOut(route, text, options)
+        case .copyQuery(let plan): run(CopyQueryExecution(worker: worker, session: session, parent: self, plan: plan))
         case .shardByShard(let route): shardByShard(route)
         case .transaction(let command): run(TransactionCommandExecution(worker: worker, session: session, parent: self, call: call, command: command))
         case .setting(.show): pass(to: worker.anyShard(session))

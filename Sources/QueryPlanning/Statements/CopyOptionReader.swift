@@ -11,9 +11,7 @@ struct CopyOptionReader {
     /// - Throws: for options the proxy cannot follow; wrong ones are left to the shards.
     init(_ statement: PgQuery__CopyStmt, _ context: AnalysisContext) throws(Refusal) {
         let elements = NodeList(statement.options, statement.n_options).nodes.compactMap(\.defElem)
-        for element in elements where text(element.pointee.defname) == "format" {
-            options.format = Self.format(DefinitionOption.string(element))
-        }
+        options.format = Self.format(statement)
         if options.format == .csv {
             options.delimiter = UInt8(ascii: ",")
             options.null = ""
@@ -23,11 +21,12 @@ struct CopyOptionReader {
         if !hasEscape { options.escape = options.quote }
     }
 
-    private static func format(_ name: String?) -> CopyFormat {
-        switch name {
-        case "csv": .csv
-        case "binary": .binary
-        default: .text
+    static func format(_ statement: PgQuery__CopyStmt) -> CopyFormat {
+        let elements = NodeList(statement.options, statement.n_options).nodes.compactMap(\.defElem)
+        switch elements.last(where: { text($0.pointee.defname) == "format" }).flatMap({ DefinitionOption.string($0) }) {
+        case "csv": return .csv
+        case "binary": return .binary
+        default: return .text
         }
     }
 

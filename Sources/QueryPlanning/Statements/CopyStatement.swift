@@ -45,20 +45,32 @@ extension StatementClassifier {
 
     /// COPY (query) TO STDOUT: on one shard, or on each when its rows need no merging. COPY (INSERT ... RETURNING ...) too.
     private func copyQuery(_ query: Node, _ statement: PgQuery__CopyStmt) throws(Refusal) -> StatementPlan {
-        let inner = try inner(StatementTokens(context).copied).plan(query)
+        let range = try StatementTokens(context).copied
+        let inner = try inner(range).plan(query)
         let action: Action
         switch inner.action {
         case .passThrough(let route): action = .passThrough(route)
         case .scatter(let route, let plan) where plan.isConcatenation:
             action = .copyOut(route, text: context.statementText, options: try CopyOptionReader(statement, context).options)
+        case .scatter: action = .copyQuery(try copyQueryPlan(range, statement))
+        case .refuse where inner.drawing != nil && inner.effect == .reads: action = .copyQuery(try copyQueryPlan(range, statement))
+        case .refuse(let refusal): throw refusal
         default:
             throw Refusal(
-                "0A000", "COPY of a query whose rows must be merged from several shards is not supported",
-                hint: "Bind the query to one sharding key, or run it as a SELECT.")
+                "0A000", "COPY of a statement that changes rows on several shards is not supported",
+                hint: "Bind it to one sharding key, or run it without COPY.")
         }
         return StatementPlan(
             action: action, effect: inner.effect, pins: inner.pins, taintsLink: inner.taintsLink, commandName: "COPY",
             reason: inner.reason)
+    }
+
+    private func copyQueryPlan(_ range: Range<Int>?, _ statement: PgQuery__CopyStmt) throws(Refusal) -> CopyQueryPlan {
+        guard let range else { throw Refusal("0A000", "the query of this COPY cannot be found in its text") }
+        return CopyQueryPlan(
+            query: context.slice(range), textBefore: context.slice(context.range.lowerBound..<range.lowerBound),
+            textAfter: context.slice(range.upperBound..<context.range.upperBound),
+            isBinary: CopyOptionReader.format(statement) == .binary)
     }
 
     private func copyFrom(

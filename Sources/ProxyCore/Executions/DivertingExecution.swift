@@ -1,0 +1,40 @@
+// DivertingExecution: base of executions that run a statement for themselves, and read its answer before the client does.
+import Primitives
+import QueryPlanning
+import WireProtocol
+
+class DivertingExecution: Execution {
+    /// Where the client has its answers diverted to.
+    final var clientsDiversion: PortalBuffer?
+
+    final var record: UnsafeMutablePointer<Session> { worker.sessions.at(session) }
+
+    /// Answers go to the returned buffer, bounded by `limits.merge`, until `endDiversion`.
+    final func divert() -> PortalBuffer {
+        let buffer = PortalBuffer(pool: worker.streams.pool.reference)
+        clientsDiversion = record.pointee.isDiverted ? record.pointee.detail?.diversion : nil
+        record.pointee.detail?.diversion = buffer
+        record.pointee.isDiverted = true
+        return buffer
+    }
+
+    final func endDiversion() {
+        record.pointee.detail?.diversion = clientsDiversion
+        record.pointee.isDiverted = clientsDiversion != nil
+        clientsDiversion = nil
+    }
+
+    final func tellClient(_ frame: UnsafeRawBufferPointer) {
+        guard record.pointee.phase != .leaving else { return }
+        worker.output(ofSession: session).pointee.output.append(frame)
+    }
+
+    /// The Bind frame of a statement without parameters.
+    static func bindOfNothing(resultFormats: [FormatCode]) -> [UInt8] {
+        let pool = BlockPool()
+        var queue = ByteQueue(pool: pool.reference)
+        defer { queue.free() }
+        queue.writeBind(resultFormats: resultFormats)
+        return Array(queue.readable)
+    }
+}
