@@ -21,11 +21,12 @@ struct GatherConditions {
 
     private mutating func add(_ condition: Node?, for entries: Set<Int>) {
         guard let condition, !entries.isEmpty else { return }
-        if let bool = condition.boolExpr, bool.pointee.boolop == PG_QUERY__BOOL_EXPR_TYPE__AND_EXPR {
-            for argument in NodeList(bool.pointee.args, bool.pointee.n_args).nodes { add(argument, for: entries) }
-        } else {
-            conjuncts.append((condition, entries))
-        }
+        conjuncts += Self.conjuncts(of: condition).map { ($0, entries) }
+    }
+
+    private static func conjuncts(of condition: Node) -> [Node] {
+        guard let bool = condition.boolExpr, bool.pointee.boolop == PG_QUERY__BOOL_EXPR_TYPE__AND_EXPR else { return [condition] }
+        return NodeList(bool.pointee.args, bool.pointee.n_args).nodes.flatMap { conjuncts(of: $0) }
     }
 
     /// Adds the conditions inside a FROM item; the entries that are not replaced by NULLs in it.
@@ -49,25 +50,45 @@ struct GatherConditions {
         }
     }
 
-    /// The conjuncts about these tables alone, in the words of a query that has just them in FROM.
-    func about(_ tables: [FetchedTable]) -> [(node: Node, text: String)] {
-        let printer = ExpressionPrinter(rewriting: nil)
-        return conjuncts.filter { isAbout($0.node, tables, $0.entries) }.compactMap { conjunct in
-            let text = try? printer.printReplacing(conjunct.node) { node throws(Refusal) in
-                guard let variable = planner.binder.variable(node) else { return nil }
-                return tables.first { $0.entry.id == variable.entry }?.reference(variable.column)
-            }
-            return text.map { (conjunct.node, $0) }
+    /// What the conjuncts say of these tables alone, in the words of a query that has just them in FROM.
+    /// - Returns: texts, each with the conjunct that is true of all rows for which the text is; nil where that is not certain.
+    func about(_ tables: [FetchedTable]) -> [(conjunct: Node?, text: String)] {
+        conjuncts.compactMap { node, entries in
+            if isAbout(node, tables, entries) { return text(node, tables).map { (node, $0) } }
+            return part(of: node, tables, entries).map { (nil, $0) }
         }
     }
 
+    private func text(_ node: Node, _ tables: [FetchedTable]) -> String? {
+        try? ExpressionPrinter(rewriting: nil).printReplacing(node) { node throws(Refusal) in
+            guard let variable = planner.binder.variable(node) else { return nil }
+            return tables.first { $0.entry.id == variable.entry }?.reference(variable.column)
+        }
+    }
+
+    /// What a disjunction says of the tables, when each of its sides says something.
+    private func part(of node: Node, _ tables: [FetchedTable], _ entries: Set<Int>) -> String? {
+        guard let bool = node.boolExpr, bool.pointee.boolop == PG_QUERY__BOOL_EXPR_TYPE__OR_EXPR else { return nil }
+        var sides: [String] = []
+        for side in NodeList(bool.pointee.args, bool.pointee.n_args).nodes {
+            let own = Self.conjuncts(of: side).filter { isAbout($0, tables, entries) }.compactMap { text($0, tables) }
+            if own.isEmpty { return nil }
+            sides.append("(\(own.joined(separator: " AND ")))")
+        }
+        return "(\(sides.joined(separator: " OR ")))"
+    }
+
+    /// A condition about no table at all may have to leave out rows of others too.
     private func isAbout(_ node: Node, _ tables: [FetchedTable], _ entries: Set<Int>) -> Bool {
-        TreeWalk.nodes(under: node) { node in
+        var hasColumn = false
+        let isOnlyAboutThem = TreeWalk.nodes(under: node) { node in
             if node.subLink != nil { return .stop }
             if let call = node.funcCall, planner.context.knowledge(of: call) != .stable { return .stop }
             guard node.columnRef != nil else { return .descend }
+            hasColumn = true
             return isColumn(node, tables, entries) ? .skip : .stop
         }
+        return hasColumn && isOnlyAboutThem
     }
 
     /// Whether a reference is a table's column as it is: USING may have given it another type.

@@ -66,10 +66,13 @@ extension GatherPlanner {
         }
     }
 
-    /// The conditions that are tried on the shards, which are true of the fetched rows.
+    /// The conditions that are tried on the shards. Those that are true of the fetched rows need not be tried again: PostgreSQL
+    /// would think that they leave out most rows.
     private func own(_ conditions: GatherConditions, _ tables: [FetchedTable]) -> [String] {
         conditions.about(tables).map { condition in
-            if let range = tokens.range(ofExpression: condition.node, context) { editing.replace(tokens.bytes(range), with: "TRUE") }
+            if let conjunct = condition.conjunct, let range = tokens.range(ofExpression: conjunct, context) {
+                editing.replace(tokens.bytes(range), with: "TRUE")
+            }
             return condition.text
         }
     }
