@@ -24,7 +24,7 @@ struct GatherConditions {
         conjuncts += Self.conjuncts(of: condition).map { ($0, entries) }
     }
 
-    private static func conjuncts(of condition: Node) -> [Node] {
+    static func conjuncts(of condition: Node) -> [Node] {
         guard let bool = condition.boolExpr, bool.pointee.boolop == PG_QUERY__BOOL_EXPR_TYPE__AND_EXPR else { return [condition] }
         return NodeList(bool.pointee.args, bool.pointee.n_args).nodes.flatMap { conjuncts(of: $0) }
     }

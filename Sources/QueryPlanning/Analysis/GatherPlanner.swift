@@ -15,10 +15,12 @@ final class GatherPlanner {
     private let query: BoundQuery
     let tokens: TokenList
     var editing: TextEditing
+    /// Subqueries that became joins.
+    var groupCount = 0
     private(set) var parts: [GatheredPart] = []
     private var names: [String] = []
     /// Queries around the one being replaced. Each is tried as a whole first, which takes time that goes with its length.
-    private var nesting = 0
+    var nesting = 0
     var context: AnalysisContext { planner.context }
     private var binder: Binder { planner.binder }
 
@@ -58,7 +60,7 @@ final class GatherPlanner {
     // MARK: Finding the parts
 
     /// Replaces what is sharded in a query.
-    private func descend(_ query: BoundQuery) throws(Refusal) {
+    func descend(_ query: BoundQuery) throws(Refusal) {
         for table in query.commonTables { try replaceNested(table.query, table.node, table.name) }
         switch query.body {
         case .select(let level), .values(let level):
@@ -69,6 +71,8 @@ final class GatherPlanner {
             for entry in level.entries where !joins.contains(where: { $0.contains { $0.entry === entry } }) { try replace(entry, conditions) }
             for sublink in level.sublinks {
                 guard let node = Node(sublink.node.pointee.subselect) else { throw SelectRewriting.notUnderstood }
+                if isReplicated(sublink.query) { continue }
+                if try joinGroups(sublink, level, query) { continue }
                 try replaceNested(sublink.query, node, "subquery")
             }
         case .setOperation(_, _, let left, let right):
