@@ -303,6 +303,8 @@ public indirect enum Action: Sendable {
     case scatter(Route, ScatterPlan)
     /// Run the text on the shards of the route in one transaction, all or nothing; rows (RETURNING) are concatenated, or taken from the first.
     case modify(Route, text: String?, tag: TagCombination)
+    /// Fetch rows of all shards, then change rows on the shards of the route with them, in one transaction.
+    case modifyFetched(Route, FetchedModificationPlan)
     /// Split the rows by key, all or nothing.
     case insertRows(InsertPlan)
     /// Run the query, then insert its rows as values, all or nothing.

@@ -77,6 +77,7 @@ struct StatementWorld {
         case .passThrough(let route): "pass \(describe(route))"
         case .scatter: "scatter"
         case .modify(let route, let text, let tag): "modify \(describe(route)) \(tag)\(text.map { " [\($0)]" } ?? "")"
+        case .modifyFetched(let route, let plan): "modify \(describe(route)) \(plan.tag) with fetched rows [\(plan.text)]"
         case .insertRows(let plan):
             "rows [\(plan.textBefore)|\(plan.rows.joined(separator: "|"))|\(plan.textAfter)] \(plan.keys.map(describe).joined(separator: " "))"
         case .insertFetched(let plan):

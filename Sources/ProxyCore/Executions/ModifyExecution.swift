@@ -24,6 +24,12 @@ final class ModifyExecution: MultiShardExecution {
         super.init(worker: worker, session: session, parent: parent, call: call, shards: shards)
     }
 
+    /// The description of what the client's own text returns, where the shards run another.
+    var description: [UInt8] = []
+
+    /// The other shards are not cancelled when one fails: what comes next there must not be hit by a cancel that is late.
+    var leavesOthersAlone = false
+
     /// RETURNING rows come out in the order of the statement's rows.
     private var inputOrder: InputOrderMerger?
 
@@ -68,7 +74,12 @@ final class ModifyExecution: MultiShardExecution {
             order { (order) throws(MergeError) in try order.rowDescription(source: leg, frame: frame) }
             guard !isDescribed, !isGone else { return }
             isDescribed = true
-            worker.output(ofSession: session).pointee.output.append(frame)
+            let output = worker.output(ofSession: session)
+            if description.isEmpty {
+                output.pointee.output.append(frame)
+            } else {
+                description.withUnsafeBytes { output.pointee.output.append($0) }
+            }
         case BackendMessageType.dataRow:
             guard failure == nil, !isGone, tagCombination == .sum || leg == 0 else { return }
             passRow(frame, leg)
@@ -81,7 +92,7 @@ final class ModifyExecution: MultiShardExecution {
         case BackendMessageType.errorResponse:
             let isFirst = failure == nil
             collect(frame, type: type, leg: leg)
-            if isFirst { cancelLegs() }
+            if isFirst, !leavesOthersAlone { cancelLegs() }
         case BackendMessageType.noticeResponse:
             guard leg == 0, !isGone else { return }
             worker.output(ofSession: session).pointee.output.append(frame)

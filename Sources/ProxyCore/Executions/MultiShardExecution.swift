@@ -35,6 +35,8 @@ class MultiShardExecution: Execution {
 
     /// The statement must be all or nothing: outside a block it gets one of its own.
     var needsTransaction: Bool { false }
+    /// What it does to data.
+    var effect: DataEffect { call.plan.effect }
     /// Outside a block: one snapshot a shard for all it does, from one instant.
     var needsStableSnapshot: Bool { false }
     var snapshotMoment: SnapshotMoment { .unwatched }
@@ -57,7 +59,7 @@ class MultiShardExecution: Execution {
         guard !wasSent else { return }
         openOwnTransaction()
         while nextShard < shards.count {
-            switch worker.enlist(session, shard: shards[nextShard], effect: call.plan.effect, takesSnapshot: call.plan.takesSnapshot) {
+            switch worker.enlist(session, shard: shards[nextShard], effect: effect, takesSnapshot: call.plan.takesSnapshot) {
             case .link(let link):
                 _ = addLeg(link: link)
                 nextShard += 1

@@ -46,6 +46,7 @@ final class StatementExecution: Execution {
         case .passThrough(let route): route_(route)
         case .scatter(let route, let plan): scatter(route, plan)
         case .modify(let route, let text, let tag): modify(route, text: text, tag)
+        case .modifyFetched(let route, let plan): modifyFetched(route, plan)
         case .insertRows(let plan): insert(plan)
         case .insertFetched(let plan):
             run(FetchedInsertExecution(worker: worker, session: session, parent: self, call: call, plan: plan))
@@ -345,6 +346,15 @@ final class StatementExecution: Execution {
             let text = text.map { Array($0.utf8) } ?? call.text
             run(
                 ModifyExecution(worker: worker, session: session, parent: self, call: call, shards: shards, texts: [text], tag: tag))
+        }
+    }
+
+    private func modifyFetched(_ route: Route, _ plan: FetchedModificationPlan) {
+        if call.hasOpenParameters {
+            return run(ParameterTypesExecution(worker: worker, session: session, parent: self, call: call))
+        }
+        shards(route) { shards in
+            run(FetchedModifyExecution(worker: worker, session: session, parent: self, call: call, plan: plan, shards: shards))
         }
     }
 

@@ -9,6 +9,8 @@ enum InternalSchema {
     /// Key of the advisory lock under which the schema is installed: "pgbraid" as a number.
     private static let installationLock = 0x0070_6762_7261_6964
 
+    /// `is_own` tells the rows this transaction has written from those of others, of which it makes an error. A row's transaction
+    /// number has 32 bits; it means the number nearest to the newest one that ends with them.
     static let installation = """
         /* pgbraid: schema */ BEGIN;
         SET LOCAL client_min_messages TO warning;
@@ -28,8 +30,21 @@ enum InternalSchema {
             VALUES (pg_catalog.encode(pg_catalog.substr(pg_catalog.sha256(token), 1, 16), 'hex')::pg_catalog.uuid, 'commit', instance);
             PERFORM pg_catalog.set_config('synchronous_commit', 'on', true);
         END $$;
+        CREATE OR REPLACE FUNCTION pgbraid.is_own(version xid) RETURNS boolean LANGUAGE plpgsql STABLE COST 10000 AS $$
+        DECLARE
+            newest bigint := GREATEST(
+                pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::pg_catalog.text::pg_catalog.int8,
+                pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text::pg_catalog.int8);
+            top bigint := newest OPERATOR(pg_catalog.+) 2147483647;
+            behind bigint := (top OPERATOR(pg_catalog.-) version::pg_catalog.text::pg_catalog.int8) OPERATOR(pg_catalog.&) 4294967295;
+        BEGIN
+            IF pg_catalog.pg_xact_status((top OPERATOR(pg_catalog.-) behind)::pg_catalog.text::pg_catalog.xid8)
+                OPERATOR(pg_catalog.=) 'in progress'::pg_catalog.text THEN RETURN true;
+            END IF;
+            RAISE EXCEPTION USING ERRCODE = '40001', MESSAGE = 'could not serialize access due to concurrent update';
+        END $$;
         GRANT USAGE ON SCHEMA pgbraid TO PUBLIC;
-        GRANT EXECUTE ON FUNCTION pgbraid.decide(bytea, text) TO PUBLIC;
+        GRANT EXECUTE ON FUNCTION pgbraid.decide(bytea, text), pgbraid.is_own(xid) TO PUBLIC;
         \(sequences)
         COMMIT
         """

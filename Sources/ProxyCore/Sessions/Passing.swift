@@ -155,7 +155,7 @@ extension Worker {
     }
 
     /// The isolation level of blocks whose BEGIN names none.
-    private func defaultIsolation(_ index: Int32) -> IsolationLevel {
+    func defaultIsolation(_ index: Int32) -> IsolationLevel {
         guard let detail = sessions.at(index).pointee.detail else { return .readCommitted }
         let variable = detail.settings.value(of: "default_transaction_isolation").flatMap { IsolationLevel(name: $0.trimming { $0 == "\"" }) }
         return variable ?? pools[Int(sessions.at(index).pointee.pool)].defaults?.isolation ?? .readCommitted

@@ -24,6 +24,11 @@ extension AnalysisContext {
     func facts(of call: Message<PgQuery__FuncCall>, argumentTypes: [UInt32]? = nil) -> FunctionFacts? {
         let names = NodeList(call.pointee.funcname, call.pointee.n_funcname).strings
         guard let name = names.last else { return nil }
+        // In FROM the grammar makes several calls of unnest(a, b), those of pg_catalog.
+        if names == ["unnest"], call.pointee.n_args > 1 {
+            return FunctionCatalog.lookup(
+                schema: "pg_catalog", name: name, argumentCount: 1, catalog: environment.catalog, searchPath: environment.searchPath)
+        }
         // WITHIN GROUP: the ordered arguments are the function's last.
         let ordered = call.pointee.agg_within_group != 0 ? call.pointee.n_agg_order : 0
         return FunctionCatalog.lookup(

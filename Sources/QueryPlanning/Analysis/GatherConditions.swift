@@ -13,10 +13,24 @@ struct GatherConditions {
     init(_ query: BoundQuery, _ level: BoundLevel, _ planner: StatementPlanner) {
         self.planner = planner
         self.level = level
-        guard let select = query.node?.pointee else { return }
+        guard let select = query.node?.pointee else {
+            add(query.filterNode, for: Self.neverNulled(level.from))
+            return
+        }
         var entries: Set<Int> = []
         for item in NodeList(select.from_clause, select.n_from_clause).nodes { entries.formUnion(add(item)) }
         add(Node(select.where_clause), for: entries)
+    }
+
+    /// The FROM items of UPDATE and DELETE whose rows no outer join replaces by NULLs.
+    private static func neverNulled(_ tree: JoinTree) -> Set<Int> {
+        switch tree {
+        case .entry(let entry): [entry.id]
+        case .inner(let members, _): members.reduce(into: []) { $0.formUnion(neverNulled($1)) }
+        case .outer(.left, let left, _, _, _): neverNulled(left)
+        case .outer(.right, _, let right, _, _): neverNulled(right)
+        case .outer(.full, _, _, _, _): []
+        }
     }
 
     private mutating func add(_ condition: Node?, for entries: Set<Int>) {

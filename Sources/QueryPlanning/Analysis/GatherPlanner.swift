@@ -1,4 +1,4 @@
-// GatherPlanner: SELECTs that no shard can answer its share of. The sharded parts are fetched, and the statement runs on one
+// GatherPlanner: statements that no shard can answer its share of. The sharded parts are fetched, and the statement runs on one
 // shard with the fetched rows in their place.
 //
 // A part is as large as possible: a subquery or WITH item that is exact per shard, or that a finisher can make from partial
@@ -9,10 +9,10 @@
 import CPGQuery
 import ResultMerging
 
-/// Plans one top-level SELECT. Used once.
+/// Plans one top-level SELECT, UPDATE or DELETE. Used once.
 final class GatherPlanner {
     let planner: StatementPlanner
-    private let query: BoundQuery
+    let query: BoundQuery
     let tokens: TokenList
     var editing: TextEditing
     /// Subqueries that became joins.
@@ -50,7 +50,7 @@ final class GatherPlanner {
             reason: "gather \(names.joined(separator: ", "))")
     }
 
-    private func checkGatherable(_ usage: StatementUsage) throws(Refusal) {
+    func checkGatherable(_ usage: StatementUsage) throws(Refusal) {
         if binder.locksRows { throw planner.refusal("FOR UPDATE or FOR SHARE of rows that must be fetched") }
         if binder.usesWholeRows { throw planner.refusal("whole rows of tables that must be fetched") }
         if let name = usage.unknownFunction { throw planner.refusal("it is not known which tables function \(name) reads") }
@@ -92,7 +92,7 @@ final class GatherPlanner {
     }
 
     /// A subquery: fetched whole where that is exact, else its parts.
-    private func replaceNested(_ query: BoundQuery, _ node: Node, _ name: String) throws(Refusal) {
+    func replaceNested(_ query: BoundQuery, _ node: Node, _ name: String) throws(Refusal) {
         if isReplicated(query) { return }
         guard nesting < StatementSize.maximumGatherNesting else {
             throw planner.refusal("more than \(StatementSize.maximumGatherNesting) queries within each other")
@@ -102,7 +102,8 @@ final class GatherPlanner {
         if !query.isCorrelated, isSelfContained(node), let range = tokens.range(of: node, context),
             let partial = try? partialQuery(query, range)
         {
-            let number = try add(GatheredPart(text: partial.shardText, columns: partial.rows.ordered), name)
+            let number = try add(GatheredPart(
+                text: partial.shardText, columns: partial.rows.ordered, isNumbered: partial.after.contains(PartialRows.place)), name)
             let text = partial.before + "\(GatherLayout.name(number)) AS \(PartialRows.name)" + partial.after
             editing.replace(tokens.bytes(range), with: text)
             return
@@ -138,7 +139,7 @@ final class GatherPlanner {
 
     // MARK: FROM items
 
-    private func replace(_ entry: RangeEntry, _ conditions: GatherConditions) throws(Refusal) {
+    func replace(_ entry: RangeEntry, _ conditions: GatherConditions) throws(Refusal) {
         switch entry.source {
         case .table(let relation):
             guard case .sharded = relation.placement else { return }
@@ -160,14 +161,20 @@ final class GatherPlanner {
     // MARK: The finisher
 
     /// The statement with its parts replaced, and the parts as WITH items.
-    private func finisherText(_ layout: GatherLayout) throws(Refusal) -> String {
+    private func finisherText(_ layout: GatherLayout) throws(Refusal) -> String { defining(layout, textOf: 0..<tokens.count) }
+
+    /// The edited text of a range of tokens.
+    func edited(_ range: Range<Int>) -> String { range.isEmpty ? "" : editing.text(of: tokens.bytes(range)) }
+
+    /// The beginning of the statement, up to the end of a range of tokens, with the parts as WITH items.
+    func defining(_ layout: GatherLayout, textOf range: Range<Int>) -> String {
         let definitions = layout.definitions.joined(separator: ", ")
         let first = tokens[0]
         guard first.kind == PG_QUERY__TOKEN__WITH || first.kind == PG_QUERY__TOKEN__WITH_LA else {
-            return "WITH \(definitions) " + editing.text(of: tokens.bytes(0..<tokens.count))
+            return "WITH \(definitions) " + edited(range)
         }
         let isRecursive = tokens.kind(1) == PG_QUERY__TOKEN__RECURSIVE
         editing.insert(" \(definitions),", at: tokens[isRecursive ? 1 : 0].range.upperBound)
-        return editing.text(of: tokens.bytes(0..<tokens.count))
+        return edited(range)
     }
 }

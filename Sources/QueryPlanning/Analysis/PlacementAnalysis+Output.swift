@@ -87,7 +87,16 @@ extension PlacementAnalysis {
 
     private func isOneRow(_ level: BoundLevel) -> Bool { level.hasAggregates && level.grouping.isEmpty }
 
+    /// Fetched rows that are ordered by their place in the end.
+    private func endsWithPlace(_ level: BoundLevel) -> Bool {
+        guard level.entries.count == 1, !level.isGrouped, !level.isDistinct, level.entries[0].name == PartialRows.name,
+            let last = level.ordering.last?.variable, last.entry == level.entries[0].id, level.entries[0].columns.indices.contains(last.column)
+        else { return false }
+        return level.entries[0].columns[last.column].name == PartialRows.placeName
+    }
+
     private func hasTotalOrder(_ level: BoundLevel) -> Bool {
+        if endsWithPlace(level) { return true }
         guard level.entries.count == 1, !level.isGrouped, !level.isDistinct, case .table(let relation) = level.entries[0].source,
             !relation.primaryKey.isEmpty
         else { return false }

@@ -66,6 +66,13 @@ final class PlacementAnalysis {
         return placed
     }
 
+    /// What the table to change is confined to by the statement's own WHERE.
+    func targetConfinement(_ modification: BoundModification) -> Confinement {
+        var facts = Facts(modification.level.filter)
+        addExports(modification.level.from, to: &facts)
+        return analyse(.entry(modification.target), modification.level, facts).confinement
+    }
+
     /// Rule 7: what the level's own expressions forbid.
     private func checked(_ state: RelationState, _ level: BoundLevel) -> RelationState {
         if level.usesSystemColumns { return .other("system columns differ from shard to shard") }

@@ -16,7 +16,7 @@ extension StatementPlanner {
         if modification.kind == .merge { confinement = try confinement.merged(insertedConfinement(modification)) }
         if let plan = planOneShard(confinement, usage, command, effect: .writes) { return plan }
         try checkBinding()
-        return try planAcrossShards(modification, input.state, confinement, usage)
+        return try planAcrossShards(modification, query, input.state, confinement, usage)
     }
 
     private func commandName(_ kind: BoundModification.Kind) -> String {
@@ -29,12 +29,12 @@ extension StatementPlanner {
     }
 
     private func planAcrossShards(
-        _ modification: BoundModification, _ state: RelationState, _ confinement: Confinement, _ usage: StatementUsage
+        _ modification: BoundModification, _ query: BoundQuery, _ state: RelationState, _ confinement: Confinement, _ usage: StatementUsage
     ) throws(Refusal) -> StatementPlan {
         if modification.kind == .merge { throw refusal("MERGE must be confined to one shard") }
         if !binder.modifications.isEmpty { throw refusal("data-modifying WITH items must be confined to one shard") }
         switch state {
-        case .other(let reason): throw refusal(reason)
+        case .other(let reason): return try planFetched(modification, query, usage, tag: .sum, instead: refusal(reason))
         case .replicated: throw refusal("the table to change is not sharded")
         case .partitioned: break
         }
@@ -42,6 +42,24 @@ extension StatementPlanner {
         return plan(
             .modify(route, text: nil, tag: .sum), commandName(modification.kind), usage, effect: .writes,
             reason: "each shard its rows, over \(describe(route))")
+    }
+
+    /// The plan that fetches what lies elsewhere; where that is not possible either, the first refusal says more.
+    private func planFetched(
+        _ modification: BoundModification, _ query: BoundQuery, _ usage: StatementUsage, tag: TagCombination, instead refusal: Refusal
+    ) throws(Refusal) -> StatementPlan {
+        let fetched: FetchedModificationPlan
+        do throws(Refusal) {
+            fetched = try GatherPlanner(self, query).planModification(modification, usage, tag: tag)
+        } catch {
+            var refusal = refusal
+            if error.message != refusal.message { refusal.detail = refusal.detail ?? error.message }
+            throw refusal
+        }
+        let route = tag == .first ? .all : analysis.targetConfinement(modification).route ?? .all
+        return plan(
+            .modifyFetched(route, fetched), commandName(modification.kind), usage, effect: .writes,
+            reason: "each shard its rows with what was fetched, over \(describe(route))")
     }
 
     // MARK: Reference tables

@@ -148,10 +148,15 @@ struct StatementPlanner {
         "0A000", "values of several shards must be fetched for this statement, and DateStyle or extra_float_digits writes them inexactly",
         hint: "SET datestyle TO ISO and extra_float_digits TO 1, which are PostgreSQL's defaults.")
 
+    /// - Throws: if the session's settings write values of these types inexactly.
+    func checkExactText(_ types: [SQLType]) throws(Refusal) {
+        guard context.environment.writesExactText || types.allSatisfy({ context.hasPlainText($0.oid) }) else { throw Self.inexactText }
+    }
+
     /// A finisher's text must parse, name no sharded table, and resolve all its names.
     /// - Parameter types: of the values that it reads from texts.
     func checkFinisher(_ text: String, reading types: [SQLType]) throws(Refusal) -> Bool {
-        guard context.environment.writesExactText || types.allSatisfy({ context.hasPlainText($0.oid) }) else { throw Self.inexactText }
+        try checkExactText(types)
         let bound = Binder(context.replacingText(text))
         guard let tree = try? ParseTree(text), tree.statements.count == 1, let select = tree.statements[0].node.selectStmt else {
             throw SelectRewriting.notUnderstood

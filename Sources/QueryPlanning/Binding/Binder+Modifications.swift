@@ -63,6 +63,7 @@ extension Binder {
         opening.level.from = .inner([.entry(opening.modification.target), from], [])
         bind(Node(update.where_clause), opening.binding, opening.scope, .filter)
         opening.level.filter = predicates(Node(update.where_clause))
+        opening.modification.filterNode = Node(update.where_clause)
         for target in NodeList(update.target_list, update.n_target_list).nodes.compactMap(\.resTarget) {
             let value = Node(target.pointee.val)
             bind(value, opening.binding, opening.scope, .assignment)
@@ -81,6 +82,7 @@ extension Binder {
         opening.level.from = .inner([.entry(opening.modification.target), from], [])
         bind(Node(delete.where_clause), opening.binding, opening.scope, .filter)
         opening.level.filter = predicates(Node(delete.where_clause))
+        opening.modification.filterNode = Node(delete.where_clause)
         return finish(opening, NodeList(delete.returning_list, delete.n_returning_list))
     }
 

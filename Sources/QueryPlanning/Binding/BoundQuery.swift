@@ -209,6 +209,8 @@ final class BoundModification {
     /// INSERT: the source query, nil for DEFAULT VALUES, and the columns it fills.
     var source: BoundQuery?
     var columns: [String] = []
+    /// The condition of WHERE; of UPDATE and DELETE only.
+    var filterNode: Node?
     /// UPDATE: columns that are set.
     var assignments: [Assignment] = []
 
@@ -268,6 +270,11 @@ final class BoundQuery {
         self.node = node
     }
 
+    /// The condition of its WHERE.
+    var filterNode: Node? {
+        if case .modification(let modification) = body { return modification.filterNode }
+        return node.flatMap { Node($0.pointee.where_clause) }
+    }
     var hasLimit: Bool { node.map { $0.pointee.limit_count != nil || $0.pointee.limit_offset != nil } ?? false }
     var isCorrelated: Bool { !outerReferences.isEmpty }
 }

@@ -6,6 +6,8 @@ struct GatheredPart {
     /// What the shards run for it.
     let text: String
     let columns: [PartialRows.Column]
+    /// The statement asks for the rows' places.
+    var isNumbered = false
 }
 
 struct GatherLayout {
@@ -45,9 +47,14 @@ struct GatherLayout {
         return parts.enumerated().map { index, part in
             let arrays = PartialRows.unnest(part.columns.indices.map { parameter + $0 })
             parameter += part.columns.count
-            let names = part.columns.indices.map { "c\($0 + 1)" }.joined(separator: ", ")
-            let values = part.columns.enumerated().map { $1.value("pgbraid_rows.c\($0 + 1)") + " AS \($1.name)" }.joined(separator: ", ")
-            return "\(Self.name(index + 1)) AS MATERIALIZED (SELECT \(values) FROM \(arrays) AS pgbraid_rows (\(names)))"
+            var names = part.columns.indices.map { "c\($0 + 1)" }
+            var values = part.columns.enumerated().map { $1.value("pgbraid_rows.c\($0 + 1)") + " AS \($1.name)" }
+            if part.isNumbered {
+                names.append(PartialRows.placeName)
+                values.append("pgbraid_rows.\(PartialRows.placeName)")
+            }
+            let source = arrays + (part.isNumbered ? " WITH ORDINALITY" : "") + " AS pgbraid_rows (\(names.joined(separator: ", ")))"
+            return "\(Self.name(index + 1)) AS MATERIALIZED (SELECT \(values.joined(separator: ", ")) FROM \(source))"
         }
     }
 }

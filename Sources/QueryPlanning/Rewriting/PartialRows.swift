@@ -26,6 +26,10 @@ struct PartialRows {
     /// The name of the FROM item that offers the columns.
     static let name = "pgbraid_partial"
 
+    /// The column that numbers fetched rows; it makes the order of rows the same wherever they are ordered.
+    static let placeName = "place"
+    static let place = name + "." + placeName
+
     /// Adds a column and returns how the finisher writes it; nil when its type cannot be named. Equal expressions share a
     /// column.
     /// - Parameter isKey: the shards group by it.

@@ -69,6 +69,17 @@ struct TokenList {
         return nil
     }
 
+    /// The index of the first token of this kind outside of all parentheses.
+    func firstOutside(_ kind: PgQuery__Token) -> Int? {
+        var depth = 0
+        for index in tokens.indices {
+            if Self.opens(tokens[index].kind) { depth += 1 }
+            if Self.closes(tokens[index].kind) { depth -= 1 }
+            if depth == 0, tokens[index].kind == kind { return index }
+        }
+        return nil
+    }
+
     /// Splits a range of tokens at its top-level commas.
     func items(_ range: Range<Int>) -> [Range<Int>] {
         guard !range.isEmpty else { return [] }

@@ -27,6 +27,7 @@ struct TimeDrawing {
         switch plan.action {
         case .scatter: isAlike = false
         case .modify(_, _, let tag): isAlike = tag == .first
+        case .modifyFetched(_, let plan): isAlike = plan.tag == .first
         default: return plan
         }
         if isAlike, assignsDateWord(node) { throw differingTime }
