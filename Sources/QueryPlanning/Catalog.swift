@@ -75,6 +75,8 @@ public struct Relation: Sendable {
     public var hasStatementTriggers = false
     /// Foreign keys, unique constraints and unique indexes on this relation.
     public var constraints: [RelationConstraint] = []
+    /// It has partitions or inheritance children.
+    public var hasChildren = false
     /// Tables with a foreign key to this one.
     public var referencingTables: [UInt32] = []
 

@@ -20,8 +20,19 @@ struct PlanDescription {
         case .passThrough(let route): ["pass through to \(describe(route))"]
         case .scatter(let route, let scatter): ["scatter to \(describe(route))"] + scatterLines(scatter)
         case .modify(let route, let text, let tag): ["modify on \(describe(route)), tag \(tag)" + (text.map { ": " + $0 } ?? "")]
+        case .modifyFetched(let route, let plan):
+            [
+                "fetch: \(Self.shortened(plan.shardText))", "modify on \(describe(route)), tag \(plan.tag): \(Self.shortened(plan.text))",
+                "in a block: \(Self.shortened(plan.text(unchangedSince: "H").replacingOccurrences(of: plan.text, with: "...")))",
+            ]
+        case .insertFetched(let plan):
+            [
+                "fetch: \(plan.query)",
+                "\(plan.movesRows ? "move" : "insert"): \(plan.textBefore) VALUES ... \(plan.textAfter)".trimmingCharacters(in: .whitespaces)
+                    + (plan.untypedColumns.isEmpty ? "" : ", without type \(plan.untypedColumns.sorted())"),
+            ]
         case .refuse(let refusal):
-            ["refuse \(refusal.sqlState): \(refusal.message)" + (refusal.position > 0 ? " at \(refusal.position)" : "")]
+            ["refuse \(refusal.sqlState): \(refusal.message)" + (refusal.detail.map { " (\($0))" } ?? "") + (refusal.position > 0 ? " at \(refusal.position)" : "")]
         case .empty: ["empty"]
         default: ["\(action)"]
         }

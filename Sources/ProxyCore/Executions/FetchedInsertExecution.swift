@@ -121,8 +121,8 @@ final class FetchedInsertExecution: DivertingExecution {
         guard step == .fetching, message.sqlState == .configurationLimitExceeded else { return message }
         return DatabaseMessage(
             error: .configurationLimitExceeded,
-            "the rows of INSERT ... SELECT are over the limit of \(worker.settings.limits.mergeBytes) bytes",
-            hint: "Insert them in parts, or raise limits.merge.")
+            "the rows of \(plan.movesRows ? "an UPDATE of sharding keys" : "INSERT ... SELECT") are over the limit of \(worker.settings.limits.mergeBytes) bytes",
+            hint: "\(plan.movesRows ? "Change" : "Insert") them in parts, or raise limits.merge.")
     }
 
     private func beginInserting() throws(Refusal) {
@@ -155,7 +155,7 @@ final class FetchedInsertExecution: DivertingExecution {
             if header.type == BackendMessageType.dataRow, let row = try? DataRowMessage(frame) {
                 guard let texts = row.validTexts else {
                     throw Refusal(
-                        "0A000", "INSERT ... SELECT between shards of texts that are not UTF8 in this session",
+                        "0A000", "rows of texts that are not UTF8 in this session cannot go to other shards",
                         hint: "SET client_encoding TO UTF8.")
                 }
                 rows.append(texts)
@@ -241,6 +241,8 @@ final class FetchedInsertExecution: DivertingExecution {
 
     private func end(_ problem: DatabaseMessage?) {
         self.problem = problem
+        // It speaks of a text that is not the client's.
+        if plan.movesRows { self.problem?.fields.removeAll { $0.code == DatabaseMessage.FieldCode.position } }
         fetched = nil
         step = .ending
         guard ownsTransaction else { return conclude() }
@@ -263,7 +265,7 @@ final class FetchedInsertExecution: DivertingExecution {
 
     private func conclude() {
         if let problem { return finish(.failure(problem)) }
-        worker.tellComplete(session, "INSERT 0 \(insertedRows)")
+        worker.tellComplete(session, (plan.movesRows ? "UPDATE " : "INSERT 0 ") + "\(insertedRows)")
         finish(.success)
     }
 }

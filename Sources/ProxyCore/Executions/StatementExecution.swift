@@ -49,6 +49,9 @@ final class StatementExecution: Execution {
         case .modifyFetched(let route, let plan): modifyFetched(route, plan)
         case .insertRows(let plan): insert(plan)
         case .insertFetched(let plan):
+            if plan.movesRows, call.hasOpenParameters {
+                return run(ParameterTypesExecution(worker: worker, session: session, parent: self, call: call))
+            }
             run(FetchedInsertExecution(worker: worker, session: session, parent: self, call: call, plan: plan))
         case .copyIn(let route, let plan): copyIn(route, plan)
         case .copyOut(let route, let text, let options): copyOut(route, text, options)

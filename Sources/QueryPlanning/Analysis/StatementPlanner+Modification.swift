@@ -12,7 +12,10 @@ extension StatementPlanner {
         if let plan = try planWithoutSharding(usage, command, effect: .writes) { return plan }
         let input = analysis.analyseInput(modification.level, Facts())
         var confinement = try modificationConfinement().reduce(input.confinement) { $0.merged($1) }
-        try checkKeyIsKept(modification)
+        if let change = keyChange(modification) {
+            guard modification.kind == .update, binder.modifications.isEmpty else { throw keyChangeRefusal(change) }
+            return try planKeyChange(change, query, confinement, usage)
+        }
         if modification.kind == .merge { confinement = try confinement.merged(insertedConfinement(modification)) }
         if let plan = planOneShard(confinement, usage, command, effect: .writes) { return plan }
         try checkBinding()
@@ -108,8 +111,21 @@ extension StatementPlanner {
     }
 
     /// Refuses to set the sharding key to anything but what it is.
-    func checkKeyIsKept(_ modification: BoundModification) throws(Refusal) {
-        guard let key = key(of: modification), context.environment.shardCount > 1 else { return }
+    private func checkKeyIsKept(_ modification: BoundModification) throws(Refusal) {
+        if let change = keyChange(modification) { throw keyChangeRefusal(change) }
+    }
+
+    private func keyChangeRefusal(_ change: KeyChange) -> Refusal {
+        Refusal(
+            "0A000", "changing the sharding key \"\(change.key.name)\" is not supported here",
+            hint: "DELETE the row and INSERT it with the new key, in one transaction.")
+    }
+
+    /// The first assignment that sets the sharding key to anything but what it is.
+    private func keyChange(_ modification: BoundModification) -> KeyChange? {
+        guard let key = key(of: modification), context.environment.shardCount > 1, case .table(let relation) = modification.target.source else {
+            return nil
+        }
         let facts = Facts(modification.level.filter)
         for assignment in modification.assignments where assignment.column == key.name {
             if let value = assignment.value, binder.variable(value) == key.variable { continue }
@@ -118,10 +134,10 @@ extension StatementPlanner {
                 facts.constants(of: key.variable).contains { $0.terms.count == 1 && !$0.isArray && $0.terms[0].value == constant }
             }
             if isSame == true { continue }
-            throw Refusal(
-                "0A000", "changing the sharding key \"\(key.name)\" is not supported",
-                hint: "DELETE the row and INSERT it with the new key, in one transaction.")
+            let stored = ShardedKey(column: key.variable.column, placement: key.placement, relation: relation)
+            return KeyChange(planner: self, modification: modification, relation: relation, key: stored, value: assignment.value)
         }
+        return nil
     }
 
     // MARK: WITH items

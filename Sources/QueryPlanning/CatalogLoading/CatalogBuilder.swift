@@ -35,6 +35,7 @@ public struct CatalogBuilder: Sendable {
         var facts = facts
         facts.rules = rules
         for (oid, labels) in enumLabels { facts.types[oid]?.enumLabels = labels }
+        let parents = Set(drafts.values.flatMap(\.parents))
         let placer = RelationPlacement(drafts: drafts, facts: facts)
         let relations = drafts.values.sorted { $0.relation.oid < $1.relation.oid }.map { draft in
             var relation = draft.relation
@@ -43,6 +44,7 @@ public struct CatalogBuilder: Sendable {
                 relation.columns.firstIndex { $0.number == number }
             }
             relation.referencingTables = draft.referencedBy
+            relation.hasChildren = parents.contains(relation.oid)
             return relation
         }
         return FunctionReading.reading(Catalog(relations: relations, facts: facts))

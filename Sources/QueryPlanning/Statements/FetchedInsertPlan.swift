@@ -3,6 +3,8 @@
 //
 // Each value travels as a string constant of the type the query gave it, so that PostgreSQL assigns it to its column as it would have
 // done itself. Constants and parameters without a type stay so: their type is the column's.
+//
+// UPDATE that changes sharding keys is such a statement, too: its query is a DELETE that returns what the rows will be.
 
 /// What is needed to turn rows into statements.
 public struct FetchedInsertPlan: Sendable, Equatable {
@@ -20,10 +22,12 @@ public struct FetchedInsertPlan: Sendable, Equatable {
     public var hasReturning: Bool
     /// ON CONFLICT DO UPDATE: PostgreSQL refuses to update a row twice, which it can only see within one statement.
     public var updatesOnConflict: Bool
+    /// An UPDATE that moves rows to the shards of their new keys: the query deletes them.
+    public var movesRows: Bool
 
     package init(
         query: String, textBefore: String, textAfter: String, untypedColumns: Set<Int>, columnCount: Int, namesColumns: Bool,
-        hasReturning: Bool, updatesOnConflict: Bool
+        hasReturning: Bool, updatesOnConflict: Bool, movesRows: Bool = false
     ) {
         self.query = query
         self.textBefore = textBefore
@@ -33,6 +37,7 @@ public struct FetchedInsertPlan: Sendable, Equatable {
         self.namesColumns = namesColumns
         self.hasReturning = hasReturning
         self.updatesOnConflict = updatesOnConflict
+        self.movesRows = movesRows
     }
 
     /// The names of the columns' types as SQL; nil for those without.
