@@ -305,6 +305,8 @@ public indirect enum Action: Sendable {
     case modify(Route, text: String?, tag: TagCombination)
     /// Fetch rows of all shards, then change rows on the shards of the route with them, in one transaction.
     case modifyFetched(Route, FetchedModificationPlan)
+    /// Run on the lowest shard, and write what it wrote there on the others, all or nothing.
+    case modifyReplayed(ReplayPlan)
     /// Split the rows by key, all or nothing.
     case insertRows(InsertPlan)
     /// Run the query, then insert its rows as values, all or nothing.

@@ -20,6 +20,8 @@ struct PlanDescription {
         case .passThrough(let route): ["pass through to \(describe(route))"]
         case .scatter(let route, let scatter): ["scatter to \(describe(route))"] + scatterLines(scatter)
         case .modify(let route, let text, let tag): ["modify on \(describe(route)), tag \(tag)" + (text.map { ": " + $0 } ?? "")]
+        case .modifyReplayed(let plan):
+            ["lowest shard: \(Self.shortened(plan.text))", "others: \(Self.shortened(plan.replayText))"]
         case .modifyFetched(let route, let plan):
             [
                 "fetch: \(Self.shortened(plan.shardText))", "modify on \(describe(route)), tag \(plan.tag): \(Self.shortened(plan.text))",

@@ -78,6 +78,7 @@ struct StatementWorld {
         case .scatter: "scatter"
         case .modify(let route, let text, let tag): "modify \(describe(route)) \(tag)\(text.map { " [\($0)]" } ?? "")"
         case .modifyFetched(let route, let plan): "modify \(describe(route)) \(plan.tag) with fetched rows [\(plan.text)]"
+        case .modifyReplayed(let plan): "lowest shard [\(plan.text)], others [\(plan.replayText)]"
         case .insertRows(let plan):
             "rows [\(plan.textBefore)|\(plan.rows.joined(separator: "|"))|\(plan.textAfter)] \(plan.keys.map(describe).joined(separator: " "))"
         case .insertFetched(let plan):

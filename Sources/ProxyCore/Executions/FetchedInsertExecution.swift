@@ -98,9 +98,11 @@ final class FetchedInsertExecution: DivertingExecution {
         return Array(queue.readable)
     }
 
-    private func run(on shards: [ShardIndex], _ texts: [[UInt8]], _ call: StatementCall, inputRows: [[Int]]? = nil) {
+    private func run(
+        on shards: [ShardIndex], _ texts: [[UInt8]], _ call: StatementCall, inputRows: [[Int]]? = nil, tag: TagCombination = .sum
+    ) {
         let execution = ModifyExecution(
-            worker: worker, session: session, parent: self, call: call, shards: shards, texts: texts, tag: .sum)
+            worker: worker, session: session, parent: self, call: call, shards: shards, texts: texts, tag: tag)
         if let inputRows, shards.count > 1 { execution.restoreOrder(inputRows) }
         worker.start(execution, on: session)
     }
@@ -209,6 +211,9 @@ final class FetchedInsertExecution: DivertingExecution {
             guard case .one(let shard) = worker.resolve(route, of: part, session: session) else { throw Refusal("XX000", "one row has several shards") }
             answer = divert()
             run(on: [shard], [text], part)
+        case .modify(_, nil, .first):
+            answer = divert()
+            run(on: ShardSet.all(worker.shardCount).shards, [text], part, tag: .first)
         case .refuse(let refusal): throw refusal
         default: throw Refusal("XX000", "rows of values are not inserted as such")
         }

@@ -9,7 +9,8 @@ final class ModifyExecution: MultiShardExecution {
     private let texts: [[UInt8]]
     private let tagCombination: TagCombination
     private var isDescribed: Bool
-    private var rowCount: UInt64 = 0
+    /// Rows that all shards together say they have changed.
+    private(set) var rowCount: UInt64 = 0
     private var firstTag = ""
     private var countedCommand = ""
 

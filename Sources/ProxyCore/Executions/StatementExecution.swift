@@ -47,6 +47,8 @@ final class StatementExecution: Execution {
         case .scatter(let route, let plan): scatter(route, plan)
         case .modify(let route, let text, let tag): modify(route, text: text, tag)
         case .modifyFetched(let route, let plan): modifyFetched(route, plan)
+        case .modifyReplayed(let plan):
+            run(ReplayExecution(worker: worker, session: session, parent: self, call: call, plan: plan))
         case .insertRows(let plan): insert(plan)
         case .insertFetched(let plan):
             if plan.movesRows, call.hasOpenParameters {

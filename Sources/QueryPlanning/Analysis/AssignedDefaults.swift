@@ -3,24 +3,25 @@
 import CPGQuery
 
 extension StatementPlanner {
-    /// - Throws: if an UPDATE or MERGE stores a default that differs from shard to shard.
-    func checkAssignedDefaults(_ modification: BoundModification, _ relation: Relation) throws(Refusal) {
+    /// A column in which an UPDATE or MERGE stores a default that differs from shard to shard.
+    func differingDefault(_ modification: BoundModification, _ relation: Relation) throws(Refusal) -> String? {
         for assignment in modification.assignments {
             // Of (a, b) = ROW (...) and of parts of a column it is not known what each gets.
             guard assignment.value == nil || assignment.value?.setToDefault != nil else { continue }
-            try checkSteadyDefault(assignment.column, relation)
+            if try !hasSteadyDefault(assignment.column, relation) { return assignment.column }
         }
         for row in modification.insertedRows {
             let given = row.filter { $0.value != nil && $0.value?.setToDefault == nil }.map(\.column)
-            for column in relation.columns where !given.contains(column.name) { try checkSteadyDefault(column.name, relation) }
+            for column in relation.columns where !given.contains(column.name) {
+                if try !hasSteadyDefault(column.name, relation) { return column.name }
+            }
         }
+        return nil
     }
 
-    private func checkSteadyDefault(_ name: String, _ relation: Relation) throws(Refusal) {
-        guard let column = relation.columns.first(where: { $0.name == name }), try !context.hasSteadyDefault(column) else { return }
-        throw Refusal(
-            "0A000", "cannot change reference table \"\(relation.name)\" alike on all shards: the default of column \"\(name)\" may differ",
-            hint: "Compute the values first and write them as constants.")
+    private func hasSteadyDefault(_ name: String, _ relation: Relation) throws(Refusal) -> Bool {
+        guard let column = relation.columns.first(where: { $0.name == name }) else { return true }
+        return try context.hasSteadyDefault(column)
     }
 }
 

@@ -7,7 +7,7 @@ extension StatementPlanner {
         let command = commandName(modification.kind)
         try refuseReferenceWrites()
         if case .table(let relation) = modification.target.source, relation.placement == .reference {
-            return try planReferenceWrite(modification, relation, usage)
+            return try planReferenceWrite(modification, query, relation, usage)
         }
         if let plan = try planWithoutSharding(usage, command, effect: .writes) { return plan }
         let input = analysis.analyseInput(modification.level, Facts())
@@ -68,26 +68,34 @@ extension StatementPlanner {
     // MARK: Reference tables
 
     private func planReferenceWrite(
-        _ modification: BoundModification, _ relation: Relation, _ usage: StatementUsage
+        _ modification: BoundModification, _ query: BoundQuery, _ relation: Relation, _ usage: StatementUsage
     ) throws(Refusal) -> StatementPlan {
         let command = commandName(modification.kind)
         if !binder.unknownTables.isEmpty || context.environment.shardCount == 1 {
             return plan(.passThrough(.any), command, usage, effect: .writes, reason: "unknown table or the only shard")
         }
         try checkBinding()
-        try checkAssignedDefaults(modification, relation)
-        let state = analysis.analyseInput(modification.level, Facts()).state
-        let hint = "Compute the values first and write them as constants."
-        if case .other(let reason) = state {
-            throw Refusal("0A000", "cannot change reference table \"\(relation.name)\" alike on all shards: \(reason)", hint: hint)
-        }
-        if usage.hasSharded || usage.hasVolatileFunctions {
-            throw Refusal(
-                "0A000", "cannot change reference table \"\(relation.name)\" alike on all shards: the values may differ from shard to shard",
-                hint: hint)
+        if let reason = try differences(modification, relation, usage) {
+            if usage.hasSharded {
+                let refusal = Refusal(
+                    "0A000", "cannot change reference table \"\(relation.name)\" alike on all shards: \(reason)",
+                    hint: "Compute the values first and write them as constants.")
+                return try planFetched(modification, query, usage, tag: .first, instead: refusal)
+            }
+            let replay = try ReplayPlanner(planner: self, modification: modification, relation: relation).plan(usage, because: reason)
+            return plan(.modifyReplayed(replay), command, usage, effect: .writes, reason: "the lowest shard, then the same rows on all: \(reason)")
         }
         return plan(
             .modify(.all, text: nil, tag: .first), command, usage, effect: .writes, reason: "all shards alike: reference table")
+    }
+
+    /// Why a write of a reference table may do something else on each shard; nil: it does not.
+    private func differences(
+        _ modification: BoundModification, _ relation: Relation, _ usage: StatementUsage
+    ) throws(Refusal) -> String? {
+        if let column = try differingDefault(modification, relation) { return "the default of column \"\(column)\" may differ" }
+        if case .other(let reason) = analysis.analyseInput(modification.level, Facts()).state { return reason }
+        return usage.hasSharded || usage.hasVolatileFunctions ? "the values may differ from shard to shard" : nil
     }
 
     /// WITH items that write reference tables would write one copy only.

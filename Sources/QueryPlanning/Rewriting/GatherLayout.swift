@@ -29,16 +29,17 @@ struct GatherLayout {
         return parts.enumerated().map { index, part in
             let names = part.columns.indices.map { "c\($0 + 1)" }
             var items = ["'\(index + 1)'::pg_catalog.text AS part"]
-            items += part.columns.indices.map { Self.asText("pgbraid_part.c\($0 + 1)", part.columns[$0]) + " AS c\($0 + 1)" }
+            items += part.columns.indices.map { Self.asText("pgbraid_part.c\($0 + 1)", part.columns[$0].type, baseOID: part.columns[$0].baseOID) + " AS c\($0 + 1)" }
             while items.count <= widest { items.append("NULL::pg_catalog.text AS c\(items.count)") }
             return "(SELECT \(items.joined(separator: ", ")) FROM (\(part.text)) AS pgbraid_part (\(names.joined(separator: ", "))))"
         }.joined(separator: " UNION ALL ")
     }
 
     /// A value as its type's output function writes it; casts of character(n) to text would drop its blanks.
-    private static func asText(_ expression: String, _ column: PartialRows.Column) -> String {
-        if column.baseOID == TypeOID.bpchar { return "pg_catalog.textin(pg_catalog.bpcharout(\(expression)))" }
-        return TypeOID.isCollatable(column.type.oid) ? "\(expression)::pg_catalog.text COLLATE pg_catalog.\"C\"" : "\(expression)::pg_catalog.text"
+    /// - Parameter baseOID: the type under a domain, else the type itself.
+    static func asText(_ expression: String, _ type: SQLType, baseOID: UInt32) -> String {
+        if baseOID == TypeOID.bpchar { return "pg_catalog.textin(pg_catalog.bpcharout(\(expression)))" }
+        return TypeOID.isCollatable(type.oid) ? "\(expression)::pg_catalog.text COLLATE pg_catalog.\"C\"" : "\(expression)::pg_catalog.text"
     }
 
     /// `pgbraid_part_1 AS MATERIALIZED (SELECT ... FROM unnest(...) ...)`

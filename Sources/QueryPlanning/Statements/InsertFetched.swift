@@ -4,7 +4,8 @@ import CPGQuery
 extension StatementClassifier {
     /// The plan that fetches the rows first; nil where that is no way.
     func fetchedInsert(_ node: Node, _ target: InsertTarget) throws(Refusal) -> StatementPlan? {
-        guard let source = target.source, let query = Node(target.statement.select_stmt), !source.isPlainValues,
+        let isReference = target.relation.placement == .reference
+        guard let source = target.source, let query = Node(target.statement.select_stmt), isReference || !source.isPlainValues,
             target.statement.with_clause == nil, source.pointee.n_locking_clause == 0, context.environment.writesExactText,
             try inspectInsert(node, target, rows: []).sessionEffect == nil
         else { return nil }
@@ -31,9 +32,22 @@ extension StatementClassifier {
             reason: "rows fetched first")
     }
 
+    /// The same for a reference table: what remains of the statement must do the same on every shard.
+    func fetchedReferenceInsert(_ node: Node, _ target: InsertTarget) throws(Refusal) -> StatementPlan? {
+        guard let plan = try fetchedInsert(node, target), case .insertFetched(let fetched) = plan.action else { return nil }
+        let probe = fetched.text(rows: [Array(repeating: nil, count: fetched.columnCount)], typeNames: Array(repeating: nil, count: fetched.columnCount))
+        let tree = try ParseTree(probe)
+        guard let statement = tree.statements.first?.node, let rest = statement.insertStmt?.pointee else { return nil }
+        var restTarget = target
+        restTarget.statement = rest
+        _ = try StatementClassifier(context: context.replacingText(probe)).insertReference(statement, restTarget)
+        return plan
+    }
+
     /// Which output columns are bare constants or parameters without a type; nil where their positions cannot be told.
     private func untypedColumns(_ source: Message<PgQuery__SelectStmt>) -> Set<Int>? {
-        guard source.pointee.op == PG_QUERY__SET_OPERATION__SETOP_NONE, source.pointee.n_values_lists == 0 else { return [] }
+        if source.pointee.n_values_lists > 0 { return untypedValues(source) }
+        guard source.pointee.op == PG_QUERY__SET_OPERATION__SETOP_NONE else { return [] }
         var untyped: Set<Int> = []
         var isCounted = true
         for (position, item) in NodeList(source.pointee.target_list, source.pointee.n_target_list).nodes.enumerated() {
@@ -44,6 +58,22 @@ extension StatementClassifier {
             guard isUntyped(value) else { continue }
             guard isCounted else { return nil }
             untyped.insert(position)
+        }
+        return untyped
+    }
+
+    /// Of VALUES: columns of nothing but such values; nil where a column has both kinds, or DEFAULT.
+    private func untypedValues(_ source: Message<PgQuery__SelectStmt>) -> Set<Int>? {
+        let rows = NodeList(source.pointee.values_lists, source.pointee.n_values_lists).nodes.compactMap(\.listNode)
+            .map { NodeList($0.pointee.items, $0.pointee.n_items).nodes }
+        guard let width = rows.first?.count, rows.allSatisfy({ $0.count == width }), source.isPlainValues else { return [] }
+        var untyped: Set<Int> = []
+        for position in 0..<width {
+            let values = rows.map { $0[position] }
+            if values.contains(where: { $0.setToDefault != nil }) { return nil }
+            let count = values.count(where: isUntyped)
+            guard count == 0 || count == values.count else { return nil }
+            if count > 0 { untyped.insert(position) }
         }
         return untyped
     }

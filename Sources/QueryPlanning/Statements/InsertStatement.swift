@@ -36,8 +36,13 @@ extension StatementClassifier {
         case .sharded(let index, let placement):
             return try insertSharded(node, target, ShardedKey(column: index, placement: placement, relation: target.relation))
         case .reference:
-            try refuseWith(target)
-            return try insertReference(node, target)
+            do throws(Refusal) {
+                try refuseWith(target)
+                return try insertReference(node, target)
+            } catch {
+                guard error.sqlState == "0A000", !target.relation.hasTriggers, let plan = try fetchedReferenceInsert(node, target) else { throw error }
+                return plan
+            }
         case .system:
             throw Refusal(
                 "42501", "permission denied for table \(target.relation.name)",
