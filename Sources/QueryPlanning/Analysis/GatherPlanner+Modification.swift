@@ -20,7 +20,7 @@ extension GatherPlanner {
     }
 
     private func checkTarget(_ modification: BoundModification) throws(Refusal) {
-        guard modification.kind == .update || modification.kind == .delete else { throw planner.refusal("a statement of this form") }
+        guard modification.kind != .insert, modification.insertedRows.isEmpty else { throw planner.refusal("a statement of this form") }
         guard case .table(let relation) = modification.target.source, relation.kind == "r" || relation.kind == "p" else {
             throw planner.refusal("the table to change is a view")
         }
@@ -41,13 +41,16 @@ extension GatherPlanner {
     }
 
     private func statement(_ layout: GatherLayout, _ modification: BoundModification) throws(Refusal) -> FetchedModificationPlan {
-        let whereIndex = tokens.firstOutside(PG_QUERY__TOKEN__WHERE)
-        let returning = tokens.firstOutside(PG_QUERY__TOKEN__RETURNING) ?? tokens.count
+        let isMerge = modification.kind == .merge
+        let actions = isMerge ? tokens.firstMergeAction : tokens.firstOutside(PG_QUERY__TOKEN__RETURNING)
+        let returning = actions ?? tokens.count
+        let whereIndex = isMerge
+            ? tokens.lastOutside(PG_QUERY__TOKEN__ON, before: returning) : tokens.firstOutside(PG_QUERY__TOKEN__WHERE)
         guard (whereIndex != nil) == (modification.filterNode != nil), whereIndex ?? 0 < returning else { throw SelectRewriting.notUnderstood }
         let after = edited(returning..<tokens.count)
         return FetchedModificationPlan(
             shardText: layout.shardText, columnCounts: parts.map(\.columns.count), firstArrayParameter: planner.binder.parameterCount + 1, tag: .sum,
-            textBefore: defining(layout, textOf: 0..<(whereIndex ?? returning)), condition: whereIndex.map { edited($0 + 1..<returning) },
+            textBefore: defining(layout, textOf: 0..<(whereIndex ?? returning)), keyword: isMerge ? "ON" : "WHERE", condition: whereIndex.map { edited($0 + 1..<returning) },
             textAfter: after.isEmpty ? "" : " " + after, targetName: SQLText.quoted(modification.target.name))
     }
 }

@@ -48,9 +48,9 @@ final class PlacementAnalysis {
             return Placed(state: limited(placed.state, query, nil, isExistence), confinement: placed.confinement)
         case .recursive(let number, let isAll, let initial, let step):
             return analyseRecursion(number, isAll: isAll, initial, step, facts, query)
-        case .modification:
+        case .modification(let modification):
             // What confines the statement itself is counted apart.
-            return Placed(state: .other("a data-modifying WITH item"), confinement: .none)
+            return Placed(state: returned(modification, query), confinement: .none)
         }
     }
 

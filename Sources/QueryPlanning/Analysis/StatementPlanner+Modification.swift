@@ -34,8 +34,8 @@ extension StatementPlanner {
     private func planAcrossShards(
         _ modification: BoundModification, _ query: BoundQuery, _ state: RelationState, _ confinement: Confinement, _ usage: StatementUsage
     ) throws(Refusal) -> StatementPlan {
-        if modification.kind == .merge { throw refusal("MERGE must be confined to one shard") }
-        if !binder.modifications.isEmpty { throw refusal("data-modifying WITH items must be confined to one shard") }
+        try checkPushedItems()
+        if modification.kind == .merge { return try planMerge(modification, query, state, confinement, usage) }
         switch state {
         case .other(let reason): return try planFetched(modification, query, usage, tag: .sum, instead: refusal(reason))
         case .replicated: throw refusal("the table to change is not sharded")
@@ -48,7 +48,7 @@ extension StatementPlanner {
     }
 
     /// The plan that fetches what lies elsewhere; where that is not possible either, the first refusal says more.
-    private func planFetched(
+    func planFetched(
         _ modification: BoundModification, _ query: BoundQuery, _ usage: StatementUsage, tag: TagCombination, instead refusal: Refusal
     ) throws(Refusal) -> StatementPlan {
         let fetched: FetchedModificationPlan

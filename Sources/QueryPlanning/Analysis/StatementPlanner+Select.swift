@@ -48,9 +48,7 @@ extension StatementPlanner {
     private func planAcrossShards(
         _ query: BoundQuery, _ confinement: Confinement, _ usage: StatementUsage
     ) throws(Refusal) -> StatementPlan {
-        if !binder.modifications.isEmpty {
-            throw refusal("data-modifying WITH items must be confined to one shard")
-        }
+        if !binder.modifications.isEmpty { return try planWritingSelect(query, confinement, usage) }
         try checkBinding()
         let scatter: ScatterPlanner.Result
         do throws(Refusal) {

@@ -126,12 +126,15 @@ extension Binder {
         opening.scope.items += source.namespace
         let condition = Node(merge.join_condition)
         bind(condition, opening.binding, opening.scope, .on)
-        // The target is looked at only where the condition holds: it is the nullable side.
-        opening.level.from = .outer(
-            .left, source.tree, .entry(opening.modification.target), on: predicates(condition), merged: nil)
         for clause in NodeList(merge.merge_when_clauses, merge.n_merge_when_clauses).nodes.compactMap(\.mergeWhenClause) {
             bindMergeAction(clause.pointee, opening)
         }
+        let target = JoinTree.entry(opening.modification.target)
+        // The target is looked at only where the condition holds. Where it does not, a source row may be inserted.
+        opening.level.from = opening.modification.insertedRows.isEmpty
+            ? .inner([source.tree, target], predicates(condition))
+            : .outer(.left, source.tree, target, on: predicates(condition), merged: nil)
+        opening.modification.filterNode = condition
         return finish(opening, NodeList(nil, 0))
     }
 

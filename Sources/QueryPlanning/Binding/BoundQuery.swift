@@ -209,7 +209,7 @@ final class BoundModification {
     /// INSERT: the source query, nil for DEFAULT VALUES, and the columns it fills.
     var source: BoundQuery?
     var columns: [String] = []
-    /// The condition of WHERE; of UPDATE and DELETE only.
+    /// The condition of WHERE, or ON of a MERGE.
     var filterNode: Node?
     /// UPDATE: columns that are set.
     var assignments: [Assignment] = []

@@ -80,6 +80,27 @@ struct TokenList {
         return nil
     }
 
+    /// The last one before the token at `end`.
+    func lastOutside(_ kind: PgQuery__Token, before end: Int) -> Int? {
+        var depth = 0
+        var found: Int?
+        for index in 0..<min(end, tokens.count) {
+            if Self.opens(tokens[index].kind) { depth += 1 }
+            if Self.closes(tokens[index].kind) { depth -= 1 }
+            if depth == 0, tokens[index].kind == kind { found = index }
+        }
+        return found
+    }
+
+    /// Where the first WHEN [NOT] MATCHED of a MERGE stands.
+    var firstMergeAction: Int? {
+        tokens.indices.first { index in
+            let next = kind(index + 1)
+            return kind(index) == PG_QUERY__TOKEN__WHEN
+                && (next == PG_QUERY__TOKEN__MATCHED || next == PG_QUERY__TOKEN__NOT && kind(index + 2) == PG_QUERY__TOKEN__MATCHED)
+        }
+    }
+
     /// Splits a range of tokens at its top-level commas.
     func items(_ range: Range<Int>) -> [Range<Int>] {
         guard !range.isEmpty else { return [] }

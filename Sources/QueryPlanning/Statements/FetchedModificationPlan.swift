@@ -1,4 +1,4 @@
-// FetchedModificationPlan: UPDATE or DELETE that needs rows of other shards than those it changes. The rows are fetched first
+// FetchedModificationPlan: UPDATE, DELETE or MERGE that needs rows of other shards than those it changes. The rows are fetched first
 // and travel as array parameters; the statement with them in place of the tables then runs on every shard that may hold rows to
 // change.
 //
@@ -15,17 +15,19 @@ public struct FetchedModificationPlan: Sendable, Equatable {
     public var firstArrayParameter: Int
     /// Sums for sharded tables; a reference table is changed alike on all shards.
     public var tag: TagCombination
-    /// The statement up to its WHERE.
+    /// The statement up to its condition.
     var textBefore: String
-    /// The condition of WHERE; nil without one.
+    /// WHERE, or ON of a MERGE.
+    var keyword: String
+    /// The condition; nil without one.
     var condition: String?
-    /// RETURNING, or empty.
+    /// RETURNING or the actions of a MERGE, or empty.
     var textAfter: String
     /// The name by which the statement knows the table it changes, quoted.
     var targetName: String
 
     /// The statement with the fetched rows in place.
-    public var text: String { textBefore + (condition.map { " WHERE " + $0 } ?? "") + textAfter }
+    public var text: String { textBefore + (condition.map { " \(keyword) " + $0 } ?? "") + textAfter }
 
     /// The statement that fails with 40001 (`InternalSchema.isOwn`) when it comes to a row that another transaction may have
     /// written since.
@@ -34,6 +36,6 @@ public struct FetchedModificationPlan: Sendable, Equatable {
         let version = targetName + ".xmin"
         let isOld = "pg_catalog.age(\(version)) OPERATOR(pg_catalog.>) pg_catalog.age(\(SQLText.literal(horizon))::pg_catalog.xid)"
         let check = "(\(isOld) OR pgbraid.is_own(\(version)))"
-        return textBefore + " WHERE " + (condition.map { "(" + $0 + ") AND " } ?? "") + check + textAfter
+        return textBefore + " \(keyword) " + (condition.map { "(" + $0 + ") AND " } ?? "") + check + textAfter
     }
 }

@@ -13,6 +13,16 @@ extension StatementClassifier {
         return try? StatementPlanner(context).planConfinedInsert(node)
     }
 
+    /// The plan by which each shard inserts the rows that it yields itself; nil where they would belong elsewhere.
+    func planPushed(_ node: Node, _ target: InsertTarget, _ key: ShardedKey) throws(Refusal) -> StatementPlan? {
+        guard key.maximumCharacters == nil, let source = target.source, !source.isPlainValues, !hasSubqueryBesideSource(target) else { return nil }
+        let inspection = try inspectInsert(node, target, rows: [])
+        guard inspection.sessionEffect == nil, inspection.effects.isDisjoint(with: [.unknown, .transactionTime, .catalogRead, .shardLocal]) else {
+            return nil
+        }
+        return try? StatementPlanner(context).planPushedInsert(node, key)
+    }
+
     /// In ON CONFLICT and RETURNING, where the analyser's rules for a query's source do not look.
     private func hasSubqueryBesideSource(_ target: InsertTarget) -> Bool {
         var inspection = ExpressionInspection(context)

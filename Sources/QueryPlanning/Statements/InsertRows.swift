@@ -13,6 +13,7 @@ extension StatementClassifier {
         } catch {
             guard error.sqlState == "0A000" else { throw error }
             if let plan = planConfined(node, target, key) { return plan }
+            if let plan = try planPushed(node, target, key) { return plan }
             if let plan = try fetchedInsert(node, target) { return plan }
             throw error
         }

@@ -40,7 +40,7 @@ extension StatementClassifier {
                 try refuseWith(target)
                 return try insertReference(node, target)
             } catch {
-                guard error.sqlState == "0A000", !target.relation.hasTriggers, let plan = try fetchedReferenceInsert(node, target) else { throw error }
+                guard error.sqlState == "0A000", !target.relation.hasTriggers, let plan = try? fetchedReferenceInsert(node, target) else { throw error }
                 return plan
             }
         case .system:
