@@ -267,12 +267,47 @@ public enum SettingCommand: Sendable, Equatable {
     case discardTemporary
 }
 
+/// How a cursor is declared to be read.
+public enum CursorScrolling: UInt8, Sendable {
+    /// SCROLL and NO SCROLL are left out: whether it can go back is up to how it is carried out.
+    case unsaid
+    case scroll, noScroll
+}
+
+/// DECLARE of a cursor.
+public struct CursorDeclaration: Sendable {
+    public var name: String
+    /// WITH HOLD.
+    public var isHeld: Bool
+    public var isBinary: Bool
+    public var scrolling: CursorScrolling
+    public var query: CursorQuery
+
+    public init(name: String, isHeld: Bool, isBinary: Bool, scrolling: CursorScrolling, query: CursorQuery) {
+        self.name = name
+        self.isHeld = isHeld
+        self.isBinary = isBinary
+        self.scrolling = scrolling
+        self.query = query
+    }
+}
+
+/// Where a cursor's rows come from.
+public enum CursorQuery: Sendable {
+    /// The cursor lives on the link of the one shard its query needs.
+    case oneShard(Route)
+    /// The rows of several shards. The plan is for the query at this byte range of the statement's text.
+    case severalShards(StatementPlan, range: Range<Int>)
+}
+
 /// DECLARE, FETCH, MOVE and CLOSE of SQL cursors.
-public enum CursorCommand: Sendable, Equatable {
-    /// The query's route; a cursor lives on the link of the one shard its query needs.
-    case declare(name: String, Route, isHeld: Bool)
-    /// FETCH, MOVE or CLOSE of a cursor by name: goes where the cursor lives.
-    case use(name: String)
+public enum CursorCommand: Sendable {
+    case declare(CursorDeclaration)
+    case fetch(name: String, CursorMovement)
+    case move(name: String, CursorMovement)
+    /// Execute of a cursor as a portal of the protocol.
+    case execute(name: String, CursorMovement)
+    case close(name: String)
     case closeAll
 }
 

@@ -113,6 +113,9 @@ public final class RowMerger {
     /// Some source was told to pause and not yet to go on: only then is there somebody to ask `wantsRows` for.
     public var hasPausedSources: Bool { state.pointee.hasPausedSources }
 
+    /// No row can be given without the next of this source; without an order any source will do.
+    public func needsRows(from source: Int) -> Bool { state.pointee.needsRows(from: source) }
+
     /// Whether the source may send more. False: pause it until this is true again (ask for every paused source after
     /// each `dataRow`, `finished` and `resume` while `hasPausedSources`).
     ///

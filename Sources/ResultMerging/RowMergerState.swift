@@ -49,6 +49,11 @@ struct RowMergerState {
 
     var hasPausedSources: Bool { ordered?.hasPausedSources ?? false }
 
+    func needsRows(from source: Int) -> Bool {
+        guard !finishedSources[source], !sink.isDone else { return false }
+        return ordered?.needs(source) ?? true
+    }
+
     mutating func wantsRows(from source: Int) -> Bool {
         guard ordered != nil else { return true }
         let isFree = sink.isDone || finishedSources[source]

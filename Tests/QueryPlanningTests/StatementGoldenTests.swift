@@ -66,9 +66,23 @@ struct StatementGoldenTests {
         ("DEALLOCATE PREPARE q", "deallocate(name: Optional(\"q\"))"), ("DEALLOCATE ALL", "deallocate(name: nil)"),
         ("DECLARE c CURSOR FOR SELECT * FROM items WHERE user_id = 5", "declare c key @57"),
         ("DECLARE c CURSOR WITH HOLD FOR SELECT * FROM countries", "declare c any held, pins cursor"),
-        ("DECLARE c CURSOR FOR SELECT * FROM items", "REFUSED 0A000 cursors over several shards are not supported"),
-        ("FETCH 5 FROM c", "use(name: \"c\"), may write"), ("MOVE ALL IN c", "use(name: \"c\"), may write"),
-        ("CLOSE c", "use(name: \"c\")"), ("CLOSE ALL", "closeAll"),
+        ("DECLARE c CURSOR FOR SELECT * FROM items", "declare c [scatter] at 21"),
+        ("DECLARE c NO SCROLL CURSOR WITH HOLD FOR SELECT count(*) FROM items", "declare c [scatter] at 41 held"),
+        ("DECLARE c CURSOR FOR SELECT now() FROM items", "draw"),
+        ("DECLARE c SCROLL NO SCROLL CURSOR FOR SELECT * FROM items", "REFUSED 42P11 cannot specify both SCROLL and NO SCROLL"),
+        (
+            "DECLARE c SCROLL CURSOR FOR SELECT * FROM items FOR UPDATE",
+            "REFUSED 0A000 DECLARE SCROLL CURSOR ... FOR UPDATE is not supported"
+        ),
+        (
+            "DECLARE c CURSOR WITH HOLD FOR SELECT * FROM items FOR SHARE",
+            "REFUSED 0A000 DECLARE CURSOR WITH HOLD ... FOR SHARE is not supported"
+        ),
+        ("DECLARE c CURSOR FOR SELECT * FROM countries FOR UPDATE", "REFUSED 0A000 a cursor cannot lock rows of reference tables"),
+        ("FETCH 5 FROM c", "fetch c forward 5, may write"), ("MOVE ALL IN c", "move c forward \(Int64.max), may write"),
+        ("FETCH c", "fetch c forward 1, may write"), ("FETCH PRIOR c", "fetch c backward 1, may write"),
+        ("FETCH LAST c", "fetch c absolute -1, may write"), ("MOVE RELATIVE -3 c", "move c relative -3, may write"),
+        ("CLOSE c", "close(name: \"c\")"), ("CLOSE ALL", "closeAll"),
         ("LISTEN a", "listen, pins listen"), ("UNLISTEN *", "listen"), ("NOTIFY a, 'b'", "notify, writes"),
         ("EXPLAIN SELECT * FROM items WHERE user_id = 5", "pass key @44"),
         ("EXPLAIN INSERT INTO items VALUES (1, 2)", "pass key! @34"),

@@ -91,12 +91,21 @@ struct StatementWorld {
         case .transaction(let command): "\(command)"
         case .setting(let command): "\(command)"
         case .prepared(let command): "\(command)"
-        case .cursor(.declare(let name, let route, let isHeld)): "declare \(name) \(describe(route))\(isHeld ? " held" : "")"
+        case .cursor(.declare(let cursor)): "declare \(cursor.name) \(describe(cursor.query))\(cursor.isHeld ? " held" : "")"
+        case .cursor(.fetch(let name, let movement)): "fetch \(name) \(movement.direction) \(movement.count)"
+        case .cursor(.move(let name, let movement)): "move \(name) \(movement.direction) \(movement.count)"
         case .cursor(let command): "\(command)"
         case .notify: "notify"
         case .listen: "listen"
         case .empty: "empty"
         case .refuse(let refusal): "REFUSED \(refusal.sqlState) \(refusal.message)"
+        }
+    }
+
+    private func describe(_ query: CursorQuery) -> String {
+        switch query {
+        case .oneShard(let route): describe(route)
+        case .severalShards(let plan, let range): "[\(describe(plan.action))] at \(range.lowerBound)"
         }
     }
 

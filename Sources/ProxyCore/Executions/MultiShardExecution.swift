@@ -16,6 +16,8 @@ enum SnapshotMoment {
     case bind
     /// Somewhere before its first row or its end: COPY TO.
     case firstAnswer
+    /// When it is executed, which takes no time: DECLARE. CommandComplete is proof.
+    case completion
 }
 
 class MultiShardExecution: Execution {

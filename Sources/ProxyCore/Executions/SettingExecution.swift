@@ -165,7 +165,7 @@ final class SettingExecution: Execution {
             worker.release(pinned.link)
         }
         detail.pinnedLinks = []
-        detail.cursors = [:]
+        detail.cursors.removeAll()
         detail.portals = [:]
         detail.temporaryTables = []
         for number in detail.statements.removeAll() { worker.statements.release(number) }

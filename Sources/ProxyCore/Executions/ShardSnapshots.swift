@@ -100,6 +100,7 @@ final class ShardSnapshots: SnapshotWindowOwner {
         switch execution.snapshotMoment {
         case .bind: type == BackendMessageType.bindComplete
         case .firstAnswer: type != BackendMessageType.noticeResponse && type != BackendMessageType.parameterStatus
+        case .completion: type == BackendMessageType.commandComplete
         case .unwatched: false
         }
     }

@@ -1,6 +1,7 @@
 // StatementCall: one statement about to be carried out: its plan, its text and what was bound to it.
 import Primitives
 import QueryPlanning
+import ResultMerging
 import WireProtocol
 
 /// One execution of one statement.
@@ -26,6 +27,32 @@ struct StatementCall {
     }
 }
 
+extension StatementCall {
+    /// LIMIT and OFFSET with the values of the call.
+    /// - Throws: for a parameter that is not read as an integer: nothing is guessed.
+    func window(of plan: ScatterPlan) throws(MergeError) -> RowWindow {
+        try RowWindow(limit: try rowCount(plan.limit), offset: try rowCount(plan.offset))
+    }
+
+    private func rowCount(_ count: RowCount?) throws(MergeError) -> Int64? {
+        switch count {
+        case nil: return nil
+        case .constant(let value): return value
+        case .parameter(let number):
+            guard let bind else { return nil }
+            let value = bind.withUnsafeBytes { LimitValue.read($0, number) }
+            switch value {
+            case .null: return nil
+            case .rows(let rows): return rows
+            case .unreadable:
+                throw MergeError(
+                    .featureNotSupported, "the value of $\(number) in LIMIT or OFFSET cannot be read",
+                    hint: "Bind it as an integer, or cast the parameter to bigint.")
+            }
+        }
+    }
+}
+
 extension Worker {
     /// Evaluates a route with the values of a call.
     func resolve(_ route: Route, of call: StatementCall, session: Int32) -> RouteOutcome {
@@ -43,10 +70,12 @@ extension ByteQueue {
     /// Parse, Bind, Describe, Flush, Execute and Sync of a statement on unnamed objects.
     ///
     /// Flush behind Describe: PostgreSQL takes the snapshot at Bind and answers it at once, however long Execute runs.
-    /// - Parameter keptParameters: which parameters the text still has; the others are sent as NULL of type text, since
-    ///   PostgreSQL wants a type for each. Nil: all.
+    /// - Parameters:
+    ///   - keptParameters: which parameters the text still has; the others are sent as NULL of type text, since
+    ///     PostgreSQL wants a type for each. Nil: all.
+    ///   - describingPortal: a portal that the statement makes, to be described instead of the statement's own.
     mutating func writeCall(
-        _ call: StatementCall, text: [UInt8], resultFormats: [FormatCode], keptParameters: Set<Int>? = nil
+        _ call: StatementCall, text: [UInt8], resultFormats: [FormatCode], keptParameters: Set<Int>? = nil, describingPortal: String? = nil
     ) {
         let empty = UnsafeRawBufferPointer(start: nil, count: 0)
         let mark = beginFrame(FrontendMessageType.parse)
@@ -67,9 +96,10 @@ extension ByteQueue {
         } else {
             writeBind(resultFormats: resultFormats)
         }
-        writeDescribe(.portal, name: empty)
+        if describingPortal == nil { writeDescribe(.portal, name: empty) }
         writeFlush()
         writeExecute(portal: empty)
+        if let describingPortal { writeDescribe(.portal, name: describingPortal) }
         writeSync()
     }
 }

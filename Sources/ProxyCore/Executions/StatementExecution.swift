@@ -160,6 +160,7 @@ final class StatementExecution: Execution {
         case .one(let shard): pass(to: shard)
         case .refused(let refusal): fail(DatabaseMessage(refusal))
         case .many:
+            afterwards = nil
             do throws(Refusal) {
                 let planned = try call.text.withBytes { (text) throws(Refusal) in
                     try worker.planner.planAcrossShards(
@@ -310,7 +311,7 @@ final class StatementExecution: Execution {
         }
         let window: RowWindow
         do throws(MergeError) {
-            window = try RowWindow(limit: try rowCount(plan.limit), offset: try rowCount(plan.offset))
+            window = try call.window(of: plan)
         } catch {
             return fail(error.asError)
         }
@@ -323,25 +324,6 @@ final class StatementExecution: Execution {
                 run(
                     ScatterExecution(
                         worker: worker, session: session, parent: self, call: call, plan: plan, window: window, shards: shards))
-            }
-        }
-    }
-
-    /// - Throws: for a parameter that is not read as an integer: nothing is guessed.
-    private func rowCount(_ count: RowCount?) throws(MergeError) -> Int64? {
-        switch count {
-        case nil: return nil
-        case .constant(let value): return value
-        case .parameter(let number):
-            guard let bind = call.bind else { return nil }
-            let value = bind.withUnsafeBytes { LimitValue.read($0, number) }
-            switch value {
-            case .null: return nil
-            case .rows(let rows): return rows
-            case .unreadable:
-                throw MergeError(
-                    .featureNotSupported, "the value of $\(number) in LIMIT or OFFSET cannot be read",
-                    hint: "Bind it as an integer, or cast the parameter to bigint.")
             }
         }
     }
@@ -410,23 +392,93 @@ final class StatementExecution: Execution {
     // MARK: Cursors, LISTEN, NOTIFY
 
     private func cursor(_ command: CursorCommand) {
+        guard let detail = record.pointee.detail else { return }
         switch command {
-        case .declare(let name, let route, let isHeld):
-            afterwards = { [worker, session] in
-                worker.sessions.at(session).pointee.detail?.cursors[name] = worker.lastPassedLink
-            }
-            _ = isHeld
-            route_(route)
-        case .use(let name):
-            guard let link = record.pointee.detail?.cursors[name] else {
-                return fail(DatabaseMessage(error: .invalidCursorName, "cursor \"\(name)\" does not exist"))
-            }
-            pass(to: worker.links.at(link).pointee.shard)
+        case .declare(let declaration): declare(declaration)
+        case .fetch(let name, let movement): use(name, movement, .fetch)
+        case .move(let name, let movement): use(name, movement, .move)
+        case .execute(let name, let movement): use(name, movement, .execute)
+        case .close(let name): close(name, detail)
         case .closeAll:
-            record.pointee.detail?.cursors = [:]
-            worker.tellComplete(session, "CLOSE CURSOR ALL")
-            finish(.success)
+            // Portals of the protocol are closed by it, too.
+            let links = Set(detail.cursors.links + (detail.transaction?.participants.map(\.link) ?? []))
+            afterwards = { [worker, session] in
+                detail.cursors.removeAll()
+                detail.portals = [:]
+                worker.tellComplete(session, "CLOSE CURSOR ALL")
+            }
+            run(BroadcastExecution(worker: worker, session: session, parent: self, text: "CLOSE ALL", links: links.sorted()))
         }
+    }
+
+    private func close(_ name: String, _ detail: SessionDetail) {
+        guard let cursor = detail.cursors.sharded(name) else {
+            afterwards = { detail.cursors.remove(name) }
+            return passToCursor(name)
+        }
+        detail.cursors.remove(name)
+        afterwards = { [worker, session] in worker.tellComplete(session, "CLOSE CURSOR") }
+        guard let streamed = cursor as? StreamedCursor, let transaction = detail.transaction else { return completed() }
+        let links = streamed.shards.compactMap { shard in transaction.participant(on: shard).map { transaction.participants[$0].link } }
+        run(BroadcastExecution(worker: worker, session: session, parent: self, text: "CLOSE \(streamed.shardName)", links: links))
+    }
+
+    private func declare(_ declaration: CursorDeclaration) {
+        if let problem = worker.problem(declaration, session) { return fail(problem) }
+        switch declaration.query {
+        case .oneShard(let route):
+            afterwards = { [worker, session] in
+                let cursor = worker.declared(.link(worker.lastPassedLink), isHeld: declaration.isHeld, session)
+                worker.sessions.at(session).pointee.detail?.cursors.insert(declaration.name, cursor)
+            }
+            route_(route)
+        case .severalShards(let plan, let range): declare(declaration, plan, range)
+        }
+    }
+
+    /// Declares a cursor over several shards: one whose rows are read as they are fetched, or one that holds them.
+    private func declare(_ declaration: CursorDeclaration, _ plan: StatementPlan, _ range: Range<Int>) {
+        guard let streamed = declaration.streamed, record.pointee.detail?.transaction != nil else {
+            return run(
+                DeclareCursorExecution(
+                    worker: worker, session: session, parent: self, call: call, declaration: declaration, plan: plan, range: range))
+        }
+        let query = call.inner(plan, at: range, formats: [])
+        let window: RowWindow
+        do throws(MergeError) {
+            window = try query.window(of: streamed.scatter)
+        } catch {
+            return fail(error.asError)
+        }
+        shards(streamed.route) { shards in
+            run(
+                DeclareStreamExecution(
+                    worker: worker, session: session, parent: self, call: query, declaration: declaration, scatter: streamed.scatter,
+                    window: window, shards: shards))
+        }
+    }
+
+    private func use(_ name: String, _ movement: CursorMovement, _ use: CursorUse) {
+        let cursor = record.pointee.detail?.cursors.sharded(name)
+        if let held = cursor as? HeldCursor {
+            run(
+                HeldCursorExecution(
+                    worker: worker, session: session, parent: self, call: call, cursor: held, movement: movement, use: use))
+        } else if let streamed = cursor as? StreamedCursor {
+            run(
+                StreamedCursorExecution(
+                    worker: worker, session: session, parent: self, call: call, cursor: streamed, movement: movement, use: use))
+        } else {
+            passToCursor(name)
+        }
+    }
+
+    /// Passes the statement to the link on which the cursor lives.
+    private func passToCursor(_ name: String) {
+        guard let link = record.pointee.detail?.cursors.link(of: name) else {
+            return fail(DatabaseMessage(error: .invalidCursorName, "cursor \"\(name)\" does not exist"))
+        }
+        pass(to: worker.links.at(link).pointee.shard)
     }
 
     /// NOTIFY goes out once: on a shard that writes anyway, else on the lowest, where LISTEN listens.

@@ -86,14 +86,20 @@ extension Worker {
             }
         }
         if plan.isAnsweredHere { return bindHere(index, session, detail, message, frame, statement, plan) }
-        let shard = cursorShard(plan, detail) ?? currentShard(session) ?? anyShard(index)
+        if let shard = cursorShard(plan, detail) {
+            return bindOnLink(index, session, detail, message, frame, statement, plan, shard, isPassed: true)
+        }
+        let shard = currentShard(session) ?? anyShard(index)
         return bindOnLink(index, session, detail, message, frame, statement, plan, shard, isPassed: false)
     }
 
-    /// FETCH is described by the cursor, so only its own link can.
+    /// FETCH and MOVE of a cursor on a link pass there, as any portal does.
     func cursorShard(_ plan: StatementPlan, _ detail: SessionDetail) -> ShardIndex? {
-        guard case .cursor(.use(let name)) = plan.action, let link = detail.cursors[name] else { return nil }
-        return links.at(link).pointee.shard
+        switch plan.action {
+        case .cursor(.fetch(let name, _)), .cursor(.move(let name, _)):
+            detail.cursors.link(of: name).map { links.at($0).pointee.shard }
+        default: nil
+        }
     }
 
     @inline(__always)
@@ -154,7 +160,7 @@ extension Worker {
         _ frame: UnsafeRawBufferPointer, _ statement: SharedStatement, _ shard: ShardIndex, _ effect: DataEffect,
         _ result: inout FrameResult
     ) -> Int32? {
-        if !message.portal.isEmpty, detail.portals[Array(message.portal)] != nil {
+        if !message.portal.isEmpty, detail.portals[Array(message.portal)] != nil || detail.cursors[message.portal.text] != nil {
             result = raise(index, DatabaseMessage(error: .duplicateCursor, "cursor \"\(message.portal.text)\" already exists"))
             return nil
         }

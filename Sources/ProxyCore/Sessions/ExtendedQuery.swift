@@ -61,7 +61,7 @@ extension StatementPlan {
         case .cursor(let command):
             switch command {
             case .closeAll: true
-            case .declare, .use: false
+            case .declare, .fetch, .move, .execute, .close: false
             }
         case .setting(let command):
             switch command {

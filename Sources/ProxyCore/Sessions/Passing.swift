@@ -72,7 +72,7 @@ extension Worker {
             session.pointee.environment = environmentNumber(of: index)
         }
         detail.portals = [:]
-        detail.cursors = detail.cursors.filter { cursor in detail.pinnedLinks.contains { $0.link == cursor.value } }
+        detail.cursors.blockEnded(committed: committed)
         session.pointee.status = TransactionStatus.idle.rawValue
         session.pointee.isPlain = detail.pinnedLinks.isEmpty && settings.poolMode == .transaction
         for participant in transaction.participants where links.at(participant.link).pointee.session == index {
@@ -182,6 +182,7 @@ extension Worker {
         let session = sessions.at(index)
         guard let detail = session.pointee.detail else { return }
         detail.pinnedLinks.removeAll { $0.link == link }
+        detail.cursors.linkLost(link)
         if let transaction = detail.transaction, let place = transaction.participants.firstIndex(where: { $0.link == link }) {
             transaction.participants.remove(at: place)
             transaction.hasLostParticipant = true

@@ -13,7 +13,11 @@ final class PortalBuffer {
     /// It was executed and returns no rows: PostgreSQL runs such a portal once only.
     private(set) var isSpent = false
 
-    init(pool: BlockPool.Reference) {
+    /// Bytes held elsewhere under the same limit.
+    let reservedBytes: Int
+
+    init(pool: BlockPool.Reference, reservedBytes: Int = 0) {
+        self.reservedBytes = reservedBytes
         stream = .allocate(capacity: 1)
         stream.initialize(to: Stream(pool: pool))
     }

@@ -17,6 +17,9 @@ extension Worker {
             output(ofSession: index).pointee.output.writeNoData()
             return .consumed
         }
+        if let cursor = statement.plan.flatMap({ fetchedCursor($0, detail) }) {
+            return describe(cursor, formats: [], index, session, isStatement: true)
+        }
         if session.pointee.heldParse != number, let result = settleHeldParse(index, session) { return result }
         var result = FrameResult.consumed
         guard let link = batchLink(index, shard: currentShard(session) ?? anyShard(index), effect: .reads, &result) else { return result }
@@ -39,7 +42,9 @@ extension Worker {
             return forward(index, session, frame, to: session.pointee.unnamedPortalLink, .passDescribePortal)
         }
         guard let portal = detail.portals[Array(message.name)] else {
-            if let cursor = detail.cursors[message.name.text] { return forward(index, session, frame, to: cursor, .passDescribePortal) }
+            let name = message.name.text
+            if let link = detail.cursors.link(of: name) { return forward(index, session, frame, to: link, .passDescribePortal) }
+            if let cursor = detail.cursors.sharded(name) { return describe(cursor, formats: [], index, session, isStatement: false) }
             return raise(index, DatabaseMessage(error: .invalidCursorName, "portal \"\(message.name.text)\" does not exist"))
         }
         if portal.plan.isAnsweredHere {
@@ -47,6 +52,7 @@ extension Worker {
             output(ofSession: index).pointee.output.writeNoData()
             return .consumed
         }
+        if let cursor = fetchedCursor(portal.plan, detail) { return describe(cursor, formats: resultFormats(of: portal), index, session, isStatement: false) }
         let link = portal.link >= 0 ? portal.link : session.pointee.link
         guard link >= 0 else {
             return raise(index, DatabaseMessage(error: .invalidCursorName, "portal \"\(message.name.text)\" does not exist"))
@@ -89,10 +95,11 @@ extension Worker {
         guard let detail = session.pointee.detail else { return .consumed }
         let name = Array(message.portal)
         guard let portal = detail.portals[name], let statement = statements.at(portal.statement) else {
-            if let cursor = detail.cursors[message.portal.text] {
+            if let link = detail.cursors.link(of: message.portal.text) {
                 session.pointee.hasBatchExecuted = true
-                return forward(index, session, frame, to: cursor, .passExecute)
+                return forward(index, session, frame, to: link, .passExecute)
             }
+            if let cursor = detail.cursors.sharded(message.portal.text) { return execute(cursor, message.maximumRows, index) }
             return raise(index, DatabaseMessage(error: .invalidCursorName, "portal \"\(message.portal.text)\" does not exist"))
         }
         if portal.link >= 0 {
@@ -153,8 +160,8 @@ extension Worker {
             let link = isUnnamed && session.pointee.unnamedPortalLink >= 0
                 ? session.pointee.unnamedPortalLink : detail.portals[Array(message.name)]?.link ?? -1
             if isUnnamed { session.pointee.unnamedPortalLink = -1 }
-            if let cursor = detail.cursors.removeValue(forKey: message.name.text) {
-                return forward(index, session, frame, to: cursor, .passClose)
+            if !isUnnamed, case .link(let link)? = detail.cursors.remove(message.name.text)?.home {
+                return forward(index, session, frame, to: link, .passClose)
             }
             detail.portals[Array(message.name)] = nil
             if link >= 0, link == session.pointee.link { return forward(index, session, frame, to: link, .passClose) }

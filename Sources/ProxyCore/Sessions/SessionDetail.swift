@@ -30,8 +30,10 @@ final class SessionDetail {
     var portals: [[UInt8]: Portal] = [:]
     /// Where answers go while a portal is filled.
     var diversion: PortalBuffer?
-    /// SQL cursors by name: the link they live on.
-    var cursors: [String: Int32] = [:]
+    /// SQL cursors by name.
+    var cursors = CursorTable()
+    /// How many names were given to cursors on the shards.
+    var shardCursorCount = 0
     /// Links that stay with the session beyond the transaction, with the reasons.
     var pinnedLinks: [(link: Int32, reasons: PinReasons)] = []
     var temporaryTables: [String] = []

@@ -212,7 +212,8 @@ extension Worker {
     func room(ofSession index: Int32) -> OutputRoom {
         let count = output(ofSession: index).pointee.output.count
         guard sessions.at(index).pointee.isDiverted else { return count > hotSettings.outputHighWaterBytes ? .full : .free }
-        return count > settings.limits.mergeBytes ? .exceeded : .free
+        let reserved = sessions.at(index).pointee.detail?.diversion?.reservedBytes ?? 0
+        return count + reserved > settings.limits.mergeBytes ? .exceeded : .free
     }
 
     /// An error outside the extended protocol: the statement failed, the client may go on.

@@ -36,7 +36,7 @@ struct StatementClassifier {
         case .execute: try execute(node)
         case .deallocate: deallocate(node)
         case .declareCursor: try declareCursor(node)
-        case .fetch: fetch(node)
+        case .fetch: try fetch(node)
         case .closeCursor: closeCursor(node)
         case .notify: notify()
         case .listen: make(.listen, .reads, entry, pins: .listen, reason: "holds on a pinned link")

@@ -276,6 +276,27 @@ def cursors_on_the_server():
             cursor.execute("SELECT code FROM currency ORDER BY code")
             connection.commit()
             show(cursor.fetchall())
+        with connection.cursor("of_all_users") as cursor:
+            cursor.itersize = 5
+            cursor.execute("SELECT user_id, name FROM account WHERE user_id >= %s ORDER BY user_id", (0,))
+            show([column.name for column in cursor.description])
+            connection.execute("INSERT INTO account VALUES (900, 'too late')")
+            show([row[0] for row in cursor][-3:])
+            connection.rollback()
+        with connection.cursor("of_binary_rows", binary=True) as cursor:
+            cursor.execute("SELECT user_id, balance FROM account ORDER BY user_id DESC")
+            show(cursor.fetchone(), cursor.fetchmany(3), cursor.rownumber)
+            cursor.scroll(2)
+            show(cursor.fetchone(), len(cursor.fetchall()))
+        with connection.cursor("of_sums", scrollable=True) as cursor:
+            cursor.execute("SELECT mod(user_id, 3), count(*), sum(balance) FROM account GROUP BY 1 ORDER BY 1")
+            show(cursor.fetchall())
+            cursor.scroll(1, mode="absolute")
+            show(cursor.fetchone())
+        with connection.cursor("of_entries", withhold=True) as cursor:
+            cursor.execute("SELECT user_id, entry_id FROM entry WHERE entry_id >= 1000 ORDER BY 1, 2 LIMIT 7")
+            connection.commit()
+            show(cursor.fetchmany(3), cursor.fetchall())
 
 
 @scene

@@ -1,0 +1,131 @@
+// DeclareCursorExecution: DECLARE of a cursor over several shards. The query runs with its answers diverted into a buffer bounded by
+// `limits.merge`; the cursor is read from that.
+import Primitives
+import QueryPlanning
+import WireProtocol
+
+final class DeclareCursorExecution: Execution {
+    private let declaration: CursorDeclaration
+    private let query: StatementCall
+    private let format: FormatCode
+    private var isStarted = false
+    private var answer: PortalBuffer?
+    /// Where the client has its answers diverted to.
+    private var clientsDiversion: PortalBuffer?
+
+    /// - Parameters:
+    ///   - plan: for the query at `range` of the statement's text.
+    init(
+        worker: Worker, session: Int32, parent: Execution?, call: StatementCall, declaration: CursorDeclaration, plan: StatementPlan,
+        range: Range<Int>
+    ) {
+        self.declaration = declaration
+        // A driver that will fetch binary values (psycopg) asks for them here already, where PostgreSQL takes no notice of it.
+        format = declaration.isBinary || call.resultFormats == [.binary] ? .binary : .text
+        query = call.inner(plan, at: range, formats: format == .binary ? [.binary] : [])
+        super.init(worker: worker, session: session, parent: parent)
+    }
+
+    private var record: UnsafeMutablePointer<Session> { worker.sessions.at(session) }
+
+    override func resume() {
+        guard !isStarted, let detail = record.pointee.detail else { return }
+        isStarted = true
+        let answer = PortalBuffer(pool: worker.streams.pool.reference, reservedBytes: detail.cursors.heldBytes)
+        self.answer = answer
+        clientsDiversion = worker.divert(session, to: answer)
+        worker.start(StatementExecution(worker: worker, session: session, parent: self, call: query), on: session)
+    }
+
+    override func childFinished(_ child: Execution, _ outcome: Outcome) {
+        worker.divert(session, to: clientsDiversion)
+        if case .failure(let message) = outcome { return finish(.failure(explained(message))) }
+        guard let answer, let detail = record.pointee.detail else { return }
+        let cursor = HeldCursor(declaration, format: format, answer: answer) { frame in
+            if record.pointee.phase != .leaving { worker.output(ofSession: session).pointee.output.append(frame) }
+        }
+        detail.cursors.insert(declaration.name, worker.declared(.session(cursor), isHeld: declaration.isHeld, session))
+        worker.tellComplete(session, "DECLARE CURSOR")
+        finish(.success)
+    }
+
+    /// The limit is told in the words of this statement.
+    private func explained(_ message: DatabaseMessage) -> DatabaseMessage {
+        guard message.sqlState == .configurationLimitExceeded else { return message }
+        return DatabaseMessage(
+            error: .configurationLimitExceeded,
+            "the rows of cursor \"\(declaration.name)\" are over the limit of \(worker.settings.limits.mergeBytes) bytes",
+            hint: "The cursors of a session hold their rows in the proxy. Close those no longer needed, or raise limits.merge.")
+    }
+}
+
+extension StatementCall {
+    /// The query inside of the statement as a statement of its own. Blanks stand for what is before it, so that places in it are the same.
+    func inner(_ plan: StatementPlan, at range: Range<Int>, formats: [FormatCode]) -> StatementCall {
+        var query = StatementCall(plan: plan, text: Array(repeating: UInt8(ascii: " "), count: range.lowerBound) + text[range])
+        query.parameterTypes = parameterTypes
+        if bind != nil || !formats.isEmpty { query.bind = withResultFormats(formats) }
+        return query
+    }
+
+    /// The client's Bind with other result formats, or one of no values.
+    func withResultFormats(_ formats: [FormatCode]) -> [UInt8] {
+        let pool = BlockPool()
+        var queue = ByteQueue(pool: pool.reference)
+        defer { queue.free() }
+        let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
+        (bind ?? []).withUnsafeBytes { bytes in
+            if bind != nil, let message = try? BindMessage(bytes) {
+                queue.writeBind(message, portal: nothing, statement: nothing, resultFormats: formats)
+            } else {
+                queue.writeBind(resultFormats: formats)
+            }
+        }
+        return Array(queue.readable)
+    }
+}
+
+extension Worker {
+    /// Lets the session's answers go to a buffer, or with nil to the client.
+    /// - Returns: the buffer they went to before.
+    @discardableResult
+    func divert(_ index: Int32, to buffer: PortalBuffer?) -> PortalBuffer? {
+        let session = sessions.at(index)
+        let before = session.pointee.isDiverted ? session.pointee.detail?.diversion : nil
+        session.pointee.detail?.diversion = buffer
+        session.pointee.isDiverted = buffer != nil
+        return before
+    }
+
+    /// A cursor as it is declared now.
+    func declared(_ home: DeclaredCursor.Home, isHeld: Bool, _ index: Int32) -> DeclaredCursor {
+        let transaction = sessions.at(index).pointee.detail?.transaction
+        return DeclaredCursor(
+            home: home, isHeld: isHeld, isPersistent: transaction == nil, savepointDepth: transaction?.savepointDepth ?? 0)
+    }
+
+    /// Why a cursor cannot be declared now, where the shard of its query would not see it.
+    func problem(_ declaration: CursorDeclaration, _ index: Int32) -> DatabaseMessage? {
+        let session = sessions.at(index)
+        guard let detail = session.pointee.detail else { return nil }
+        var isOnShard = false
+        if case .oneShard = declaration.query { isOnShard = true }
+        if declaration.name.isEmpty, !isOnShard {
+            return DatabaseMessage(error: .invalidCursorName, "invalid cursor name: must not be empty")
+        }
+        // One Query with several statements is a block; a pipeline is none.
+        let isInBlock = detail.transaction.map { $0.isExplicit || !session.pointee.isBatchOpen } ?? isOnShard
+        if !declaration.isHeld, !isInBlock {
+            return DatabaseMessage(error: .noActiveSQLTransaction, "DECLARE CURSOR can only be used in transaction blocks")
+        }
+        if detail.cursors[declaration.name] != nil {
+            return DatabaseMessage(error: .duplicateCursor, "cursor \"\(declaration.name)\" already exists")
+        }
+        if detail.cursors.count >= settings.limits.portalsPerSession {
+            return DatabaseMessage(
+                error: .configurationLimitExceeded, "too many open cursors in this session",
+                hint: "Close those no longer needed; the limit is \(settings.limits.portalsPerSession).")
+        }
+        return nil
+    }
+}

@@ -1,0 +1,186 @@
+// StreamedCursorExecution: FETCH and MOVE of a cursor whose rows are still on the shards.
+//
+// It asks for rows a batch at a time, and for the next only when the client has taken what there is: so nothing needs to be paused. Rows
+// that came and are not asked for by this FETCH wait in the cursor.
+import Primitives
+import QueryPlanning
+import ResultMerging
+import WireProtocol
+
+final class StreamedCursorExecution: Execution {
+    private let call: StatementCall
+    private let cursor: StreamedCursor
+    private let movement: CursorMovement
+    private let use: CursorUse
+    private var isBegun = false
+    /// Rows to pass over, and then to give (MOVE: to count).
+    private var skipped: Int64 = 0
+    private var wanted: Int64 = 0
+    private var passed: Int64 = 0
+    private var given: Int64 = 0
+    private var standing: Int64 = 0
+    /// The leg of each shard that was asked for rows.
+    private var legOfSource: [Int?]
+    private var sourceOfLeg: [Int] = []
+    /// Rows asked of each source and not come yet.
+    private var due: [Int]
+
+    init(
+        worker: Worker, session: Int32, parent: Execution?, call: StatementCall, cursor: StreamedCursor, movement: CursorMovement,
+        use: CursorUse
+    ) {
+        self.call = call
+        self.cursor = cursor
+        self.movement = movement
+        self.use = use
+        legOfSource = Array(repeating: nil, count: cursor.shards.count)
+        due = Array(repeating: 0, count: cursor.shards.count)
+        super.init(worker: worker, session: session, parent: parent)
+    }
+
+    private var isClientGone: Bool { worker.sessions.at(session).pointee.phase == .leaving }
+
+    override func resume() {
+        guard !isBegun else { return }
+        isBegun = true
+        if let problem = cursor.problem(movement, isMove: use == .move) { return fail(problem) }
+        let formats = cursor.formats(use, call)
+        if use != .move, !cursor.take(formats) { return fail(cursor.otherFormat) }
+        (skipped, wanted, standing) = cursor.position.forwardSteps(movement)
+        if use == .fetch, call.wantsDescription, !isClientGone {
+            worker.output(ofSession: session).pointee.output.writeRowDescription(cursor.fields(in: formats))
+        }
+        proceed()
+    }
+
+    // MARK: Rows to the client
+
+    private var isEnough: Bool { passed == skipped && given == wanted || isClientGone || cursor.position.isBehindLast }
+    private var isAtEnd: Bool { (cursor.merger.isComplete || cursor.merger.isDone) && cursor.firstRow == nil }
+    private var isClientSlow: Bool { use != .move && passed == skipped && worker.room(ofSession: session) == .full }
+
+    /// Goes on as far as it can.
+    private func proceed() {
+        guard failure == nil else { return }
+        repeat {
+            do throws(MergeError) {
+                try cursor.merger.resume(into: &cursor.ready.stream.pointee.output)
+            } catch {
+                noteFailure(error.asError)
+                if !hasOutstanding { allReady() }
+                return
+            }
+            passRows()
+        } while cursor.merger.hasRowsReady && !isEnough && !isClientSlow
+        if isEnough || isAtEnd { return hasOutstanding ? () : complete() }
+        if isClientSlow {
+            worker.output(ofSession: session).pointee.wantsDrained = true
+        } else {
+            ask()
+        }
+    }
+
+    private func passRows() {
+        while !isEnough, !isClientSlow, let row = cursor.firstRow {
+            if passed < skipped {
+                passed += 1
+            } else {
+                if use != .move { worker.output(ofSession: session).pointee.output.append(row) }
+                given += 1
+            }
+            cursor.dropFirstRow(row)
+        }
+    }
+
+    private func complete() {
+        let isAtEnd = passed < skipped || given < wanted
+        cursor.position.advance(by: passed + given, isAtEnd: isAtEnd)
+        worker.tellCursorEnd(session, use, given + standing, cursor)
+        finish(.success)
+    }
+
+    private func fail(_ message: DatabaseMessage) {
+        cursor.hasFailed = true
+        finish(.failure(message))
+    }
+
+    // MARK: Rows from the shards
+
+    /// Asks the shards without whose next rows nothing can be given; without an order one after the other, so that none gives more than
+    /// is asked for.
+    private func ask() {
+        for source in cursor.shards.indices where cursor.merger.needsRows(from: source) {
+            if due[source] == 0, !ask(source) { return }
+            if !cursor.isOrdered { return }
+        }
+    }
+
+    private func ask(_ source: Int) -> Bool {
+        guard let leg = leg(source) else {
+            noteFailure(
+                DatabaseMessage(
+                    error: .connectionFailure, "the rows of cursor \"\(cursor.name)\" on shard \(cursor.shards[source]) are lost with the connection",
+                    hint: "Run the transaction again."))
+            if !hasOutstanding { allReady() }
+            return false
+        }
+        let missing = min(Int64(cursor.batchRows), (skipped - passed).addingReportingOverflow(wanted - given).partialValue)
+        let count = missing > 0 ? Int(missing) : cursor.batchRows
+        due[source] = count
+        let output = worker.outputEndingUnnamed(ofLink: legs[leg].link)
+        output.pointee.output.writeParse(name: "", text: "FETCH FORWARD \(count) FROM \(cursor.shardName)")
+        output.pointee.output.writeBind(resultFormats: cursor.shardFormats)
+        output.pointee.output.writeExecute(portal: "")
+        output.pointee.output.writeSync()
+        expectReady(leg)
+        return true
+    }
+
+    private func leg(_ source: Int) -> Int? {
+        if let leg = legOfSource[source] { return legs[leg].isLost ? nil : leg }
+        guard let transaction = worker.sessions.at(session).pointee.detail?.transaction,
+            let place = transaction.participant(on: cursor.shards[source])
+        else { return nil }
+        let leg = addLeg(link: transaction.participants[place].link)
+        legOfSource[source] = leg
+        sourceOfLeg.append(source)
+        return leg
+    }
+
+    override func frame(_ frame: UnsafeRawBufferPointer, type: UInt8, leg: Int) {
+        let source = sourceOfLeg[leg]
+        guard failure == nil else { return collect(frame, type: type, leg: leg) }
+        do throws(MergeError) {
+            switch type {
+            case BackendMessageType.dataRow:
+                due[source] -= 1
+                cursor.noteRow(bytes: frame.count)
+                try cursor.merger.dataRow(source: source, frame: frame, into: &cursor.ready.stream.pointee.output)
+                passRows()
+            case BackendMessageType.commandComplete:
+                if due[source] > 0 { try cursor.merger.finished(source: source, into: &cursor.ready.stream.pointee.output) }
+                due[source] = 0
+            case BackendMessageType.errorResponse:
+                collect(frame, type: type, leg: leg)
+                cancelLegs()
+            default: collect(frame, type: type, leg: leg)
+            }
+        } catch {
+            noteFailure(error.asError)
+            cancelLegs()
+        }
+    }
+
+    override func legReady(_ leg: Int) { proceed() }
+
+    override func allReady() {
+        if let failure { return fail(failure) }
+    }
+
+    override func clientDrained() { proceed() }
+
+    override func cancelRequested() {
+        if hasOutstanding { return cancelLegs() }
+        fail(DatabaseMessage(error: .queryCanceled, "canceling statement due to user request"))
+    }
+}
