@@ -64,7 +64,7 @@ let package = Package(
         .testTarget(
             name: "ProxyHostTests", dependencies: ["ProxyHost", "ProxyCore", "Primitives", "COpenSSL", "TestSupport"], swiftSettings: strict),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["WireProtocol", "Primitives", "TestSupport"], exclude: ["Dialogues", "Drivers"],
+            name: "IntegrationTests", dependencies: ["WireProtocol", "Primitives", "TestSupport"], exclude: ["Dialogues", "Drivers", "Explain"],
             swiftSettings: strict),
     ]
 )

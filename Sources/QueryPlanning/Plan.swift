@@ -357,6 +357,8 @@ public indirect enum Action: Sendable {
     case setting(SettingCommand)
     case prepared(PreparedCommand)
     case cursor(CursorCommand)
+    /// EXPLAIN of a statement over several shards.
+    case explain(ExplainPlan)
     /// NOTIFY: once, on the transaction's first writer.
     case notify
     /// LISTEN / UNLISTEN: on a pinned link.

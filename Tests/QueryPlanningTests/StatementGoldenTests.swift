@@ -87,7 +87,21 @@ struct StatementGoldenTests {
         ("EXPLAIN SELECT * FROM items WHERE user_id = 5", "pass key @44"),
         ("EXPLAIN INSERT INTO items VALUES (1, 2)", "pass key! @34"),
         ("EXPLAIN (ANALYZE true) INSERT INTO items VALUES (1, 2)", "pass key! @49, writes"),
-        ("EXPLAIN SELECT * FROM items", "REFUSED 0A000 EXPLAIN of a statement for several shards is not supported"),
+        ("EXPLAIN SELECT * FROM items", "explain [EXPLAIN] [scatter] at 8"),
+        ("EXPLAIN ANALYZE VERBOSE SELECT * FROM items", "explain [EXPLAIN ANALYZE VERBOSE] runs [scatter] at 24"),
+        (
+            "EXPLAIN (ANALYZE, FORMAT json) UPDATE items SET name = ''",
+            "explain [EXPLAIN (ANALYZE, FORMAT json)] runs json [modify all sum] at 31, writes"
+        ),
+        ("EXPLAIN (ANALYZE off) DELETE FROM items", "explain [EXPLAIN (ANALYZE off)] [modify all sum] at 22"),
+        ("EXPLAIN DECLARE c CURSOR FOR SELECT * FROM items", "explain [EXPLAIN] [scatter] at 8"),
+        ("EXPLAIN DECLARE c CURSOR FOR SELECT * FROM items WHERE user_id = 5", "pass key @65"),
+        ("EXPLAIN SELECT now() FROM items", "draw"),
+        (
+            "EXPLAIN (FORMAT yaml) SELECT * FROM items",
+            "REFUSED 0A000 EXPLAIN of a statement over several shards is written as TEXT or JSON only"
+        ),
+        ("EXPLAIN EXECUTE q", "REFUSED 0A000 EXPLAIN EXECUTE is not supported"),
     ])
     func sessions(text: String, plan: String) { #expect(world.plan(text) == plan) }
 

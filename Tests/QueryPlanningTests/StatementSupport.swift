@@ -95,6 +95,8 @@ struct StatementWorld {
         case .cursor(.fetch(let name, let movement)): "fetch \(name) \(movement.direction) \(movement.count)"
         case .cursor(.move(let name, let movement)): "move \(name) \(movement.direction) \(movement.count)"
         case .cursor(let command): "\(command)"
+        case .explain(let plan):
+            "explain [\(plan.command)]\(plan.runs ? " runs" : "")\(plan.isJSON ? " json" : "") [\(describe(plan.statement.action))] at \(plan.range.lowerBound)"
         case .notify: "notify"
         case .listen: "listen"
         case .empty: "empty"

@@ -65,6 +65,7 @@ final class StatementExecution: Execution {
         case .setting(let command): run(SettingExecution(worker: worker, session: session, parent: self, call: call, command: command))
         case .prepared(let command): run(PreparedCommandExecution(worker: worker, session: session, parent: self, call: call, command: command))
         case .cursor(let command): cursor(command)
+        case .explain(let plan): explain(plan)
         case .notify: notify()
         case .listen: listen()
         case .empty:
@@ -387,6 +388,13 @@ final class StatementExecution: Execution {
         shards(route) { shards in
             run(SerialExecution(worker: worker, session: session, parent: self, call: call, shards: shards))
         }
+    }
+
+    private func explain(_ plan: ExplainPlan) {
+        if case .scatter(_, let scatter) = plan.statement.action, scatter.finisher != nil, call.hasOpenParameters {
+            return run(ParameterTypesExecution(worker: worker, session: session, parent: self, call: call))
+        }
+        run(ExplainExecution(worker: worker, session: session, parent: self, call: call, plan: plan))
     }
 
     // MARK: Cursors, LISTEN, NOTIFY

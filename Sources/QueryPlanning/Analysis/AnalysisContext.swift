@@ -38,6 +38,15 @@ struct AnalysisContext {
         return String(decoding: bytes[start..<bytes.index(start, offsetBy: range.count)], as: UTF8.self)
     }
 
+    /// The literal that begins at a byte of the text, a minus before a number included.
+    func literal(at offset: Int) -> String {
+        let rest = text.utf8.dropFirst(offset)
+        if rest.first == UInt8(ascii: "'"), let end = rest.dropFirst().firstIndex(of: UInt8(ascii: "'")) { return String(text[rest.startIndex...end]) }
+        let sign = rest.prefix { $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: " ") }
+        let digits = rest.dropFirst(sign.count).prefix { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
+        return String(text[rest.startIndex..<digits.endIndex])
+    }
+
     /// The relation a table name means; nil for unknown names. Temp tables are not relations: ask `isTemporary` first.
     func relation(schema: String?, name: String) -> Relation? {
         environment.catalog.relation(schema: schema, name: name, searchPath: environment.searchPath)

@@ -122,7 +122,7 @@ struct StatementPlanner {
     private func describe(_ operand: KeyOperand) -> String {
         switch operand {
         case .constant(let value): "\(value)"
-        case .literal(let offset): "literal at \(offset)"
+        case .literal(let offset): context.literal(at: offset)
         case .parameter(let number): "$\(number)"
         case .null: "NULL"
         }
