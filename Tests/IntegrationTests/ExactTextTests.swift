@@ -11,6 +11,7 @@ extension IntegrationTests {
         /// Each needs values of several shards in one place, or writes drawn ones.
         private static let statements = [
             "SELECT min(at) - interval '0' FROM happening", "SELECT max(at) + interval '1 hour' FROM happening", "SELECT sum(weight) * 2 FROM happening",
+            "SELECT ARRAY[at] FROM happening ORDER BY 1", "SELECT array_agg(weight) FROM happening",
             "SELECT a.at, b.weight FROM happening a JOIN happening b ON a.user_id + 1 = b.user_id ORDER BY a.user_id LIMIT 3",
         ]
 
@@ -39,6 +40,7 @@ extension IntegrationTests {
                 // What need not be read again is answered.
                 #expect(try styled.run("SELECT min(at) FROM happening").rows == [[least]])
                 #expect(try styled.run("SELECT at, weight FROM happening ORDER BY at").rows.count == 9)
+                #expect(try styled.run("SELECT ARRAY[user_id] FROM happening ORDER BY 1 LIMIT 1").rows == [["{1}"]])
                 #expect(try styled.run("SELECT count(*), sum(user_id) FROM happening").rows == [["9", "45"]])
                 // The order of day and month alone changes nothing about the style, and RESET goes back to it.
                 #expect(try styled.run("RESET datestyle; RESET extra_float_digits; SET datestyle = 'dmy'").error == nil)

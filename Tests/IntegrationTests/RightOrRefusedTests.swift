@@ -21,6 +21,27 @@ extension IntegrationTests {
             "INSERT INTO grades SELECT 53, 'x' RETURNING (SELECT count(*) FROM folk)",
         ]
 
+        /// Each shard may have a table's columns in an order of its own, and a cast of one's own writes what it likes.
+        @Test(.timeLimit(.minutes(1))) func valuesThatShardsMayReadOtherwiseAreRefused() throws {
+            let proxy = try WireClient(port: try SharedClusters.shared.get().four.port)
+            let setup = [
+                "DROP TABLE IF EXISTS holder", "DROP TABLE IF EXISTS held", "DROP TYPE IF EXISTS shade CASCADE", "CREATE TABLE held (a int, b int)",
+                "CREATE TYPE shade AS ENUM ('light', 'dark')", "CREATE TABLE holder (user_id int PRIMARY KEY, h held, hh held[], s shade)",
+                "CREATE FUNCTION written(shade) RETURNS text LANGUAGE sql IMMUTABLE AS $$SELECT 'light'$$",
+                "INSERT INTO holder VALUES (1, '(1,2)', '{}', 'dark'), (2, NULL, NULL, 'light')",
+            ]
+            for statement in setup { #expect(try proxy.run(statement).error == nil, "\(statement)") }
+            for column in ["h", "hh"] {
+                #expect(try proxy.run("SELECT \(column) FROM holder ORDER BY \(column)").state == "0A000")
+                #expect(try proxy.run("SELECT b.\(column) FROM holder a JOIN holder b ON b.user_id = a.user_id + 1").state == "0A000")
+            }
+            let shades = "SELECT b.s FROM holder a JOIN holder b ON b.user_id <> a.user_id ORDER BY 1"
+            #expect(try proxy.run(shades).rows == [["light"], ["dark"]])
+            #expect(try proxy.run("CREATE CAST (shade AS text) WITH FUNCTION written(shade)").error == nil)
+            #expect(try proxy.run(shades).state == "0A000")
+            #expect(try proxy.run("DROP TABLE holder; DROP TABLE held; DROP TYPE shade CASCADE").error == nil)
+        }
+
         @Test(.timeLimit(.minutes(1))) func neverAnotherAnswer() throws {
             let servers = try TestServers.shared.get()
             let judge = try WireClient(port: servers.judge.port)

@@ -85,7 +85,7 @@ struct CatalogBuilderTests {
     @Test("enum labels keep their order")
     func enumLabels() throws {
         var builder = CatalogFixture.shop()
-        try builder.add(.types, row: ["500", "public", "mood", "e", "E", "0", "-1", "0", "501", "0", nil, "f", "t"])
+        try builder.add(.types, row: ["500", "public", "mood", "e", "E", "0", "-1", "0", "501", "0", nil, "f", "t", "f"])
         for label in ["sad", "ok", "happy"] { try builder.add(.enumLabels, row: ["500", label]) }
         let facts = builder.build(rules: ShardingRules()).facts
         #expect(facts.type(schema: nil, name: "mood", searchPath: ["public"])?.enumLabels == ["sad", "ok", "happy"])

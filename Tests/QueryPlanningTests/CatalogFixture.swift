@@ -11,7 +11,7 @@ enum CatalogFixture {
             for schema in ["pg_catalog", "public", "information_schema"] { try builder.add(.schemas, row: [schema]) }
             for (name, oid) in typeOIDs.sorted(by: { $0.value < $1.value }) {
                 try builder.add(
-                    .types, row: ["\(oid)", "pg_catalog", name, "b", "X", "0", "-1", "0", "0", "0", nil, "f", "t"])
+                    .types, row: ["\(oid)", "pg_catalog", name, "b", "X", "0", "-1", "0", "0", "0", nil, "f", "t", "f"])
             }
             try builder.add(.collations, row: ["100", "pg_catalog", "default", "d", "t", "f"])
             try builder.add(.collations, row: ["9000", "public", "blind", "i", "f", "f"])

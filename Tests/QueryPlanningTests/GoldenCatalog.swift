@@ -60,7 +60,7 @@ enum GoldenCatalog {
         facts.database.collate = "en_US.UTF-8"
         facts.types[20100] = CatalogType(
             oid: 20100, schema: "public", name: "mood", kind: "e", category: "E", baseTypeOID: 0, typeModifier: -1, elementTypeOID: 0,
-            arrayTypeOID: 20101, collationOID: 0, isConstrained: false, hasBinarySend: true, enumLabels: ["sad", "happy"])
+            arrayTypeOID: 20101, collationOID: 0, isConstrained: false, hasBinarySend: true, hasTextCast: false, enumLabels: ["sad", "happy"])
         return facts
     }
 

@@ -18,7 +18,7 @@ struct FetchedTable {
     var alias: String { SQLText.quoted(entry.name) }
 
     /// The columns to fetch.
-    var used: [Int] { isRenaming ? Array(columnNames.indices) : entry.usedColumns.sorted() }
+    var used: [Int] { isRenaming ? Array(columnNames.indices) : entry.usedColumns }
 
     /// Its sharding key.
     var key: Int? {
@@ -36,9 +36,10 @@ extension GatherPlanner {
             throw planner.refusal("table \"\(entry.name)\" cannot be fetched in this form")
         }
         var rows = PartialRows()
+        let conditions = own(conditions, [table])
         let columns = try columns(of: table, &rows)
         rows.addRowMark("1", .int4, context)
-        let text = fetchText([table], rows, own(conditions, [table]))
+        let text = fetchText([table], rows, conditions)
         let number = try add(GatheredPart(text: text, columns: rows.ordered), entry.name)
         let shown = columns.map { "\($0.text) AS \($0.name)" }.joined(separator: ", ")
         var replacement = "(SELECT \(shown) FROM \(GatherLayout.name(number)) AS \(PartialRows.name))"
@@ -49,11 +50,12 @@ extension GatherPlanner {
     /// Tables joined by their sharding keys: the first brings the rows of the join, and each takes its own columns of them.
     func replaceJoin(_ tables: [FetchedTable], _ conditions: GatherConditions) throws(Refusal) {
         var rows = PartialRows()
+        let conditions = own(conditions, tables)
         var columns: [[(text: String, name: String)]] = []
         for table in tables { columns.append(try self.columns(of: table, &rows, keyOf: tables[0])) }
         rows.addRowMark("1", .int4, context)
         let ties = tables.dropFirst().compactMap { table in tie(tables[0], table) }
-        let text = fetchText(tables, rows, ties + own(conditions, tables).filter { !ties.contains($0) })
+        let text = fetchText(tables, rows, ties + conditions.filter { !ties.contains($0) })
         let number = try add(GatheredPart(text: text, columns: rows.ordered), tables.map(\.entry.name).joined(separator: " with "))
         // Names that no name of the client's can be taken for.
         let join = "pgbraid_join_\(number)"
@@ -72,8 +74,17 @@ extension GatherPlanner {
         conditions.about(tables).map { condition in
             if let conjunct = condition.conjunct, let range = tokens.range(ofExpression: conjunct, context) {
                 editing.replace(tokens.bytes(range), with: "TRUE")
+                release(conjunct)
             }
             return condition.text
+        }
+    }
+
+    /// What is not in the finisher's text any more needs no columns.
+    private func release(_ conjunct: Node) {
+        TreeWalk.nodes(under: conjunct) { node in
+            if let variable = planner.binder.variable(node) { planner.binder.entries[variable.entry].release(variable.column) }
+            return .descend
         }
     }
 

@@ -54,7 +54,7 @@ extension Binder {
     /// Notes that a column is needed; a merged USING column needs both sides'.
     func use(_ variable: Variable) {
         let entry = entries[variable.entry]
-        guard entry.usedColumns.insert(variable.column).inserted, case .mergedColumns(let pairs) = entry.source,
+        guard entry.use(variable.column), case .mergedColumns(let pairs) = entry.source,
             pairs.indices.contains(variable.column)
         else { return }
         use(pairs[variable.column].left)

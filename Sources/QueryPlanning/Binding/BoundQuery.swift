@@ -48,8 +48,8 @@ final class RangeEntry {
     let hasUnknownColumns: Bool
     /// The RangeVar or RangeSubselect it stands for in the statement's text; nil inside of views.
     var node: Node?
-    /// Columns that anything refers to.
-    var usedColumns: Set<Int> = []
+    /// How often each column is referred to.
+    private var uses: [Int: Int] = [:]
     /// A reference to a WITH item.
     var isCommonReference = false
     /// A row-locking clause reaches it.
@@ -68,6 +68,18 @@ final class RangeEntry {
         self.source = source
         self.hasUnknownColumns = hasUnknownColumns
     }
+
+    /// Columns that anything refers to.
+    var usedColumns: [Int] { uses.filter { $0.value > 0 }.keys.sorted() }
+
+    /// Counts a reference; true for a column's first.
+    func use(_ column: Int) -> Bool {
+        uses[column, default: 0] += 1
+        return uses[column] == 1
+    }
+
+    /// A reference that is not needed after all.
+    func release(_ column: Int) { uses[column, default: 0] -= 1 }
 }
 
 enum OuterJoinKind {

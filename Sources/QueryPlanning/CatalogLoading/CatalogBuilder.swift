@@ -92,7 +92,8 @@ public struct CatalogBuilder: Sendable {
             oid: try row.number(0), schema: try row.text(1), name: try row.text(2), kind: try row.character(3),
             category: try row.character(4), baseTypeOID: try row.number(5), typeModifier: try row.number(6),
             elementTypeOID: try row.number(7), arrayTypeOID: try row.number(8), collationOID: try row.number(9),
-            defaultExpression: row.optional(10), isConstrained: try row.boolean(11), hasBinarySend: try row.boolean(12))
+            defaultExpression: row.optional(10), isConstrained: try row.boolean(11), hasBinarySend: try row.boolean(12),
+            hasTextCast: try row.boolean(13))
         facts.types[type.oid] = type
         facts.typeOIDs[type.name, default: []].append(type.oid)
     }

@@ -26,6 +26,8 @@ public struct CatalogType: Sendable, Equatable {
     public var isConstrained: Bool
     /// Whether values can be sent in binary.
     public var hasBinarySend: Bool
+    /// It has a cast from or to text that runs a function of the database's own, not an extension's.
+    public var hasTextCast: Bool
     /// An enum's labels in their order.
     public var enumLabels: [String] = []
 }

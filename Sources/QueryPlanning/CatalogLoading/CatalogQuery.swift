@@ -25,7 +25,7 @@ public enum CatalogQuery: Int, CaseIterable, Sendable {
         case .relations: 12
         case .columns: 10
         case .constraints: 6
-        case .types: 13
+        case .types: 14
         case .enumLabels: 2
         case .collations: 6
         case .functions: 16
@@ -114,7 +114,13 @@ public enum CatalogQuery: Int, CaseIterable, Sendable {
                CASE WHEN t.typsubscript = 'pg_catalog.array_subscript_handler'::pg_catalog.regproc THEN t.typelem ELSE 0 END,
                t.typarray, t.typcollation, pg_catalog.pg_get_expr(t.typdefaultbin, 0),
                t.typnotnull OR EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.contypid = t.oid),
-               t.typsend <> 0::pg_catalog.regproc
+               t.typsend <> 0::pg_catalog.regproc,
+               EXISTS (SELECT FROM pg_catalog.pg_cast k
+                       WHERE k.oid >= 16384 AND k.castmethod = 'f'
+                         AND (k.castsource = t.oid AND k.casttarget = 'pg_catalog.text'::pg_catalog.regtype
+                              OR k.casttarget = t.oid AND k.castsource = 'pg_catalog.text'::pg_catalog.regtype)
+                         AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+                                         WHERE d.classid = 'pg_catalog.pg_cast'::pg_catalog.regclass AND d.objid = k.oid AND d.deptype = 'e'))
         FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
         WHERE n.nspname !~ '^pg_(toast|temp)'
         """

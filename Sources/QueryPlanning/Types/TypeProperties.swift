@@ -50,9 +50,11 @@ extension AnalysisContext {
         return SQLText.quoted(known.schema) + "." + SQLText.quoted(known.name)
     }
 
-    /// Whether all shards read a type's text alike. A table's row type has its columns in the table's own order on each.
+    /// Whether all shards read a type's text alike. A table's row type has its columns in the table's own order on each, and casts of
+    /// one's own write what they like.
     private func isReadAlike(_ type: CatalogType) -> Bool {
         let inner = environment.catalog.facts.types[type.elementTypeOID != 0 ? type.elementTypeOID : type.baseTypeOID]
+        if type.hasTextCast { return false }
         if let inner, !isReadAlike(inner) { return false }
         guard type.kind == "c" else { return "bdemr".contains(type.kind) }
         return environment.catalog.relation(schema: type.schema, name: type.name, searchPath: []) == nil

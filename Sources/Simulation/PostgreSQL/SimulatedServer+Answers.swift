@@ -89,7 +89,7 @@ enum SimulatedCatalog {
         case .constraints: [["16400", "accounts_pkey", "p", "1", "0", nil]]
         case .types:
             [("bool", 16), ("int8", 20), ("int4", 23), ("text", 25), ("numeric", 1700)].map { name, oid in
-                ["\(oid)", "pg_catalog", name, "b", name == "text" ? "S" : "N", "0", "-1", "0", "0", name == "text" ? "100" : "0", nil, "f", "t"]
+                ["\(oid)", "pg_catalog", name, "b", name == "text" ? "S" : "N", "0", "-1", "0", "0", name == "text" ? "100" : "0", nil, "f", "t", "f"]
             }
         case .collations: [["100", "pg_catalog", "default", "d", "t", "f"]]
         case .enumLabels, .functions, .operators: []
