@@ -76,7 +76,11 @@ extension StatementPlanner {
         switch (inner.analysis.analyseInput(modification.level, Facts()).state, plan.tag) {
         case (.other(let reason), _): throw refusal(reason)
         case (.partitioned(let partition), .sum) where partition.required.isEmpty: return
-        case (.replicated, .first) where !StatementUsage(inner.binder).hasVolatileFunctions: return
+        case (.replicated, .first) where !StatementUsage(inner.binder).hasVolatileFunctions:
+            guard case .table(let relation) = modification.target.source else { return }
+            if let column = try inner.differingDefault(modification, relation) { throw refusal("the default of column \"\(column)\" may differ") }
+            // Fetched rows come in one order to all shards.
+            if let reason = matchDependence(modification) { throw refusal(reason) }
         default: throw refusal("the shards would not change their rows alike")
         }
     }

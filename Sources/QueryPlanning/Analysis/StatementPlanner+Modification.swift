@@ -89,15 +89,6 @@ extension StatementPlanner {
             .modify(.all, text: nil, tag: .first), command, usage, effect: .writes, reason: "all shards alike: reference table")
     }
 
-    /// Why a write of a reference table may do something else on each shard; nil: it does not.
-    private func differences(
-        _ modification: BoundModification, _ relation: Relation, _ usage: StatementUsage
-    ) throws(Refusal) -> String? {
-        if let column = try differingDefault(modification, relation) { return "the default of column \"\(column)\" may differ" }
-        if case .other(let reason) = analysis.analyseInput(modification.level, Facts()).state { return reason }
-        return usage.hasSharded || usage.hasVolatileFunctions ? "the values may differ from shard to shard" : nil
-    }
-
     /// WITH items that write reference tables would write one copy only.
     func refuseReferenceWrites() throws(Refusal) {
         guard context.environment.shardCount > 1 else { return }

@@ -1,0 +1,40 @@
+// ReferenceDifferences: why an UPDATE, DELETE or MERGE of a reference table may do something else on each shard.
+//
+// The copies hold the same rows, but each shard reads them in an order of its own, and has a clock, sequences and random numbers.
+import CPGQuery
+
+extension StatementPlanner {
+    /// The reason; nil: all shards do the same.
+    func differences(_ modification: BoundModification, _ relation: Relation, _ usage: StatementUsage) throws(Refusal) -> String? {
+        if let column = try differingDefault(modification, relation) { return "the default of column \"\(column)\" may differ" }
+        if case .other(let reason) = analysis.analyseInput(modification.level, Facts()).state { return reason }
+        if usage.hasSharded || usage.hasVolatileFunctions { return "the values may differ from shard to shard" }
+        return orderDependence(modification)
+    }
+
+    /// What depends on the order in which a shard reads rows.
+    private func orderDependence(_ modification: BoundModification) -> String? {
+        if let reason = matchDependence(modification) { return reason }
+        for call in binder.calls {
+            if call.node.pointee.over != nil { return "window functions may number rows in another order on each shard" }
+            guard context.isAggregate(call.node) else { continue }
+            let name = NodeList(call.node.pointee.funcname, call.node.pointee.n_funcname).strings.last ?? ""
+            if !Self.orderlessAggregates.contains(name) { return "function \(name) may see rows in another order on each shard" }
+        }
+        return hasDistinctOn ? "DISTINCT ON may take other rows on each shard" : nil
+    }
+
+    /// How a shard joins is its own choice.
+    func matchDependence(_ modification: BoundModification) -> String? {
+        modification.kind == .update && modification.level.entries.count > 1
+            ? "of several rows that match one of the table each shard may take another" : nil
+    }
+
+    /// Aggregates whose result is the same in whatever order the rows come. Sums of floats are not.
+    private static let orderlessAggregates: Set<String> = ["count", "min", "max", "bool_and", "bool_or", "every", "bit_and", "bit_or", "bit_xor"]
+
+    private var hasDistinctOn: Bool {
+        guard let tokens = TokenList(context) else { return true }
+        return tokens.tokens.indices.contains { tokens.kind($0) == PG_QUERY__TOKEN__DISTINCT && tokens.kind($0 + 1) == PG_QUERY__TOKEN__ON }
+    }
+}

@@ -1,0 +1,62 @@
+// Writes to reference tables that each shard would do otherwise: the copies must be alike afterwards.
+import Testing
+
+extension IntegrationTests {
+    @Suite struct ReferenceWriteTests {
+        private func cluster() throws -> TestCluster {
+            let cluster = try SharedClusters.shared.get().four
+            try cluster.psql("DROP TABLE IF EXISTS token; DROP TABLE IF EXISTS visit")
+            try cluster.psql(
+                "CREATE TABLE token (id int PRIMARY KEY, code text, made timestamptz DEFAULT now(), n int DEFAULT 0, tag char(4), kind \"char\", price numeric(9,3), f float8)")
+            try cluster.psql("CREATE TABLE visit (user_id int PRIMARY KEY, token int)")
+            try cluster.psql("INSERT INTO token (id, code) SELECT i, 'c' || i FROM generate_series(1, 12) i")
+            try cluster.psql("INSERT INTO visit SELECT i, i % 5 FROM generate_series(1, 20) i")
+            return cluster
+        }
+
+        private func copies(_ cluster: TestCluster) throws -> [[[String?]]] { try cluster.onShards("SELECT * FROM token ORDER BY id") }
+
+        @Test(.timeLimit(.minutes(1))) func allCopiesAreAlike() throws {
+            let cluster = try cluster()
+            let statements = [
+                "UPDATE token SET code = md5(random()::text), f = random(), price = 1000 * random(), made = clock_timestamp()",
+                "UPDATE token SET tag = substr(md5(random()::text), 1, 3), kind = chr(65 + (random() * 20)::int)::\"char\" WHERE random() < 0.5",
+                "DELETE FROM token WHERE id IN (SELECT id FROM token ORDER BY code LIMIT 3)",
+                "UPDATE token SET n = (SELECT count(*) FROM visit WHERE visit.token = token.id), made = now()",
+                "UPDATE token SET made = DEFAULT WHERE n > 0",
+                "UPDATE token t SET n = s.n FROM (SELECT id, row_number() OVER (ORDER BY random()) AS n FROM token) s WHERE s.id = t.id",
+                "INSERT INTO token (id, code, f) SELECT i, md5(random()::text), random() FROM generate_series(100, 130) i",
+                "INSERT INTO token (id, code) SELECT user_id + 200, token FROM visit ORDER BY random() LIMIT 7",
+                "INSERT INTO token (id, f) VALUES (300, random() + 1), (301, random() + 2)",
+                "DELETE FROM token WHERE random() < 0.3",
+            ]
+            for statement in statements {
+                try cluster.psql(statement)
+                let copies = try copies(cluster)
+                #expect(copies.allSatisfy { $0 == copies[0] }, "\(statement)")
+            }
+        }
+
+        /// Two writers of one row take turns on the lowest shard; neither's values are half there.
+        @Test(.timeLimit(.minutes(1))) func writersOfOneRowTakeTurns() throws {
+            let cluster = try cluster()
+            let clients = try (0..<4).map { _ in try WireClient(port: cluster.port) }
+            for _ in 0..<10 {
+                for client in clients { try client.send(FrontendFrame.query("UPDATE token SET code = md5(random()::text), n = n + 1 WHERE id < 5")) }
+                for client in clients { #expect(try client.outcome().tags == ["UPDATE 4"]) }
+            }
+            let copies = try copies(cluster)
+            #expect(copies.allSatisfy { $0 == copies[0] })
+            #expect(try cluster.psql("SELECT DISTINCT n FROM token WHERE id < 5") == [["40"]])
+        }
+
+        /// Copies that are not alike are found, and nothing is written.
+        @Test(.timeLimit(.minutes(1))) func aMissingCopyIsFound() throws {
+            let cluster = try cluster()
+            try cluster.servers[2].psql("DELETE FROM token WHERE id = 3")
+            let client = try WireClient(port: cluster.port)
+            #expect(try client.run("UPDATE token SET code = random()::text").state == "40001")
+            #expect(try cluster.psql("SELECT count(*) FROM token WHERE code LIKE 'c%'") == [["12"]])
+        }
+    }
+}
