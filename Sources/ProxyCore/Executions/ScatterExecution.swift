@@ -100,6 +100,8 @@ final class ScatterExecution: MultiShardExecution {
         let stream = worker.streams.at(worker.links.at(legs[leg].link).pointee.stream.index)
         if worker.room(ofSession: session) != .free {
             pauseIfFull(leg)
+            // Legs that are ahead of the merge would be paused for ever.
+            if failure != nil { return stop() }
             mayBePaused = true
         } else if !merger.wantsRows(from: leg) {
             stream.pointee.isReadPaused = true
