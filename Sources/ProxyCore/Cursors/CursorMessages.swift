@@ -11,6 +11,11 @@ extension Worker {
         return detail.cursors.sharded(name)
     }
 
+    /// The cursor or portal of this name whose rows stay on the shards.
+    func streamedCursor(_ name: UnsafeRawBufferPointer, _ detail: SessionDetail) -> StreamedCursor? {
+        detail.portals[Array(name)]?.cursor ?? (name.isEmpty ? nil : detail.cursors.sharded(name.text) as? StreamedCursor)
+    }
+
     /// Describes a cursor's rows.
     /// - Parameters:
     ///   - formats: as in Bind: none (all text), one for all, or one a column.

@@ -6,17 +6,23 @@ import ResultMerging
 import WireProtocol
 
 final class DeclareStreamExecution: MultiShardExecution {
-    private let declaration: CursorDeclaration
+    private let name: String
+    private let isBinary: Bool
     private let scatter: ScatterPlan
     private var opening: StreamOpening
     private var fields: [FieldDescription] = []
+    /// The cursor once it is there.
+    private(set) var cursor: StreamedCursor?
 
-    /// - Parameter call: the query.
+    /// - Parameters:
+    ///   - call: the query.
+    ///   - name: the cursor's.
     init(
-        worker: Worker, session: Int32, parent: Execution?, call: StatementCall, declaration: CursorDeclaration, scatter: ScatterPlan,
+        worker: Worker, session: Int32, parent: Execution?, call: StatementCall, name: String, isBinary: Bool, scatter: ScatterPlan,
         window: RowWindow, shards: [ShardIndex]
     ) {
-        self.declaration = declaration
+        self.name = name
+        self.isBinary = isBinary
         self.scatter = scatter
         let merger = RowMerger(
             plan: scatter.merge, sourceCount: shards.count, window: window, bounds: RowMerger.Bounds(worker.settings.limits),
@@ -61,10 +67,7 @@ final class DeclareStreamExecution: MultiShardExecution {
     }
 
     override func succeeded() {
-        let cursor = StreamedCursor(declaration, opening, fields: fields, worker: worker)
-        worker.sessions.at(session).pointee.detail?.cursors.insert(
-            declaration.name, worker.declared(.session(cursor), isHeld: false, session))
-        worker.tellComplete(session, "DECLARE CURSOR")
+        cursor = StreamedCursor(opening, name: name, isBinary: isBinary, fields: fields, worker: worker)
         conclude(.success)
     }
 }

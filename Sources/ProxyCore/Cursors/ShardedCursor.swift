@@ -43,7 +43,7 @@ class ShardedCursor {
     func formats(_ use: CursorUse, _ call: StatementCall) -> [FormatCode] {
         let asked: [FormatCode]
         switch use {
-        case .execute: asked = []
+        case .execute: asked = call.resultFormats
         case .fetch, .move: asked = call.bind == nil ? (isBinary ? [.binary] : []) : call.resultFormats
         }
         return spread(asked)

@@ -26,14 +26,14 @@ final class StreamedCursor: ShardedCursor {
     /// The formats of the rows in `ready` and in the merger.
     private var formats: [FormatCode] = []
 
-    init(_ declaration: CursorDeclaration, _ opening: StreamOpening, fields: [FieldDescription], worker: Worker) {
+    init(_ opening: StreamOpening, name: String, isBinary: Bool, fields: [FieldDescription], worker: Worker) {
         shardName = opening.shardName
         shards = opening.shards
         merger = opening.merger
         plan = opening.plan
         ready = PortalBuffer(pool: worker.streams.pool.reference)
         mergeBytes = worker.settings.limits.mergeBytes
-        super.init(name: declaration.name, isBinary: declaration.isBinary, fields: fields)
+        super.init(name: name, isBinary: isBinary, fields: fields)
     }
 
     override var heldBytes: Int { ready.stream.pointee.output.count + merger.bufferedBytes }
@@ -77,12 +77,10 @@ struct StreamOpening {
     var plan: MergePlan
 }
 
-extension CursorDeclaration {
-    /// The query's rows, if they can be read from the shards as they are fetched.
+extension StatementPlan {
+    /// Where the rows of a query are merged as they come from the shards, so that they can be read as they are wanted.
     var streamed: (route: Route, scatter: ScatterPlan)? {
-        guard case .severalShards(let plan, _) = query, case .scatter(let route, let scatter) = plan.action, scatter.finisher == nil,
-            scatter.merge.aggregate == nil, scrolling != .scroll, !isHeld
-        else { return nil }
+        guard case .scatter(let route, let scatter) = action, scatter.finisher == nil, scatter.merge.aggregate == nil else { return nil }
         return (route, scatter)
     }
 }

@@ -13,6 +13,7 @@ final class StreamedCursorExecution: Execution {
     private let movement: CursorMovement
     private let use: CursorUse
     private var isBegun = false
+    private var isDescribed = false
     /// Rows to pass over, and then to give (MOVE: to count).
     private var skipped: Int64 = 0
     private var wanted: Int64 = 0
@@ -47,10 +48,15 @@ final class StreamedCursorExecution: Execution {
         let formats = cursor.formats(use, call)
         if use != .move, !cursor.take(formats) { return fail(cursor.otherFormat) }
         (skipped, wanted, standing) = cursor.position.forwardSteps(movement)
-        if use == .fetch, call.wantsDescription, !isClientGone {
-            worker.output(ofSession: session).pointee.output.writeRowDescription(cursor.fields(in: formats))
-        }
+        isDescribed = use != .fetch || !call.wantsDescription
         proceed()
+    }
+
+    /// PostgreSQL describes the rows once it has them: a FETCH that fails is answered by the error alone.
+    private func describe() {
+        guard !isDescribed, !isClientGone else { return }
+        isDescribed = true
+        worker.output(ofSession: session).pointee.output.writeRowDescription(cursor.fields(in: cursor.formats(use, call)))
     }
 
     // MARK: Rows to the client
@@ -85,6 +91,7 @@ final class StreamedCursorExecution: Execution {
             if passed < skipped {
                 passed += 1
             } else {
+                describe()
                 if use != .move { worker.output(ofSession: session).pointee.output.append(row) }
                 given += 1
             }
@@ -93,6 +100,7 @@ final class StreamedCursorExecution: Execution {
     }
 
     private func complete() {
+        describe()
         let isAtEnd = passed < skipped || given < wanted
         cursor.position.advance(by: passed + given, isAtEnd: isAtEnd)
         worker.tellCursorEnd(session, use, given + standing, cursor)

@@ -86,6 +86,10 @@ final class StatementExecution: Execution {
         if child is PrivateCatalogExecution { return finish(outcome) }
         if let draw = child as? DrawExecution, case .success = outcome { return performDrawn(draw.values) }
         if let learned = child as? ParameterTypesExecution, case .success = outcome { return performTyped(learned.types) }
+        if let opened = child as? DeclareStreamExecution, let cursor = opened.cursor, case .success = outcome {
+            record.pointee.detail?.cursors.insert(cursor.name, worker.declared(.session(cursor), isHeld: false, session))
+            worker.tellComplete(session, "DECLARE CURSOR")
+        }
         if case .success = outcome { return completed() }
         finish(outcome)
     }
@@ -426,9 +430,11 @@ final class StatementExecution: Execution {
         }
         detail.cursors.remove(name)
         afterwards = { [worker, session] in worker.tellComplete(session, "CLOSE CURSOR") }
-        guard let streamed = cursor as? StreamedCursor, let transaction = detail.transaction else { return completed() }
-        let links = streamed.shards.compactMap { shard in transaction.participant(on: shard).map { transaction.participants[$0].link } }
-        run(BroadcastExecution(worker: worker, session: session, parent: self, text: "CLOSE \(streamed.shardName)", links: links))
+        guard let streamed = cursor as? StreamedCursor else { return completed() }
+        run(
+            BroadcastExecution(
+                worker: worker, session: session, parent: self, text: "CLOSE \(streamed.shardName)",
+                links: worker.links(of: streamed, session)))
     }
 
     private func declare(_ declaration: CursorDeclaration) {
@@ -446,7 +452,8 @@ final class StatementExecution: Execution {
 
     /// Declares a cursor over several shards: one whose rows are read as they are fetched, or one that holds them.
     private func declare(_ declaration: CursorDeclaration, _ plan: StatementPlan, _ range: Range<Int>) {
-        guard let streamed = declaration.streamed, record.pointee.detail?.transaction != nil else {
+        let isHeld = declaration.isHeld || declaration.scrolling == .scroll
+        guard !isHeld, let streamed = plan.streamed, record.pointee.detail?.transaction != nil else {
             return run(
                 DeclareCursorExecution(
                     worker: worker, session: session, parent: self, call: call, declaration: declaration, plan: plan, range: range))
@@ -461,8 +468,8 @@ final class StatementExecution: Execution {
         shards(streamed.route) { shards in
             run(
                 DeclareStreamExecution(
-                    worker: worker, session: session, parent: self, call: query, declaration: declaration, scatter: streamed.scatter,
-                    window: window, shards: shards))
+                    worker: worker, session: session, parent: self, call: query, name: declaration.name, isBinary: declaration.isBinary,
+                    scatter: streamed.scatter, window: window, shards: shards))
         }
     }
 

@@ -52,7 +52,7 @@ extension Worker {
             output(ofSession: index).pointee.output.writeNoData()
             return .consumed
         }
-        if let cursor = fetchedCursor(portal.plan, detail) { return describe(cursor, formats: resultFormats(of: portal), index, session, isStatement: false) }
+        if let cursor = portal.cursor ?? fetchedCursor(portal.plan, detail) { return describe(cursor, formats: resultFormats(of: portal), index, session, isStatement: false) }
         let link = portal.link >= 0 ? portal.link : session.pointee.link
         guard link >= 0 else {
             return raise(index, DatabaseMessage(error: .invalidCursorName, "portal \"\(message.name.text)\" does not exist"))
@@ -109,6 +109,7 @@ extension Worker {
             noteTemporaryTables(index, portal.plan.temporaryNames)
             return forward(index, session, frame, to: portal.link, .passExecute)
         }
+        if let result = executeStreamed(index, portal, statement, message) { return result }
         if let buffer = portal.buffer {
             if buffer.isSpent {
                 return raise(
@@ -157,6 +158,12 @@ extension Worker {
         if let result = settleHeldParse(index, session) { return result }
         if message.kind == .portal {
             let isUnnamed = message.name.isEmpty
+            if let cursor = streamedCursor(message.name, detail) {
+                guard case .consumed = close(cursor, index) else { return .blocked }
+                detail.cursors.remove(message.name.text)
+                detail.portals[Array(message.name)] = nil
+                return .consumed
+            }
             let link = isUnnamed && session.pointee.unnamedPortalLink >= 0
                 ? session.pointee.unnamedPortalLink : detail.portals[Array(message.name)]?.link ?? -1
             if isUnnamed { session.pointee.unnamedPortalLink = -1 }

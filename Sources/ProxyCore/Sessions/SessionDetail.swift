@@ -84,4 +84,6 @@ struct Portal {
     var isDone = false
     /// Rows not fetched yet, where Execute asked for some at a time.
     var buffer: PortalBuffer?
+    /// The same where they stay on the shards until they are fetched.
+    var cursor: StreamedCursor?
 }

@@ -1,0 +1,144 @@
+// PortalStreamExecution: Execute of a portal with a row limit, in a block, whose rows can be read from the shards as they are wanted. The first
+// one declares a cursor on each shard; each reads as many rows as it asks for.
+import Primitives
+import QueryPlanning
+import ResultMerging
+import WireProtocol
+
+final class PortalStreamExecution: Execution {
+    private let call: StatementCall
+    private let name: [UInt8]
+    private let movement: CursorMovement
+    private var isStarted = false
+
+    /// - Parameter name: the portal's.
+    init(worker: Worker, session: Int32, call: StatementCall, name: [UInt8], maximumRows: Int32) {
+        self.call = call
+        self.name = name
+        movement = CursorMovement(.forward, maximumRows > 0 ? Int64(maximumRows) : CursorMovement.all)
+        super.init(worker: worker, session: session, parent: nil)
+    }
+
+    private var detail: SessionDetail? { worker.sessions.at(session).pointee.detail }
+
+    override func resume() {
+        guard !isStarted else { return }
+        isStarted = true
+        if let cursor = detail?.portals[name]?.cursor { return fetch(cursor) }
+        do throws(DatabaseMessage) {
+            try open()
+        } catch {
+            fail(error)
+        }
+    }
+
+    private func open() throws(DatabaseMessage) {
+        guard let (route, scatter) = call.plan.streamed else { throw DatabaseMessage(error: .internalError, "the portal is not streamed") }
+        let window: RowWindow
+        do throws(MergeError) {
+            window = try call.window(of: scatter)
+        } catch {
+            throw error.asError
+        }
+        let shards: [ShardIndex]
+        switch worker.resolve(route, of: call, session: session) {
+        case .one(let shard): shards = [shard]
+        case .many(let set): shards = set.shards
+        case .refused(let refusal): throw DatabaseMessage(refusal)
+        }
+        worker.start(
+            DeclareStreamExecution(
+                worker: worker, session: session, parent: self, call: call, name: String(decoding: name, as: UTF8.self), isBinary: false,
+                scatter: scatter, window: window, shards: shards), on: session)
+    }
+
+    private func fetch(_ cursor: StreamedCursor) {
+        worker.start(
+            StreamedCursorExecution(
+                worker: worker, session: session, parent: self, call: call, cursor: cursor, movement: movement, use: .execute), on: session)
+    }
+
+    override func childFinished(_ child: Execution, _ outcome: Outcome) {
+        if case .failure(let message) = outcome { return fail(message) }
+        if let opened = child as? DeclareStreamExecution, let cursor = opened.cursor {
+            detail?.portals[name]?.cursor = cursor
+            return fetch(cursor)
+        }
+        finish(.success)
+    }
+
+    private func fail(_ message: DatabaseMessage) {
+        worker.tellError(session, message)
+        worker.failBatch(session)
+        finish(.success)
+    }
+}
+
+/// Closes what a streamed cursor has on the shards, and answers a Close message.
+final class CloseStreamExecution: Execution {
+    private let cursor: StreamedCursor
+    private var isStarted = false
+
+    init(worker: Worker, session: Int32, cursor: StreamedCursor) {
+        self.cursor = cursor
+        super.init(worker: worker, session: session, parent: nil)
+    }
+
+    override func resume() {
+        guard !isStarted else { return }
+        isStarted = true
+        for link in worker.links(of: cursor, session) { ask(addLeg(link: link), "CLOSE \(cursor.shardName)") }
+        if !hasOutstanding { allReady() }
+    }
+
+    override func allReady() {
+        if let failure {
+            worker.tellError(session, failure)
+            worker.failBatch(session)
+        } else if worker.sessions.at(session).pointee.phase != .leaving {
+            worker.output(ofSession: session).pointee.output.writeCloseComplete()
+        }
+        finish(.success)
+    }
+}
+
+extension Worker {
+    /// The links of the block on which a streamed cursor has a part.
+    func links(of cursor: StreamedCursor, _ index: Int32) -> [Int32] {
+        guard let transaction = sessions.at(index).pointee.detail?.transaction else { return [] }
+        return cursor.shards.compactMap { shard in transaction.participant(on: shard).map { transaction.participants[$0].link } }
+    }
+
+    /// Execute of a portal whose rows stay on the shards; nil: it is carried out otherwise.
+    func executeStreamed(
+        _ index: Int32, _ portal: Portal, _ statement: SharedStatement, _ message: ExecuteMessage
+    ) -> FrameResult? {
+        let session = sessions.at(index)
+        guard let detail = session.pointee.detail, detail.transaction != nil, portal.cursor != nil || !portal.isDone && message.maximumRows > 0,
+            portal.plan.streamed != nil
+        else { return nil }
+        if let refusal = refusal(of: portal.plan, session) { return raise(index, refusal) }
+        guard isQuiescent(index) else { return .blocked }
+        let name = Array(message.portal)
+        detail.portals[name]?.isDone = true
+        var call = StatementCall(plan: portal.plan, text: statement.text)
+        call.parameterTypes = statement.parameterTypes
+        call.bind = portal.bind
+        call.wantsDescription = false
+        start(PortalStreamExecution(worker: self, session: index, call: call, name: name, maximumRows: message.maximumRows), on: index)
+        return .consumed
+    }
+
+    /// Close of a cursor or portal whose rows are on the shards.
+    func close(_ cursor: StreamedCursor, _ index: Int32) -> FrameResult {
+        let session = sessions.at(index)
+        guard isQuiescent(index) else { return .blocked }
+        // In a block that has failed nothing can be closed, nor need it be.
+        guard session.pointee.status != TransactionStatus.failed.rawValue else {
+            output(ofSession: index).pointee.output.writeCloseComplete()
+            return .consumed
+        }
+        start(CloseStreamExecution(worker: self, session: index, cursor: cursor), on: index)
+        return .consumed
+    }
+}
