@@ -120,6 +120,15 @@ public struct ScatterPlan: Sendable {
         self.offset = offset
         self.finisher = finisher
     }
+
+    /// Its texts may be without some of the statement's parameters, for which PostgreSQL then finds no type.
+    public var hasOtherParameters: Bool {
+        if finisher != nil { return true }
+        return merge.aggregate != nil && [limit, offset].contains { count in
+            if case .parameter? = count { return true }
+            return false
+        }
+    }
 }
 
 /// The query that makes the final rows of an aggregate query from the shards' partial rows.

@@ -311,7 +311,7 @@ final class StatementExecution: Execution {
     // MARK: Several shards
 
     private func scatter(_ route: Route, _ plan: ScatterPlan) {
-        if plan.finisher != nil, call.hasOpenParameters {
+        if plan.hasOtherParameters, call.hasOpenParameters {
             return run(ParameterTypesExecution(worker: worker, session: session, parent: self, call: call))
         }
         let window: RowWindow

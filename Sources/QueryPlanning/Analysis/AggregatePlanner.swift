@@ -20,6 +20,8 @@ final class AggregatePlanner {
     private var keys: [(item: ResolvedItem, column: String)] = []
     /// Columns that PostgreSQL accepts ungrouped because a grouped primary key determines them.
     private var determined: [(variable: Variable, column: String)] = []
+    /// The columns of the rows that the shards send.
+    private var rowColumns: [(variable: Variable, type: SQLType, column: String)] = []
 
     enum Input { case partialAggregates, rows }
 
@@ -131,7 +133,15 @@ final class AggregatePlanner {
         guard case .column(let variable, let type)? = binder.references[UnsafeMutableRawPointer(column)],
             let known = type ?? binder.type(of: variable)
         else { throw scatter.planner.refusal("a whole row or unknown column") }
-        return try add(try printer.print(node), known)
+        return try rowColumn(variable, known, try printer.print(node))
+    }
+
+    /// A column that USING has merged has two names, and is one for GROUP BY.
+    private func rowColumn(_ variable: Variable, _ type: SQLType, _ text: String) throws(Refusal) -> String {
+        if let known = rowColumns.first(where: { $0.variable == variable && $0.type == type }) { return known.column }
+        let column = try add(text, type)
+        rowColumns.append((variable, type, column))
+        return column
     }
 
     private func containsColumn(_ node: Node) -> Bool {
@@ -198,7 +208,7 @@ final class AggregatePlanner {
         guard let variable = target.variable, let type = binder.type(of: variable) else {
             throw scatter.planner.refusal("* over columns that are not known")
         }
-        return try add(target.starReference.map(SQLText.quoted).joined(separator: "."), type)
+        return try rowColumn(variable, type, target.starReference.map(SQLText.quoted).joined(separator: "."))
     }
 
     private func finishedItem(_ item: ResolvedItem) throws(Refusal) -> String {

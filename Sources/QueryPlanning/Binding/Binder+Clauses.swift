@@ -141,17 +141,17 @@ extension Binder {
     private func sameTarget(_ node: Node, _ targets: [BoundTarget]) -> Int? {
         let meant = variable(node)
         return targets.firstIndex { target in
-            if let meant { return target.variable == meant }
+            if let meant { return target.variable == meant && column(of: target).type == inferType(node) }
             return target.expression.map { isSame($0, node) } ?? false
         }
     }
 
     /// Whether two expressions are written alike and mean the same columns.
     func isSame(_ one: Node, _ other: Node) -> Bool {
-        if let left = variable(one), let right = variable(other) { return left == right }
-        return TreeComparison.isEqual(one, other) { left, right in
-            guard let left = self.variable(left), let right = self.variable(right) else { return nil }
-            return left == right
+        TreeComparison.isEqual(one, other) { left, right in
+            guard let column = self.variable(left), let meant = self.variable(right) else { return nil }
+            // USING may have made another type of it.
+            return column == meant && self.inferType(left) == self.inferType(right)
         }
     }
 
