@@ -90,15 +90,19 @@ final class FetchedModifyExecution: Execution {
         run(
             .fetching,
             FetchExecution(
-                worker: worker, session: session, parent: self, call: call, text: plan.shardText, columnCounts: plan.columnCounts,
-                bounds: bounds, shards: ShardSet.all(worker.shardCount).shards))
+                worker: worker, session: session, parent: self, call: call, plan: plan, bounds: bounds,
+                shards: plan.isFetchedFromOne ? [worker.anyShard(session)] : ShardSet.all(worker.shardCount).shards))
     }
 
     private func write(_ fetch: FetchExecution) {
-        let texts = isGuarded ? horizons.map { plan.text(unchangedSince: $0) } : [plan.text]
+        // Somebody must say that there was nothing to do.
+        let places = shards.indices.filter { fetch.hasRows(for: shards[$0]) }.nonEmpty ?? [0]
+        let texts = isGuarded ? places.map { plan.text(unchangedSince: horizons[$0]) } : [plan.text]
+        let calls = places.map { writeCall(fetch.arrays(for: shards[$0])) }
         let write = ModifyExecution(
-            worker: worker, session: session, parent: self, call: writeCall(fetch.arrays), shards: shards, texts: texts.map { Array($0.utf8) },
-            tag: plan.tag)
+            worker: worker, session: session, parent: self, call: calls[0], shards: places.map { shards[$0] },
+            texts: texts.map { Array($0.utf8) }, tag: plan.tag)
+        if plan.dealing != nil { write.callsByLeg = calls }
         write.leavesOthersAlone = isGuarded
         write.description = fetch.originalDescription
         // What was told cannot be taken back.
@@ -188,6 +192,10 @@ final class FetchedModifyExecution: Execution {
         if let problem { return finish(.failure(problem)) }
         finish(.success)
     }
+}
+
+extension Array {
+    fileprivate var nonEmpty: Self? { isEmpty ? nil : self }
 }
 
 extension Worker {

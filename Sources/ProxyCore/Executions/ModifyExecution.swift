@@ -28,6 +28,9 @@ final class ModifyExecution: MultiShardExecution {
     /// The description of what the client's own text returns, where the shards run another.
     var description: [UInt8] = []
 
+    /// The values of each leg, where they differ from leg to leg.
+    var callsByLeg: [StatementCall] = []
+
     /// The other shards are not cancelled when one fails: what comes next there must not be hit by a cancel that is late.
     var leavesOthersAlone = false
 
@@ -61,6 +64,7 @@ final class ModifyExecution: MultiShardExecution {
 
     private func sendStatement(_ leg: Int) {
         let text = texts.count == 1 ? texts[0] : texts[leg]
+        let call = callsByLeg.isEmpty ? self.call : callsByLeg[leg]
         let kept = texts.count > 1 && call.bind != nil ? parametersMentioned(in: text) : nil
         worker.outputEndingUnnamed(ofLink: legs[leg].link).pointee.output.writeCall(
             call, text: text, resultFormats: call.resultFormats, keptParameters: kept)

@@ -10,6 +10,7 @@ extension GatherPlanner {
     ) throws(Refusal) -> FetchedModificationPlan {
         try checkGatherable(usage)
         try checkTarget(modification)
+        guard modification.insertedRows.isEmpty else { throw planner.refusal("a statement of this form") }
         try replaceParts(of: modification)
         guard !parts.isEmpty else { throw planner.refusal("nothing could be fetched") }
         let layout = GatherLayout(parts, firstParameter: planner.binder.parameterCount + 1)
@@ -19,8 +20,8 @@ extension GatherPlanner {
         return plan
     }
 
-    private func checkTarget(_ modification: BoundModification) throws(Refusal) {
-        guard modification.kind != .insert, modification.insertedRows.isEmpty else { throw planner.refusal("a statement of this form") }
+    func checkTarget(_ modification: BoundModification) throws(Refusal) {
+        guard modification.kind != .insert else { throw planner.refusal("a statement of this form") }
         guard case .table(let relation) = modification.target.source, relation.kind == "r" || relation.kind == "p" else {
             throw planner.refusal("the table to change is a view")
         }
@@ -40,7 +41,7 @@ extension GatherPlanner {
         }
     }
 
-    private func statement(_ layout: GatherLayout, _ modification: BoundModification) throws(Refusal) -> FetchedModificationPlan {
+    func statement(_ layout: GatherLayout, _ modification: BoundModification) throws(Refusal) -> FetchedModificationPlan {
         let isMerge = modification.kind == .merge
         let actions = isMerge ? tokens.firstMergeAction : tokens.firstOutside(PG_QUERY__TOKEN__RETURNING)
         let returning = actions ?? tokens.count
@@ -58,7 +59,10 @@ extension GatherPlanner {
 extension StatementPlanner {
     /// The statement with fetched rows in place must parse, resolve all its names, and be exact on each shard by the rules for
     /// statements that fetch nothing.
-    func checkFetchedModification(_ plan: FetchedModificationPlan, reading types: [SQLType]) throws(Refusal) {
+    /// - Parameter change: what is different to those rules.
+    func checkFetchedModification(
+        _ plan: FetchedModificationPlan, reading types: [SQLType], change: (BoundModification) -> Void = { _ in }
+    ) throws(Refusal) {
         try checkExactText(types)
         guard let tree = try? ParseTree(plan.text), tree.statements.count == 1 else { throw SelectRewriting.notUnderstood }
         let inner = StatementPlanner(context.replacingText(plan.text))
@@ -73,6 +77,7 @@ extension StatementPlanner {
             return entry !== modification.target
         }
         guard sharded.isEmpty else { throw SelectRewriting.notUnderstood }
+        change(modification)
         switch (inner.analysis.analyseInput(modification.level, Facts()).state, plan.tag) {
         case (.other(let reason), _): throw refusal(reason)
         case (.partitioned(let partition), .sum) where partition.required.isEmpty: return

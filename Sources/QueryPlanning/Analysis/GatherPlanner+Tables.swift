@@ -135,7 +135,7 @@ extension GatherPlanner {
     }
 
     /// nil for forms with more than the name and an alias (`t*`, ONLY, TABLESAMPLE).
-    private func fetchedTable(_ entry: RangeEntry) -> FetchedTable? {
+    func fetchedTable(_ entry: RangeEntry) -> FetchedTable? {
         guard let table = entry.node?.rangeVar, table.pointee.inh != 0, !entry.isSampled,
             let start = tokens.index(startingAt: Int(table.pointee.location))
         else { return nil }

@@ -85,7 +85,7 @@ final class GatherPlanner {
         }
     }
 
-    private func isReplicated(_ query: BoundQuery) -> Bool {
+    func isReplicated(_ query: BoundQuery) -> Bool {
         let placed = planner.analysis.analyse(query, Facts())
         if case .replicated = placed.state { return true }
         return !placed.confinement.hasSharded
@@ -162,6 +162,8 @@ final class GatherPlanner {
 
     /// The statement with its parts replaced, and the parts as WITH items.
     private func finisherText(_ layout: GatherLayout) throws(Refusal) -> String { defining(layout, textOf: 0..<tokens.count) }
+
+    func replace(_ range: Range<Int>, with text: String) { editing.replace(range, with: text) }
 
     /// The edited text of a range of tokens.
     func edited(_ range: Range<Int>) -> String { range.isEmpty ? "" : editing.text(of: tokens.bytes(range)) }

@@ -5,7 +5,7 @@ import ShardMap
 
 extension StatementPlanner {
     /// MERGE whose source is tied to the target by the sharding key, or whose source rows are on every shard and insert nothing; else
-    /// the source is fetched, which must insert nothing either: each shard would insert what it does not find.
+    /// the source is fetched.
     func planMerge(
         _ modification: BoundModification, _ query: BoundQuery, _ state: RelationState, _ confinement: Confinement, _ usage: StatementUsage
     ) throws(Refusal) -> StatementPlan {
@@ -17,7 +17,9 @@ extension StatementPlanner {
                 .modify(route, text: nil, tag: .sum), "MERGE", usage, effect: .writes, reason: "each shard its rows, over \(describe(route))")
         case .other(let reason) where modification.insertedRows.isEmpty:
             return try planFetched(modification, query, usage, tag: .sum, instead: refusal(reason))
-        case .other, .replicated: throw refusal("MERGE inserts rows, and its source is not tied to the sharding key")
+        case .other, .replicated:
+            let dealt = try GatherPlanner(self, query).planDealtMerge(modification, usage)
+            return plan(.modifyFetched(.all, dealt), "MERGE", usage, effect: .writes, reason: "each source row on the shard of its key")
         }
     }
 
@@ -27,14 +29,17 @@ extension StatementPlanner {
         guard partition.required.isEmpty, case .table(let relation) = modification.target.source,
             case .sharded(let column, let placement) = relation.placement
         else { throw refusal("MERGE into this table") }
-        let key = ShardedKey(column: column, placement: placement, relation: relation)
+        try checkInsertedRows(modification, ShardedKey(column: column, placement: placement, relation: relation)) { partition.keys.contains($0) }
+    }
+
+    func checkInsertedRows(_ modification: BoundModification, _ key: ShardedKey, isKey: (Variable) -> Bool) throws(Refusal) {
         for row in modification.insertedRows {
             let value = row.first { $0.column == key.name }?.value
-            guard key.maximumCharacters == nil, let variable = binder.variable(value), partition.keys.contains(variable) else {
+            guard key.maximumCharacters == nil, let variable = binder.variable(value), isKey(variable) else {
                 throw refusal("MERGE inserts rows whose key is not the source's")
             }
             let given = Set(row.map(\.column))
-            for column in relation.columns where !given.contains(column.name) { try checkDefault(column) }
+            for column in key.relation.columns where !given.contains(column.name) { try checkDefault(column) }
         }
     }
 

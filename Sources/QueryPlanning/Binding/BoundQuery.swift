@@ -282,9 +282,9 @@ final class BoundQuery {
         self.node = node
     }
 
-    /// The condition of its WHERE.
+    /// The condition that rows must meet: its WHERE; ON of a MERGE, unless it inserts the rows that do not.
     var filterNode: Node? {
-        if case .modification(let modification) = body { return modification.filterNode }
+        if case .modification(let modification) = body { return modification.insertedRows.isEmpty ? modification.filterNode : nil }
         return node.flatMap { Node($0.pointee.where_clause) }
     }
     var hasLimit: Bool { node.map { $0.pointee.limit_count != nil || $0.pointee.limit_offset != nil } ?? false }

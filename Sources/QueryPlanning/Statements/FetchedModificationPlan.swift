@@ -5,6 +5,8 @@
 // Both must see one state. In a block that keeps one snapshot they do. In READ COMMITTED the write has a later snapshot, so it
 // refuses rows that were written since: `text(unchangedSince:)`.
 
+import ShardMap
+
 /// What is needed to fetch the rows, and to change others with them.
 public struct FetchedModificationPlan: Sendable, Equatable {
     /// What every shard runs to hand over its rows; parameters keep their numbers.
@@ -15,6 +17,18 @@ public struct FetchedModificationPlan: Sendable, Equatable {
     public var firstArrayParameter: Int
     /// Sums for sharded tables; a reference table is changed alike on all shards.
     public var tag: TagCombination
+    /// Of a MERGE that inserts: each fetched row goes to the shard of its key only.
+    public struct Dealing: Sendable, Equatable {
+        /// Position of the key among the fetched columns.
+        public var column: Int
+        /// As which the key's text is read.
+        public var type: KeyType
+        public var method: PlacementMethod
+    }
+    /// nil: every shard gets all rows.
+    public var dealing: Dealing?
+    /// Every shard has the same rows to fetch.
+    public var isFetchedFromOne = false
     /// The statement up to its condition.
     var textBefore: String
     /// WHERE, or ON of a MERGE.
