@@ -56,7 +56,7 @@ extension IntegrationTests {
             try cluster.servers[2].psql("DELETE FROM token WHERE id = 3")
             let client = try WireClient(port: cluster.port)
             #expect(try client.run("UPDATE token SET code = random()::text").state == "40001")
-            #expect(try cluster.psql("SELECT count(*) FROM token WHERE code LIKE 'c%'") == [["12"]])
+            #expect(try cluster.servers[0].psql("SELECT count(*) FROM token WHERE code LIKE 'c%'") == [["12"]])
         }
     }
 }
