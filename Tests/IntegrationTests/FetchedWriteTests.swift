@@ -121,6 +121,21 @@ extension IntegrationTests {
             for old in olds { try old.rows("ROLLBACK") }
         }
 
+        /// Writers of all rows lock them in another order on each shard. One PostgreSQL would let them take turns.
+        @Test(.timeLimit(.minutes(1))) func writersOfTheSameRowsTakeTurns() throws {
+            let cluster = try cluster()
+            let clients = try (0..<3).map { _ in try WireClient(port: cluster.port) }
+            for _ in 0..<4 {
+                for client in clients { try client.send(FrontendFrame.query("UPDATE member SET n = n + 1, total = (SELECT sum(n) FROM member)")) }
+                for client in clients {
+                    let outcome = try client.outcome()
+                    #expect(outcome.tags == ["UPDATE 20"], "\(outcome)")
+                }
+            }
+            // The last one saw all that the others had added.
+            #expect(try cluster.psql("SELECT DISTINCT total, (SELECT sum(n) FROM member) FROM member") == [["430", "450"]])
+        }
+
         /// A row that moves is the row as it is when its lock is got.
         @Test(.timeLimit(.minutes(1))) func aMovedRowIsTheNewestOne() throws {
             let cluster = try cluster()

@@ -60,6 +60,7 @@ final class FetchedModifyExecution: Execution {
 
     private func begin() {
         attempts += 1
+        worker.sessions.at(session).pointee.detail?.deadlock = nil
         if ownsTransaction { worker.openStableTransaction(session) }
         isGuarded = !ownsTransaction && transaction?.isolation == .readCommitted
         if isGuarded { askHorizon() } else { fetch() }
@@ -141,13 +142,19 @@ final class FetchedModifyExecution: Execution {
 
     private func failed(_ message: DatabaseMessage) {
         answers.settle(isTold: false)
-        let isInTheWay = step == .writing && message.sqlState == .serializationFailure && mayTryAgain
-        guard isInTheWay, worker.sessions.at(session).pointee.phase != .leaving, transaction?.hasLostParticipant != true else {
+        guard step == .writing, isInTheWay(message), worker.sessions.at(session).pointee.phase != .leaving, transaction?.hasLostParticipant != true else {
             return end(withoutPosition(message))
         }
         guard attempts < Self.maximumAttempts else { return end(tooBusy) }
         if isGuarded { return begin() }
         run(.undoing, RollbackExecution(worker: worker, session: session, parent: self))
+    }
+
+    /// Another transaction was, and the statement can be undone and run again. A deadlock of statements that lock the same rows in
+    /// another order on each shard is none to the client; in a block it may be the client's own.
+    private func isInTheWay(_ message: DatabaseMessage) -> Bool {
+        if message.sqlState == .deadlockDetected { return ownsTransaction }
+        return message.sqlState == .serializationFailure && mayTryAgain
     }
 
     private var tooBusy: DatabaseMessage {
