@@ -395,7 +395,7 @@ final class StatementExecution: Execution {
     }
 
     private func explain(_ plan: ExplainPlan) {
-        if case .scatter(_, let scatter) = plan.statement.action, scatter.finisher != nil, call.hasOpenParameters {
+        if plan.needsTypes, call.hasOpenParameters {
             return run(ParameterTypesExecution(worker: worker, session: session, parent: self, call: call))
         }
         run(ExplainExecution(worker: worker, session: session, parent: self, call: call, plan: plan))

@@ -64,6 +64,12 @@ final class ExplainExecution: Execution {
             let split = try worker.split(rows, call: call)
             ask(split.shards, split.texts.map { $0[...] }, call)
         case .insertFetched(let insert): try begin(insert, statement)
+        case .modifyFetched(let route, let fetched): try begin(fetched, statement, route)
+        case .modifyReplayed(let replay):
+            node = ExplainNode(command: statement.commandName, reason: statement.reason)
+            node.add("Shard Query", replay.text)
+            node.add("Replay Query", replay.replayText)
+            ask([ShardIndex(0)], [Array(replay.text.utf8)[...]], call)
         default: throw Refusal("XX000", "the statement is not explained")
         }
     }
@@ -78,8 +84,7 @@ final class ExplainExecution: Execution {
 
     /// The query of an INSERT is explained; its rows are not there to be inserted.
     private func begin(_ insert: FetchedInsertPlan, _ statement: StatementPlan) throws(Refusal) {
-        var outer = ExplainNode("Distributed Insert")
-        outer.add("Reason", statement.reason)
+        var outer = ExplainNode(command: statement.commandName, reason: statement.reason)
         outer.add("Insert", insert.textBefore.trimming { $0.isWhitespace } + " VALUES ... " + insert.textAfter)
         self.outer = [outer]
         let text = Array(insert.query.utf8)
@@ -95,6 +100,17 @@ final class ExplainExecution: Execution {
     }
 
     private static let textType: UInt32 = 25
+
+    /// The fetch of the rows is explained; what is changed with them needs them.
+    private func begin(_ fetched: FetchedModificationPlan, _ statement: StatementPlan, _ route: Route) throws(Refusal) {
+        var outer = ExplainNode(fetched.tag, command: statement.commandName, reason: statement.reason)
+        outer.add("Shard Query", fetched.text)
+        outer.add("Shards", try shards(route, call).map { "\($0)" })
+        self.outer = [outer]
+        node = ExplainNode("Fetch")
+        node.add("Shard Query", fetched.shardText)
+        ask(ShardSet.all(worker.shardCount).shards, [Array(fetched.shardText.utf8)[...]], call)
+    }
 
     private func planned(_ text: [UInt8], _ call: StatementCall, acrossShards: Bool) throws(Refusal) -> StatementPlan {
         try worker.planner.planOnce(

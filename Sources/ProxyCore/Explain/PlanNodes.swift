@@ -22,16 +22,21 @@ extension ExplainNode {
     }
 
     private static func title(_ scatter: ScatterPlan) -> String {
-        if scatter.finisher != nil { return "Distributed Finish" }
+        if let finisher = scatter.finisher { return finisher.isGather ? "Distributed Gather" : "Distributed Finish" }
         if scatter.merge.aggregate != nil { return "Distributed Aggregate" }
         return scatter.merge.sortKeys.isEmpty ? "Distributed Append" : "Distributed Merge Append"
     }
 
     /// One statement on several shards, all or nothing.
     init(_ tag: TagCombination, command: String, reason: String) {
+        self.init(command: command, reason: reason)
+        add("Result", tag == .sum ? "of all shards" : "of the first shard")
+    }
+
+    /// A statement that writes in several steps.
+    init(command: String, reason: String) {
         self.init("Distributed \(command.prefix(1).uppercased() + command.dropFirst().lowercased())")
         add("Reason", reason)
-        add("Result", tag == .sum ? "of all shards" : "of the first shard")
     }
 }
 

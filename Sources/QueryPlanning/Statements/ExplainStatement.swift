@@ -69,6 +69,16 @@ public struct ExplainPlan: Sendable {
     public var isJSON: Bool
     /// How long it took belongs to the output.
     public var showsTime: Bool
+
+    /// Its parts have texts of their own, in which parameters without types could have others than in the whole.
+    public var needsTypes: Bool {
+        switch statement.action {
+        case .scatter(_, let plan): plan.finisher != nil
+        case .modifyFetched, .modifyReplayed: true
+        case .insertFetched(let plan): plan.movesRows
+        default: false
+        }
+    }
 }
 
 /// The options of EXPLAIN as far as they matter here; shards read them all.
@@ -98,11 +108,11 @@ private struct ExplainOptions {
         }
         switch plan.action {
         case .scatter, .modify, .insertRows, .cursor(.declare): return
-        case .insertFetched where !runs: return
-        case .insertFetched:
+        case .insertFetched, .modifyFetched, .modifyReplayed:
+            guard runs else { return }
             throw Refusal(
-                "0A000", "EXPLAIN ANALYZE of an INSERT whose rows are fetched first is not supported",
-                hint: "EXPLAIN ANALYZE its query, or EXPLAIN the INSERT without ANALYZE.")
+                "0A000", "EXPLAIN ANALYZE of a statement that fetches rows before it writes is not supported",
+                hint: "EXPLAIN it without ANALYZE.")
         case .refuse where plan.drawing != nil: return
         default:
             throw Refusal(
