@@ -26,6 +26,7 @@ struct DeclaredCursor {
 struct CursorTable {
     private var cursors: [String: DeclaredCursor] = [:]
 
+    var isEmpty: Bool { cursors.isEmpty }
     var count: Int { cursors.count }
 
     subscript(name: String) -> DeclaredCursor? { cursors.isEmpty ? nil : cursors[name] }
@@ -99,6 +100,23 @@ extension DeclaredCursor {
     fileprivate func livesApart(from link: Int32) -> Bool {
         if case .link(link) = home { return false }
         return true
+    }
+}
+
+extension SessionDetail {
+    /// Cursors and portals made since the savepoint are gone with what was done since.
+    func rolledBack(toSavepoint depth: Int) {
+        cursors.rolledBack(toSavepoint: depth)
+        portals = portals.filter { $0.value.link >= 0 || $0.value.savepointDepth < depth }
+    }
+
+    func released(savepoint depth: Int) {
+        cursors.released(savepoint: depth)
+        portals = portals.mapValues { portal in
+            var portal = portal
+            portal.savepointDepth = min(portal.savepointDepth, depth - 1)
+            return portal
+        }
     }
 }
 

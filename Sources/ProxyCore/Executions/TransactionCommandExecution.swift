@@ -155,11 +155,11 @@ final class TransactionCommandExecution: Execution {
             transaction.settingsAtSavepoint.append((detail.settings, transaction.localSettings))
             done("SAVEPOINT")
         case .release(let name):
-            if let depth = transaction.depth(ofSavepoint: name) { detail.cursors.released(savepoint: depth) }
+            if let depth = transaction.depth(ofSavepoint: name) { detail.released(savepoint: depth) }
             transaction.release(name)
             done("RELEASE")
         case .rollbackTo(let name):
-            if let depth = transaction.depth(ofSavepoint: name) { detail.cursors.rolledBack(toSavepoint: depth) }
+            if let depth = transaction.depth(ofSavepoint: name) { detail.rolledBack(toSavepoint: depth) }
             if let settings = transaction.rollBack(to: name) {
                 detail.settings = settings.session
                 transaction.localSettings = settings.local

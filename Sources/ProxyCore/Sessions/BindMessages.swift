@@ -160,7 +160,9 @@ extension Worker {
         _ frame: UnsafeRawBufferPointer, _ statement: SharedStatement, _ shard: ShardIndex, _ effect: DataEffect,
         _ result: inout FrameResult
     ) -> Int32? {
-        if !message.portal.isEmpty, detail.portals[Array(message.portal)] != nil || detail.cursors[message.portal.text] != nil {
+        if !message.portal.isEmpty,
+            detail.portals[Array(message.portal)] != nil || !detail.cursors.isEmpty && detail.cursors[message.portal.text] != nil
+        {
             result = raise(index, DatabaseMessage(error: .duplicateCursor, "cursor \"\(message.portal.text)\" already exists"))
             return nil
         }
@@ -190,7 +192,8 @@ extension Worker {
         if message.portal.isEmpty { session.pointee.unnamedPortalLink = -1 }
         session.pointee.hasPortals = true
         detail.portals[Array(message.portal)] = Portal(
-            statement: statement.number, link: link, bind: link < 0 ? Array(frame) : [], plan: plan)
+            statement: statement.number, link: link, bind: link < 0 ? Array(frame) : [], plan: plan,
+            savepointDepth: link < 0 ? detail.transaction?.savepointDepth ?? 0 : 0)
     }
 
     /// Binds a statement the proxy answers itself.

@@ -82,6 +82,8 @@ struct Portal {
     var plan: StatementPlan
     /// COMMIT and the like answer once; a second Execute of the same portal finds it done.
     var isDone = false
+    /// How many savepoints were open when it was bound; for those that no link knows.
+    var savepointDepth = 0
     /// Rows not fetched yet, where Execute asked for some at a time.
     var buffer: PortalBuffer?
     /// The same where they stay on the shards until they are fetched.
