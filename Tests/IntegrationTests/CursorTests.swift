@@ -75,6 +75,15 @@ extension IntegrationTests {
             #expect(count == 2800)
         }
 
+        @Test(.timeLimit(.minutes(1))) func aFetchReadInPiecesIsHeld() throws {
+            let client = try client()
+            try client.rows("DECLARE c CURSOR FOR SELECT t FROM pages")
+            try client.send(
+                FrontendFrame.parse("", [], "FETCH ALL FROM c") + FrontendFrame.bind("", "", [], resultFormats: [])
+                    + FrontendFrame.execute("", maximumRows: 10) + FrontendFrame.sync)
+            #expect(try client.outcome().state == "53400")
+        }
+
         @Test(.timeLimit(.minutes(1))) func heldRowsHaveOneFormat() throws {
             let client = try client()
             try client.rows("DECLARE c SCROLL CURSOR FOR SELECT user_id FROM pages WHERE user_id < 3 ORDER BY 1")

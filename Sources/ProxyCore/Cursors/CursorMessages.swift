@@ -13,7 +13,8 @@ extension Worker {
 
     /// The cursor or portal of this name whose rows stay on the shards.
     func streamedCursor(_ name: UnsafeRawBufferPointer, _ detail: SessionDetail) -> StreamedCursor? {
-        detail.portals[Array(name)]?.cursor ?? (name.isEmpty ? nil : detail.cursors.sharded(name.text) as? StreamedCursor)
+        detail.portals[Array(name)]?.cursor
+            ?? (name.isEmpty || detail.cursors.isEmpty ? nil : detail.cursors.sharded(name.text) as? StreamedCursor)
     }
 
     /// Describes a cursor's rows.

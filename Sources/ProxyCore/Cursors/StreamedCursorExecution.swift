@@ -77,6 +77,12 @@ final class StreamedCursorExecution: Execution {
                 return
             }
             passRows()
+            // The FETCH is itself read in pieces, as a portal.
+            if use == .fetch, worker.room(ofSession: session) == .exceeded {
+                noteFailure(tooManyPortalRows)
+                cancelLegs()
+                return hasOutstanding ? () : allReady()
+            }
         } while cursor.merger.hasRowsReady && !isEnough && !isClientSlow
         if isEnough || isAtEnd { return hasOutstanding ? () : complete() }
         if isClientSlow {

@@ -156,13 +156,16 @@ class Execution: LinkTask {
             worker.output(ofSession: session).pointee.wantsDrained = true
             worker.streams.at(worker.links.at(legs[leg].link).pointee.stream.index).pointee.isReadPaused = true
         case .exceeded:
-            noteFailure(
-                DatabaseMessage(
-                    error: .configurationLimitExceeded,
-                    "the portal's rows are over the limit of \(worker.settings.limits.mergeBytes) bytes",
-                    hint: "Fetch all rows at once, which streams them, or raise limits.merge."))
+            noteFailure(tooManyPortalRows)
             cancelLegs()
         }
+    }
+
+    var tooManyPortalRows: DatabaseMessage {
+        DatabaseMessage(
+            error: .configurationLimitExceeded,
+            "the portal's rows are over the limit of \(worker.settings.limits.mergeBytes) bytes",
+            hint: "Fetch all rows at once, which streams them, or raise limits.merge.")
     }
 
     func noteFailure(_ message: DatabaseMessage) {

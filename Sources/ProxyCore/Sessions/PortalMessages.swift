@@ -167,7 +167,7 @@ extension Worker {
             let link = isUnnamed && session.pointee.unnamedPortalLink >= 0
                 ? session.pointee.unnamedPortalLink : detail.portals[Array(message.name)]?.link ?? -1
             if isUnnamed { session.pointee.unnamedPortalLink = -1 }
-            if !isUnnamed, case .link(let link)? = detail.cursors.remove(message.name.text)?.home {
+            if !isUnnamed, !detail.cursors.isEmpty, case .link(let link)? = detail.cursors.remove(message.name.text)?.home {
                 return forward(index, session, frame, to: link, .passClose)
             }
             detail.portals[Array(message.name)] = nil
