@@ -58,7 +58,7 @@ extension IntegrationTests {
             "EXPLAIN (COSTS OFF) UPDATE goods g SET name = 'x' FROM orders o WHERE o.goods = g.user_id AND o.id = 1",
             "EXPLAIN (COSTS OFF) UPDATE orders SET user_id = user_id + 100 WHERE id = 2",
             "EXPLAIN (COSTS OFF) UPDATE tariffs SET name = random()::text",
-            "EXPLAIN (ANALYZE, COSTS OFF) UPDATE goods g SET name = 'x' FROM orders o WHERE o.goods = g.user_id",
+            "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) UPDATE goods g SET name = 'x' FROM orders o WHERE o.goods = g.user_id",
             "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT user_id FROM goods ORDER BY price",
             "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT round(avg(price), 2) FROM goods",
             "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) UPDATE goods SET id = id + 1",
