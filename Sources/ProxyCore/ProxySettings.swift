@@ -1,4 +1,5 @@
 // ProxySettings: everything proxy.conf says, as values. Read and checked by ProxyHost; the worker only uses it.
+import DistributedCommit
 import Primitives
 import ShardMap
 
@@ -129,6 +130,11 @@ public struct ProxySettings: Sendable {
     public var deadlockTimeout = Span.seconds(1)
     /// How long a statement may take to have its snapshots on all shards, while commits wait; doubled at each attempt.
     public var snapshotWindowLimit = Span.milliseconds(50)
+
+    /// The limits of a distributed commit. No configuration has them: they are here so that a simulation can shorten its worlds.
+    public var commitTiming = CommitTiming()
+    /// How long a commit row is kept (see `RecoveryContext.decisionRetention`). No configuration has it either.
+    public var decisionRetention = Span.seconds(600)
 
     /// How old a prepared transaction is when the log says so; zero: never.
     public var preparedAlertAge = Span.seconds(60)

@@ -8,6 +8,14 @@ public enum StrictReads: Sendable {
     case missing
 }
 
+/// How a seed becomes a world. Earlier ways are kept for the seeds that once found a mistake.
+public enum WorldDrawing: String, Sendable, CaseIterable {
+    /// Every world draws all of its climate by itself.
+    case plain
+    /// Three of four worlds have a theme.
+    case themed
+}
+
 /// How a world is to be.
 public struct SimulationOptions: Sendable {
     /// A broken protocol.
@@ -15,12 +23,16 @@ public struct SimulationOptions: Sendable {
     /// Readers must never see half of a distributed commit. (They do while nothing keeps snapshots out of commit windows.)
     public var checksReads: Bool
     public var strictReads: StrictReads
+    public var drawing: WorldDrawing
     public var isTracing: Bool
 
-    public init(flaw: Flaw? = nil, checksReads: Bool, strictReads: StrictReads = .unused, isTracing: Bool = false) {
+    public init(
+        flaw: Flaw? = nil, checksReads: Bool, strictReads: StrictReads = .unused, drawing: WorldDrawing = .themed, isTracing: Bool = false
+    ) {
         self.flaw = flaw
         self.checksReads = checksReads
         self.strictReads = strictReads
+        self.drawing = drawing
         self.isTracing = isTracing
     }
 }
@@ -30,6 +42,8 @@ public struct RunReport: Sendable {
     public var seed: UInt64 = 0
     /// Nil: every promise was kept.
     public var violation: String?
+    /// By `themeNames`.
+    public var theme = 0
     /// Equal for equal lives.
     public var fingerprint: UInt64 = 0
     public var events = 0
@@ -55,6 +69,7 @@ public struct RunReport: Sendable {
     public init() {}
 
     public static var stepNames: [String] { ProtocolStep.allCases.map { "\($0)" } }
+    public static var themeNames: [String] { ["none"] + Theme.allCases.map { "\($0)" } }
     public static var faultNames: [String] { Fault.allCases.map { "\($0)" } }
 }
 

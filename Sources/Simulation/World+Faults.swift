@@ -9,8 +9,8 @@ extension World {
         guard !isHealing else { return }
         for ambush in climate.ambushes where ambush.step == step && ambush.occurrence == report.steps[step.rawValue] {
             trace { "ambush at \(step): \(ambush.fault)" }
-            schedule(
-                .strike(Strike(fault: ambush.fault, step: step, server: server, proxy: proxy)), after: dice.span(upTo: ambush.delay))
+            let aimed = Strike(fault: ambush.fault, step: step, server: server, proxy: proxy)
+            if ambush.isBefore, ambush.fault != .crashProxy { strike(aimed) } else { schedule(.strike(aimed), after: dice.span(upTo: ambush.delay)) }
         }
     }
 
@@ -26,7 +26,8 @@ extension World {
     /// The next of the faults that come at random.
     func causeFault() {
         guard !isHealing, !climate.faults.isEmpty else { return }
-        cause(dice.one(of: climate.faults), server: nil, proxy: nil)
+        let victim = climate.victim.flatMap { dice.chance(85) ? $0 : nil }
+        cause(dice.one(of: climate.faults), server: victim, proxy: nil)
         schedule(.fault, after: dice.span(upTo: climate.faultInterval))
     }
 
@@ -74,9 +75,17 @@ extension World {
             return false
         }
         guard !candidates.isEmpty else { return }
-        let connection = dice.one(of: candidates)
+        let atWork = climate.aimsAtWork ? candidates.filter(isAtWork) : []
+        let connection = dice.one(of: atWork.isEmpty ? candidates : atWork)
         trace { "a fault hits connection \(connection.number) \(connection.near) - \(connection.far)" }
         body(connection)
+    }
+
+    /// Something is on its way there, or the process at its end is in a transaction.
+    private func isAtWork(_ connection: Connection) -> Bool {
+        if !connection.pieces[0].isEmpty || !connection.pieces[1].isEmpty { return true }
+        guard case .server(let server) = connection.far, connection.backend >= 0 else { return false }
+        return servers[server].backends[connection.backend]?.transaction != nil
     }
 
     /// An administrator ends a process of the server.
@@ -84,6 +93,7 @@ extension World {
         let backends = servers[server].backends.compactMap { $0 }
         guard servers[server].isUp, !backends.isEmpty else { return }
         note(.terminateBackend)
-        servers[server].terminate(dice.one(of: backends))
+        let atWork = climate.aimsAtWork ? backends.filter { $0.transaction != nil } : []
+        servers[server].terminate(dice.one(of: atWork.isEmpty ? backends : atWork))
     }
 }

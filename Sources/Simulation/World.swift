@@ -33,16 +33,19 @@ public final class World {
     private(set) var traced: [String] = []
     private var isAtRest = false
     private var healedAt = Instant.origin
+    var deadlockClock = DeadlockClock()
 
     public init(seed: UInt64, options: SimulationOptions, shop: WorldShop) {
         self.seed = seed
         self.options = options
-        dice = Dice(seed: seed)
-        climate = Climate(dice, flaw: options.flaw)
+        dice = Dice(seed: seed, isExact: options.drawing != .plain)
+        var climate = Climate(dice, flaw: options.flaw)
+        if options.drawing == .themed { climate.adoptTheme(seed: seed, options) }
+        self.climate = climate
         reader = shop.reader
         analyser = shop.analyser
         pool = shop.pool
-        var parts = shop.parts(serverCount: climate.serverCount, poolSize: climate.poolSize)
+        var parts = shop.parts(climate)
         if options.strictReads == .offered { parts.settings.consistentReads = .strict }
         self.parts = parts
         ledger = Ledger(userServers: parts.servers, modulus: Ledger.modulus(userCount: parts.servers.count))
@@ -66,6 +69,7 @@ public final class World {
         for client in clients { schedule(.client(client.number, turn: 0), after: dice.span(upTo: .milliseconds(100))) }
         schedule(.fault, after: dice.span(upTo: climate.faultInterval))
         schedule(.heal, after: climate.faultyTime)
+        if climate.timesDeadlocks { schedule(.watchDeadlocks, after: Self.deadlockWatchInterval) }
         while violation == nil, !isAtRest, let deadline = queue.nextDeadline {
             now = max(now, deadline)
             guard let event = queue.takeDue(at: now) else { break }
@@ -73,11 +77,13 @@ public final class World {
             fingerprint.add(event.code)
             fingerprint.add(UInt64(bitPattern: now.nanoseconds))
             happen(event)
+            ledger.checkAcknowledged()
             if !log.errors.isEmpty { violate("a proxy logged an error: \(log.errors[0])") }
             if options.isTracing { takeLog() } else if !log.lines.isEmpty { log.lines = [] }
         }
         if violation == nil, !isAtRest { violate("nothing happens any more") }
         report.seed = seed
+        report.theme = climate.theme.map { $0.rawValue + 1 } ?? 0
         report.fingerprint = fingerprint.value
         report.violation = violation
         report.trace = traced
@@ -106,6 +112,7 @@ public final class World {
         case .startProxy(let proxy): proxies[proxy].start()
         case .heal: heal()
         case .inspect: inspect()
+        case .watchDeadlocks: watchDeadlocks()
         }
     }
 
@@ -124,7 +131,7 @@ public final class World {
 
     /// A client has nothing left to do.
     func clientIsDone() {
-        guard climate.healsWhenDone, !isHealing, clients.allSatisfy(\.isDone) else { return }
+        guard climate.healsWhenDone, !isHealing, clients.allSatisfy({ $0.isDone || $0.isWatching }) else { return }
         schedule(.heal, after: dice.span(upTo: .milliseconds(100)))
     }
 

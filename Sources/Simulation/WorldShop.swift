@@ -23,9 +23,8 @@ public final class WorldShop {
     /// How many users each server has.
     private static let usersPerServer = 2
 
-    func parts(serverCount: Int, poolSize: Int) -> WorldParts {
-        WorldParts(
-            settings: ProxyParts.settings(shardCount: serverCount, poolSize: poolSize), servers: userServers(serverCount))
+    func parts(_ climate: Climate) -> WorldParts {
+        WorldParts(settings: ProxyParts.settings(climate), servers: userServers(climate.serverCount))
     }
 
     /// The first users in order of their numbers, as far as every server has its share.

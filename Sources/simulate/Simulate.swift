@@ -16,6 +16,8 @@ struct Simulate: ParsableCommand {
     @Option(help: "Break the protocol: \(Flaw.allCases.map(\.rawValue).joined(separator: ", ")).") var flaw: String?
     @Flag(inversion: .prefixedNo, help: "A reader that sees half of a distributed commit is a failure.") var checkReads = false
 
+    @Option(help: "How seeds become worlds: themed, or plain as before there were themes.") var drawing = "themed"
+
     @Option(help: "Clients look for one order of all transactions: offered (by the proxies), missing (they keep only single reads whole).")
     var strictReads: String?
 
@@ -27,12 +29,13 @@ struct Simulate: ParsableCommand {
             }
             strict = known
         }
+        guard let drawing = WorldDrawing(rawValue: drawing) else { throw ValidationError("--drawing is themed or plain") }
         var chosen: Flaw?
         if let flaw {
             guard let known = Flaw(rawValue: flaw) else { throw ValidationError("there is no flaw \(flaw)") }
             chosen = known
         }
-        let options = SimulationOptions(flaw: chosen, checksReads: checkReads, strictReads: strict)
+        let options = SimulationOptions(flaw: chosen, checksReads: checkReads, strictReads: strict, drawing: drawing)
         print("seeds \(seed)..<\(seed + count)")
         if trace, count == 1 { return try show(seed, options) }
         let begin = DispatchTime.now().uptimeNanoseconds
@@ -43,9 +46,15 @@ struct Simulate: ParsableCommand {
         print("this run took \((DispatchTime.now().uptimeNanoseconds - begin) / 1_000_000) ms")
         guard let first = journal.failures.min(by: { $0.seed < $1.seed }) else { return print("every promise was kept") }
         print("\(journal.failures.count) worlds FAIL, the first: seed \(first.seed): \(first.violation)")
-        print("again: simulate --seed \(first.seed) --count 1 --trace\(checkReads ? " --check-reads" : "")")
+        print("again: simulate --seed \(first.seed) --count 1 --trace\(again)")
         if trace { try show(first.seed, options) }
         throw ExitCode(1)
+    }
+
+    /// The options that make the worlds what they are.
+    private var again: String {
+        (checkReads ? " --check-reads" : "") + (drawing == "themed" ? "" : " --drawing \(drawing)") + (strictReads.map { " --strict-reads \($0)" } ?? "")
+            + (flaw.map { " --flaw \($0)" } ?? "")
     }
 
     /// Prints the whole life of one world.

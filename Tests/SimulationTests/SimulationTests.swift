@@ -4,16 +4,17 @@ import Testing
 
 @Suite struct SimulationTests {
     static let seeds: Range<UInt64> = 0..<200
-    /// Seeds whose worlds once broke a promise.
-    static let regressions: [UInt64] = [505, 1991, 3945, 11797, 12727, 313157, 329518, 798940, 1311054]
+    /// Seeds whose worlds once broke a promise, drawn as they were then.
+    static let regressions: [(seed: UInt64, drawing: WorldDrawing)] = plain.map { ($0, .plain) }
+    private static let plain: [UInt64] = [505, 1991, 3945, 11797, 12727, 313157, 329518, 798940, 1311054]
 
     @Test func everyPromiseIsKeptWhateverFails() {
         let shop = WorldShop()
         var total = RunReport()
-        for seed in Array(Self.seeds) + Self.regressions {
-            let report = World(seed: seed, options: SimulationOptions(checksReads: true), shop: shop).run()
+        for (seed, drawing) in Self.seeds.map({ ($0, .themed) }) + Self.regressions {
+            let report = World(seed: seed, options: SimulationOptions(checksReads: true, drawing: drawing), shop: shop).run()
             if let violation = report.violation {
-                Issue.record("seed \(seed): \(violation); again: simulate --seed \(seed) --count 1 --trace --check-reads")
+                Issue.record("seed \(seed): \(violation); again: simulate --seed \(seed) --count 1 --trace --check-reads --drawing \(drawing)")
                 return
             }
             #expect(report.crossShard >= 4)

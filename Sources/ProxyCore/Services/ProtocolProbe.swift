@@ -49,6 +49,9 @@ extension Worker {
             openStreams: streams.openCount)
     }
 
+    /// The server processes that work for each session, and wait or are waited for in its name.
+    package var sessionProcesses: [[(shard: Int, process: Int32)]] { sessionHoldings().map(\.processes) }
+
     /// Clients are kept from the shard.
     package func isClosed(_ shard: ShardIndex) -> Bool { cluster.fences.isClosed(shard) }
 }

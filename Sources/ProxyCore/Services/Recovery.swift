@@ -62,7 +62,7 @@ final class RecoveryDriver {
     private func listDecisions(_ shard: ShardIndex) {
         // Known to be down: not worth the wait for the next attempt to connect.
         guard worker.cluster.shards[shard.int].isUp else { return tell(.listingFailed(shard)) }
-        worker.runAdmin(shard, InternalSchema.listDecisions(retention: .seconds(600), limit: 1000), limit: Worker.recoveryPatience) { [self] answer in
+        worker.runAdmin(shard, InternalSchema.listDecisions(retention: worker.settings.decisionRetention, limit: 1000), limit: Worker.recoveryPatience) { [self] answer in
             guard answer.isSuccess, let records = answer.rows(of: 0, columns: 4),
                 let instances = answer.rows(of: 1, columns: 1)
             else { return tell(.listingFailed(shard)) }
@@ -112,8 +112,6 @@ final class RecoveryDriver {
 }
 
 extension Worker {
-    var commitTiming: CommitTiming { CommitTiming() }
-
     /// Begins a round unless one is under way.
     func runRecovery(_ occasion: RecoveryOccasion) {
         guard !cluster.isRecovering, let name = try? ClusterIdentifier(clusterIdentifier),
@@ -125,7 +123,8 @@ extension Worker {
         cluster.isRecovering = true
         let context = RecoveryContext(
             cluster: name, instance: instance, shards: identifiers, database: settings.shards[0].database, scope: scope,
-            ownInFlight: cluster.inFlight, inDoubtTimeout: settings.inDoubtTimeout, opensInDoubt: false)
+            ownInFlight: cluster.inFlight, inDoubtTimeout: settings.inDoubtTimeout,
+            decisionRetention: settings.decisionRetention, opensInDoubt: false)
         recovery = RecoveryDriver(worker: self, occasion: occasion, context: context, begun: cluster.fences.roundBegins())
         recovery?.tell(.start)
     }

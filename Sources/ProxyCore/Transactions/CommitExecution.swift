@@ -151,7 +151,7 @@ final class CommitExecution: Execution {
             writers.contains(index)
                 ? .wrote(self.participants[index].obstacle ?? worker.preparationObstacle(session, link: legs[index].link)) : .read
         }
-        let coordinator = CommitCoordinator(participants: participants, timing: worker.commitTiming)
+        let coordinator = CommitCoordinator(participants: participants, timing: worker.settings.commitTiming)
         self.coordinator = coordinator
         identity = worker.newTransactionIdentity(decider: legs[coordinator.decider ?? writers[0]].shard)
         if let identity { worker.cluster.inFlight.insert(identity.hash) }

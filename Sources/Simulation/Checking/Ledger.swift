@@ -49,6 +49,16 @@ final class Ledger {
     /// Something was lost for good somewhere.
     private var hasLoss: Bool { isExcused.contains(true) }
 
+    /// A part of an acknowledged commit that is only prepared, on a server that the proxy keeps closed.
+    private struct Hidden {
+        var operation: Int
+        var part: Int
+        var server: Int
+        var proxy: Int
+    }
+
+    private var hidden: [Hidden] = []
+
     // MARK: Logs
 
     private func place(_ change: AccountChange) -> (operation: Int, part: Int)? {
@@ -153,9 +163,20 @@ final class Ledger {
         guard outcome == .committed, !isExcused[operation] else { return }
         for (part, change) in operations[operation].changes.enumerated() where parts[operation][part] != .committed {
             let server = userServers[change.user - 1]
-            if parts[operation][part] == .prepared, world.proxies[proxy].isClosed(server) { continue }
-            world.violate("operation \(operation) was answered with COMMIT, but is not committed on s\(server), which is open")
+            if parts[operation][part] == .prepared, world.proxies[proxy].isClosed(server) {
+                hidden.append(Hidden(operation: operation, part: part, server: server, proxy: proxy))
+            } else {
+                world.violate("operation \(operation) was answered with COMMIT, but is not committed on s\(server), which is open")
+            }
         }
+    }
+
+    /// What was answered with COMMIT stays out of sight until it is committed everywhere.
+    func checkAcknowledged() {
+        if hidden.isEmpty { return }
+        hidden.removeAll { isExcused[$0.operation] || parts[$0.operation][$0.part] == .committed }
+        guard let shown = hidden.first(where: { !world.proxies[$0.proxy].isClosed($0.server) }) else { return }
+        world.violate("operation \(shown.operation) was answered with COMMIT, and s\(shown.server) was opened before it was committed there")
     }
 
     /// A reader saw this sum of all balances.

@@ -1,4 +1,5 @@
 // Operation: one thing a client wants, with the requests that do it and what may be true afterwards.
+import Primitives
 
 /// One statement with its parameters.
 struct Call {
@@ -10,6 +11,9 @@ struct Call {
         let look = "SELECT balance FROM accounts WHERE user_id = "
         return text.hasPrefix(look) ? Int(text.dropFirst(look.count)) : nil
     }
+
+    /// It asks for some users only.
+    var isOfSome: Bool { text.contains(" WHERE ") }
 }
 
 /// What a client sends in one write and awaits the ReadyForQuery of.
@@ -25,6 +29,8 @@ struct Request {
     var kind: Kind
     /// With this the operation is done, one way or the other.
     var isFinal = false
+    /// The client thinks for so long before it.
+    var pause = Span.zero
 
     static func simple(_ texts: String..., isFinal: Bool = false) -> Request {
         Request(calls: texts.map { Call(text: $0) }, kind: .simple, isFinal: isFinal)
@@ -61,6 +67,8 @@ struct Operation {
     var changes: [(user: Int, amount: Int)] = []
     /// It commits on its one shard by a statement of its own: of a lost connection nothing follows.
     var isSingleStatement = false
+    /// It begins again when it has ended, as long as things go wrong.
+    var isRepeated = false
     /// The request that sets a savepoint to which the client may go back after an error.
     var savepoint: Int?
 

@@ -47,19 +47,24 @@ struct Reply {
 
     /// What each statement saw of single users; none for a request that adds up.
     func sights(of request: Request) -> [[(user: Int, balance: Int)]] {
-        if request.calls[0].text.hasPrefix("SELECT user_id") {
-            return [rows.compactMap { row in row[0].flatMap { Int($0) }.flatMap { user in row[1].flatMap { Int($0) }.map { (user, $0) } } }]
+        var rest = rows[...]
+        return request.calls.map { call in
+            if call.userLookedAt != nil { return sight(call, rest.popFirst()) }
+            guard call.text.hasPrefix("SELECT user_id") else { return [] }
+            let taken = rest.prefix(call.isOfSome ? 2 : rest.count)
+            rest = rest.dropFirst(taken.count)
+            return taken.compactMap { row in row[0].flatMap { Int($0) }.flatMap { user in row[1].flatMap { Int($0) }.map { (user, $0) } } }
         }
-        guard rows.count == request.calls.count else { return [] }
-        return zip(request.calls, rows).map { call, row in
-            guard let user = call.userLookedAt, let balance = row[0].flatMap({ Int($0) }) else { return [] }
-            return [(user, balance)]
-        }
+    }
+
+    private func sight(_ call: Call, _ row: [String?]?) -> [(user: Int, balance: Int)] {
+        guard let user = call.userLookedAt, let balance = row?[0].flatMap({ Int($0) }) else { return [] }
+        return [(user, balance)]
     }
 
     /// The sum of all balances: the one value of sum(balance), or all of them added up; nil: rows of something else.
     func sum(of request: Request) -> Int? {
-        guard tags.count == 1, tags[0].hasPrefix("SELECT"), request.calls[0].userLookedAt == nil, let width = rows.first?.count else { return nil }
+        guard tags.count == 1, tags[0].hasPrefix("SELECT"), !request.calls[0].isOfSome, let width = rows.first?.count else { return nil }
         return rows.reduce(0) { $0 + ($1[width - 1].flatMap { Int($0) } ?? 0) }
     }
 

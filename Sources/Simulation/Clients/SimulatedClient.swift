@@ -31,6 +31,9 @@ final class SimulatedClient {
     /// How often the present operation was tried.
     private var attempts = 0
     private static let attemptsPerOperation = 4
+    /// How often an operation that is repeated began again.
+    private var repetitions = 0
+    private static let repetitionLimit = 200
     private var reply = Reply()
     /// When the present request was sent, and the first of its block.
     private var askedAt = Instant.origin
@@ -47,6 +50,9 @@ final class SimulatedClient {
     deinit { inbox.free() }
 
     var isDone: Bool { condition == .done }
+
+    /// It only repeats what it looks at until the others are done.
+    var isWatching: Bool { operation?.isRepeated ?? false }
 
     private var operation: Operation? { operations.first.map { world.ledger.operations[$0] } }
 
@@ -154,7 +160,7 @@ final class SimulatedClient {
         request.write(into: &bytes)
         world.trace { "client \(self.number) op \(self.operations[0]) asks \(request.calls.map(\.text).joined(separator: "; "))" }
         send(&bytes)
-        world.schedule(.patience(client: number, turn: turn), after: .seconds(2 + Int64(world.dice.below(5))))
+        world.schedule(.patience(client: number, turn: turn), after: .seconds(Int64(world.dice.within(world.climate.patience))))
     }
 
     private func request(of operation: Operation) -> Request {
@@ -228,8 +234,11 @@ final class SimulatedClient {
     private func rest() {
         turn += 1
         let patience = Span.milliseconds(300 * Int64(min(1 + attempts, 10)))
-        let longest = reply.error == nil ? world.climate.thinkTime : max(world.climate.thinkTime, patience)
-        world.schedule(.client(number, turn: turn), after: world.dice.span(upTo: longest))
+        let usual = isWatching ? world.climate.appetite.watchTime : world.climate.thinkTime
+        let longest = reply.error == nil ? usual : max(usual, patience)
+        var thinks = world.dice.span(upTo: longest)
+        if detour == .none, let operation { thinks = max(thinks, operation.requests[requestPosition].pause) }
+        world.schedule(.client(number, turn: turn), after: thinks)
     }
 
     private func answered(status: UInt8) {
@@ -293,6 +302,7 @@ final class SimulatedClient {
     }
 
     private func endOperation(_ outcome: Outcome) {
+        guard let operation else { return }
         world.trace { "client \(self.number) op \(self.operations[0]) ends \(outcome)" }
         requestPosition = 0
         wasAtSavepoint = false
@@ -300,7 +310,11 @@ final class SimulatedClient {
         world.ledger.ended(operations[0], outcome, proxy: proxy)
         // What surely did not happen may be tried again: should it have happened all the same, it then happens twice.
         if outcome == .aborted, isTriedAgain { return }
-        operations.removeFirst()
+        let ended = operations.removeFirst()
+        if operation.isRepeated, !world.isHealing, repetitions < Self.repetitionLimit {
+            operations.append(ended)
+            repetitions += 1
+        }
         attempts = 0
     }
 }

@@ -10,25 +10,46 @@ struct Workload {
     let world: World
     private var dice: Dice { world.dice }
     private var servers: [Int] { world.parts.servers }
+    private var appetite: Appetite { world.climate.appetite }
 
     init(world: World) { self.world = world }
 
     /// Fills the clients' lists.
     func deal() {
         var operations: [Operation] = []
-        for _ in 0..<dice.within(4...7) { operations.append(dice.chance(80) ? transfer(operations.count) : broadcast(operations.count)) }
-        for _ in 0..<dice.below(4) { operations.append(dice.chance(60) ? localTransfer(operations.count) : deposit(operations.count)) }
-        if dice.chance(25) { operations.append(abandoned()) }
-        for _ in 0..<dice.within(2...6) { operations.append(read()) }
-        if world.options.strictReads != .unused { for _ in 0..<dice.within(4...10) { operations.append(looks()) } }
+        for _ in 0..<dice.within(appetite.crossShard) {
+            operations.append(dice.chance(100 - appetite.broadcasts) ? transfer(operations.count) : broadcast(operations.count))
+        }
+        for _ in 0..<dice.within(appetite.local) {
+            operations.append(dice.chance(appetite.localBlocks) ? localTransfer(operations.count) : deposit(operations.count))
+        }
+        for _ in 0..<appetite.lockers { operations.append(dice.chance(65) ? lockingTransfer(operations.count) : lockKeeper()) }
+        if dice.chance(appetite.abandoned) { operations.append(abandoned()) }
+        for _ in 0..<dice.within(appetite.reads) { operations.append(read()) }
+        if world.options.strictReads != .unused { for _ in 0..<dice.within(appetite.looks) { operations.append(looks()) } }
         for operation in operations where operation.kind != .read { world.ledger.add(operation) }
         var lists: [[Int]] = Array(repeating: [], count: world.clients.count)
         for operation in operations where operation.kind == .read { world.ledger.add(operation) }
-        for index in dice.shuffled(Array(operations.indices)) { lists[dice.below(lists.count)].append(index) }
+        for index in dice.shuffled(Array(operations.indices)) { lists[dice.below(lists.count - appetite.watchers)].append(index) }
         for (client, list) in zip(world.clients, lists) { client.operations = list }
+        for client in world.clients.suffix(appetite.watchers) { client.operations = (0..<3).map { _ in addWatch() } }
+    }
+
+    /// A read that is repeated while things go wrong.
+    private func addWatch() -> Int {
+        var operation = world.options.strictReads != .unused && dice.chance(60) ? looks() : read()
+        operation.isRepeated = true
+        world.ledger.add(operation)
+        return world.ledger.operations.count - 1
     }
 
     private func users(on server: Int) -> [Int] { servers.indices.filter { servers[$0] == server }.map { $0 + 1 } }
+
+    /// The user of a server that a transfer takes.
+    private func user(on server: Int) -> Int { appetite.isFocused ? users(on: server)[0] : dice.one(of: users(on: server)) }
+
+    /// Any user.
+    private func anyUser() -> Int { appetite.isFocused ? user(on: dice.below(world.servers.count)) : 1 + dice.below(servers.count) }
 
     private func update(_ user: Int, _ amount: Int, isExtended: Bool) -> Call {
         if isExtended {
@@ -40,8 +61,8 @@ struct Workload {
 
     private func transfer(_ number: Int) -> Operation {
         let order = dice.shuffled(Array(0..<world.servers.count))
-        let places = order.count > 2 && dice.chance(40) ? 3 : 2
-        let chosen = order.prefix(places).map { dice.one(of: users(on: $0)) }
+        let places = order.count > 2 && dice.chance(appetite.triples) ? 3 : 2
+        let chosen = order.prefix(places).map { user(on: $0) }
         return block(.transfer, Array(zip(chosen, amounts(number, places))).map { (user: $0, amount: $1) })
     }
 
@@ -58,19 +79,19 @@ struct Workload {
 
     /// Updates in a block of their own, in one of many ways.
     private func block(_ kind: Operation.Kind, _ changes: [(user: Int, amount: Int)]) -> Operation {
-        let changes = dice.chance(50) ? changes : changes.sorted { $0.user < $1.user }
+        let changes = dice.chance(100 - appetite.sorted) ? changes : changes.sorted { $0.user < $1.user }
         let isExtended = dice.chance(50)
         let calls = changes.map { update($0.user, $0.amount, isExtended: isExtended) }
         var requests: [Request]
         var savepoint: Int?
-        if dice.chance(25) {
+        if dice.chance(appetite.scripts) {
             requests = [Request(calls: calls, kind: isExtended ? .extended : .simple, isFinal: true)]
         } else {
             requests = [.simple(dice.chance(30) ? "BEGIN ISOLATION LEVEL REPEATABLE READ" : "BEGIN")]
             if dice.chance(15) { requests.append(look()) }
             let first = requests.count
             for call in calls { requests.append(Request(calls: [call], kind: isExtended ? .extended : .simple)) }
-            if dice.chance(30) { savepoint = first + dice.below(calls.count + 1) }
+            if dice.chance(appetite.savepoints) { savepoint = first + dice.below(calls.count + 1) }
             if let savepoint { requests.insert(contentsOf: savepointRequests(), at: savepoint) }
             if dice.chance(15) { requests.append(look()) }
             requests.append(.simple("COMMIT", isFinal: true))
@@ -103,7 +124,33 @@ struct Workload {
         return Operation(kind: .abandoned, requests: [.simple("BEGIN")] + updates + [.simple("ROLLBACK", isFinal: true)])
     }
 
-    private func look() -> Request { .simple("SELECT balance FROM accounts WHERE user_id = \(1 + dice.below(servers.count))") }
+    private func look() -> Request {
+        guard dice.chance(appetite.pairs) else { return .simple("SELECT balance FROM accounts WHERE user_id = \(anyUser())") }
+        let pair = dice.shuffled(Array(0..<world.servers.count)).prefix(2).map { user(on: $0) }
+        return .simple("SELECT user_id, balance FROM accounts WHERE user_id IN (\(pair[0]), \(pair[1]))")
+    }
+
+    // MARK: Locks
+
+    /// A transfer that takes advisory locks before or between its updates.
+    private func lockingTransfer(_ number: Int) -> Operation {
+        let order = dice.shuffled(Array(0..<world.servers.count)).prefix(2)
+        let changes = Array(zip(order.map { user(on: $0) }, amounts(number, 2))).map { (user: $0, amount: $1) }
+        var requests = changes.map { Request(calls: [update($0.user, $0.amount, isExtended: false)], kind: .simple) }
+        for _ in 0..<dice.within(1...2) { requests.insert(lock(), at: dice.below(requests.count + 1)) }
+        return Operation(kind: .transfer, requests: [.simple("BEGIN")] + requests + [.simple("COMMIT", isFinal: true)], changes: changes)
+    }
+
+    /// Takes a lock and thinks for long.
+    private func lockKeeper() -> Operation {
+        var end = Request.simple("ROLLBACK", isFinal: true)
+        end.pause = .seconds(Int64(dice.within(5...20)))
+        return Operation(kind: .abandoned, requests: [.simple("BEGIN"), lock(sharedChance: 90), end])
+    }
+
+    private func lock(sharedChance: Int = 50) -> Request {
+        .simple("SELECT pg_advisory_xact_lock\(dice.chance(sharedChance) ? "_shared" : "")(\(1 + dice.below(2)))")
+    }
 
     private func broadcast(_ number: Int) -> Operation {
         let amount = Ledger.prime * (1 + (number + 1) * servers.count)
@@ -116,7 +163,7 @@ struct Workload {
     }
 
     private func deposit(_ number: Int) -> Operation {
-        let user = 1 + dice.below(servers.count)
+        let user = anyUser()
         let amount = Ledger.modulus(userCount: servers.count) * (number + 1)
         let isExtended = dice.chance(50)
         let request = Request(

@@ -30,6 +30,9 @@ struct Ambush {
     var occurrence: Int
     var fault: Fault
     var delay: Span
+    /// It strikes before the step is taken, so that what the step sends meets a broken or silent connection. (A proxy is in the middle of
+    /// its work then: it can only be killed behind the step.)
+    var isBefore = false
 
     static let faults: [Fault] = [
         .crashServer, .crashProxy, .cutConnection, .cancelClient, .terminateBackend, .stallConnection, .disconnectClient,
@@ -38,39 +41,61 @@ struct Ambush {
 
 /// The temper of one world.
 struct Climate {
-    let serverCount: Int
-    let proxyCount: Int
-    let clientCount: Int
-    let poolSize: Int
+    var serverCount: Int
+    var proxyCount: Int
+    var clientCount: Int
+    var poolSize: Int
     /// Commits wait for a standby, and no failover loses what was acknowledged.
-    let isSynchronous: Bool
+    var isSynchronous: Bool
     /// Crashed servers may come back without the last of their log.
-    let losesTail: Bool
-    let latency: Span
-    let flushTime: Span
-    let replicationTime: Span
+    var losesTail: Bool
+    var latency: Span
+    var flushTime: Span
+    var replicationTime: Span
     /// How long clients think between requests.
-    let thinkTime: Span
+    var thinkTime: Span
     // In percent.
-    let fragmentation: Int
-    let slowPieces: Int
-    let lostConnects: Int
-    let refusedConnects: Int
-    let interleaving: Int
+    var fragmentation: Int
+    var slowPieces: Int
+    var lostConnects: Int
+    var refusedConnects: Int
+    var interleaving: Int
     /// Of all transactions: a deferred constraint fails when they are prepared or committed.
-    let violatedConstraints: Int
+    var violatedConstraints: Int
     /// Faults, the frequent ones several times, and the longest time between two.
-    let faults: [Fault]
-    let faultInterval: Span
-    let ambushes: [Ambush]
+    var faults: [Fault]
+    var faultInterval: Span
+    var ambushes: [Ambush]
     /// How long things may go wrong.
-    let faultyTime: Span
+    var faultyTime: Span
     /// How long a crashed server or proxy stays away at most.
-    let downTime: Span
+    var downTime: Span
     /// How long a stalled connection is silent at most.
-    let stallTime: Span
+    var stallTime: Span
     /// The faults are over soon after the last client is done, instead of going on with nobody there.
-    let healsWhenDone: Bool
+    var healsWhenDone: Bool
+    // What only worlds with a theme change.
+    var theme: Theme?
+    /// Faults prefer connections and processes that are at work.
+    var aimsAtWork = false
+    /// Most of the faults strike this server.
+    var victim: Int?
+    /// Messages to and from this server take so much longer than others.
+    var distant: (server: Int, factor: Int64)?
+    /// A stall holds what is in flight as well.
+    var stallsFlight = false
+    var longestSlowPiece = Span.seconds(3)
+    /// The limits of a commit are this part of the real ones.
+    var commitHaste: Int64 = 1
+    var decisionRetention = Span.seconds(600)
+    var recoveryInterval = Span.seconds(1)
+    var inDoubtTimeout = Span.seconds(4)
+    var snapshotWindowLimit = Span.milliseconds(50)
+    /// Seconds until a client cancels what is not answered.
+    var patience = 2...6
+    /// Deadlocks over several servers must end in time: asked for where nothing fails.
+    var timesDeadlocks = false
+    var appetite = Appetite()
 
     /// - Parameter flaw: one that shows only when a certain thing fails gets worlds in which it often does.
     init(_ dice: Dice, flaw: Flaw?) {

@@ -6,7 +6,11 @@ import Primitives
 final class Dice {
     let source: SeededRandomSource
 
-    init(seed: UInt64) {
+    /// Spans below a millisecond are not cut to nothing, which they were in the first drawing.
+    private let isExact: Bool
+
+    init(seed: UInt64, isExact: Bool = true) {
+        self.isExact = isExact
         source = SeededRandomSource(seed: seed)
         // Neighbouring seeds are to differ from the first draw on.
         for _ in 0..<4 { _ = source.next() }
@@ -27,6 +31,10 @@ final class Dice {
     /// A span from zero up to `longest`, short ones more often than long ones.
     func span(upTo longest: Span) -> Span {
         let part = below(1 << 20)
+        if isExact {
+            let once = (longest.nanoseconds * Int64(part)) >> 20
+            return Span(nanoseconds: ((once * Int64(part)) >> 20) + Int64(below(1000)))
+        }
         return Span(nanoseconds: longest.nanoseconds / (1 << 20) * Int64(part) / (1 << 20) * Int64(part) + Int64(below(1000)))
     }
 

@@ -39,6 +39,8 @@ enum Event {
     case heal
     /// Look whether everything has come to rest.
     case inspect
+    /// Look whether transactions wait for each other for ever.
+    case watchDeadlocks
 
     /// A number for the kind, for the fingerprint of a run.
     var code: UInt64 {
@@ -59,6 +61,7 @@ enum Event {
         case .startProxy(let proxy): UInt64(proxy) << 8 | 14
         case .heal: 15
         case .inspect: 16
+        case .watchDeadlocks: 17
         }
     }
 }

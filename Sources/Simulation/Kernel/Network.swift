@@ -11,8 +11,14 @@ extension World {
             note(.lostConnect)
             return connection
         }
-        schedule(.connect(connection: connection.number), after: dice.span(upTo: climate.latency))
+        schedule(.connect(connection: connection.number), after: dice.span(upTo: latency(of: connection)))
         return connection
+    }
+
+    /// The longest time a message takes on this connection.
+    private func latency(of connection: Connection) -> Span {
+        guard let (server, factor) = climate.distant, case .server(server) = connection.far else { return climate.latency }
+        return Span(nanoseconds: climate.latency.nanoseconds * factor)
     }
 
     /// Puts bytes on their way.
@@ -29,10 +35,10 @@ extension World {
 
     private func put(_ piece: Piece, on connection: Connection, _ direction: Direction) {
         let place = direction.rawValue
-        var arrival = max(now, connection.stalledUntil) + dice.span(upTo: climate.latency)
+        var arrival = max(now, connection.stalledUntil) + dice.span(upTo: latency(of: connection))
         if dice.chance(climate.slowPieces), !isHealing {
             note(.slowPiece)
-            arrival = arrival + dice.span(upTo: .seconds(3))
+            arrival = arrival + dice.span(upTo: climate.longestSlowPiece)
         }
         arrival = max(arrival, connection.lastArrival[place])
         connection.lastArrival[place] = arrival
@@ -84,6 +90,9 @@ extension World {
         let connection = connections[number]
         let place = direction.rawValue
         guard !connection.pieces[place].isEmpty else { return }
+        if climate.stallsFlight, now < connection.stalledUntil {
+            return queue.add(.deliver(connection: number, direction), at: connection.stalledUntil)
+        }
         let piece = connection.pieces[place].removeFirst()
         guard !connection.isReceiverClosed[place] else { return }
         switch piece {

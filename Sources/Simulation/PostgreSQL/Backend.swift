@@ -17,12 +17,14 @@ final class ServerTransaction {
     var lockTimeout: Span?
     /// Deferred constraints hold; a second check finds nothing new.
     var areConstraintsChecked = false
+    /// Its number as a holder of advisory locks, which give it no id; 0: it has asked for none.
+    var lockOwner = 0
 }
 
 /// What a backend waits for.
 enum Wait {
-    /// The end of another transaction.
-    case transaction(Int)
+    /// The end of all of these transactions.
+    case transactions([Int])
     /// The log.
     case flush(Int)
     case replication(Int)

@@ -86,9 +86,24 @@ extension Pattern {
         if take("sum ( balance ) from accounts") { return .selectSum(.plain) }
         if take("sum ( balance ) , sum ( balance ) as pgbraid_1 from accounts") { return .selectSum(.doubled) }
         if take("sum ( balance ) as a1 from accounts") { return .selectSum(.partial) }
-        if take("user_id , balance from accounts") { return .selectRows }
+        if take("user_id , balance from accounts") { return selectRows() }
+        if take("pg_advisory_xact_lock (") { return advisoryLock(isShared: false) }
+        if take("pg_advisory_xact_lock_shared (") { return advisoryLock(isShared: true) }
         if take("balance from accounts where user_id =") { return operand().map { .selectBalance(user: $0) } }
         return take("sum ( p . a1 ) from ( select r . a1 : : numeric as a1 from unnest ( $1 : : text [ ] ) as r ( a1 ) ) as p") ? .addUp : nil
+    }
+
+    private mutating func selectRows() -> Statement? {
+        if isAtEnd { return .selectRows(users: nil) }
+        guard take("where user_id in (") else { return nil }
+        var users: [Int] = []
+        repeat { if let user = number() { users.append(user) } } while take(",")
+        return take(")") ? .selectRows(users: users) : nil
+    }
+
+    private mutating func advisoryLock(isShared: Bool) -> Statement? {
+        guard let key = number(), take(")") else { return nil }
+        return .advisoryLock(key: key, isShared: isShared)
     }
 
     private mutating func selectOfProxy() -> Statement? {

@@ -3,9 +3,9 @@ import Primitives
 import WireProtocol
 
 extension SimulatedServer {
-    /// Makes the backend wait for the end of a transaction; its statement is then run again.
-    func wait(for transaction: Int, _ backend: Backend) -> Progress {
-        backend.wait = .transaction(transaction)
+    /// Makes the backend wait for the end of transactions; its statement is then run again.
+    func wait(for transactions: [Int], _ backend: Backend) -> Progress {
+        backend.wait = .transactions(transactions)
         backend.waitCount += 1
         world.note(.lockWait)
         if let limit = backend.transaction?.lockTimeout {
@@ -22,9 +22,10 @@ extension SimulatedServer {
     func wakeWaiters(of transaction: Int) {
         guard transaction != 0 else { return }
         for case let backend? in backends {
-            guard case .transaction(transaction)? = backend.wait else { continue }
-            backend.wait = nil
-            schedule(backend)
+            guard case .transactions(var awaited)? = backend.wait, awaited.contains(transaction) else { continue }
+            awaited.removeAll { $0 == transaction }
+            backend.wait = awaited.isEmpty ? nil : .transactions(awaited)
+            if awaited.isEmpty { schedule(backend) }
         }
     }
 
@@ -38,7 +39,7 @@ extension SimulatedServer {
 
     private func waiting(_ number: Int, _ wait: Int) -> Backend? {
         guard number < backends.count, let backend = backends[number], backend.waitCount == wait,
-            case .transaction? = backend.wait
+            case .transactions? = backend.wait
         else { return nil }
         return backend
     }
@@ -57,19 +58,31 @@ extension SimulatedServer {
     /// What pg_locks and pg_blocking_pids say: process, when its wait began, who holds what it waits for (0: prepared).
     var lockWaits: [[String?]] {
         backends.compactMap { backend in
-            guard let backend, case .transaction(let holder)? = backend.wait else { return nil }
-            let process = backends.compactMap { $0 }.first { $0.transaction?.id == holder }?.key.processID ?? 0
-            return ["\(backend.key.processID)", "\(backend.waitCount)", "\(process)"]
+            guard let backend, case .transactions(let holders)? = backend.wait else { return nil }
+            let processes = holders.map { "\(self.backend(of: $0)?.key.processID ?? 0)" }
+            return ["\(backend.key.processID)", "\(backend.waitCount)", processes.joined(separator: ",")]
         }
+    }
+
+    /// The backend that is in this transaction; nil: it is prepared.
+    func backend(of transaction: Int) -> Backend? {
+        for case let backend? in backends {
+            if let own = backend.transaction, own.id == transaction || own.lockOwner == transaction { return backend }
+        }
+        return nil
     }
 
     /// Whether the backend waits, over others, for itself.
     private func isInCycle(_ backend: Backend) -> Bool {
-        var present: Backend? = backend
-        for _ in 0..<backends.count {
-            guard case .transaction(let holder)? = present?.wait else { return false }
-            present = backends.first { $0?.transaction?.id == holder } ?? nil
-            if present === backend { return true }
+        var seen: [Int] = []
+        var rest = [backend]
+        while let present = rest.popLast() {
+            guard case .transactions(let holders)? = present.wait else { continue }
+            for case let holder? in holders.map({ self.backend(of: $0) }) where !seen.contains(holder.number) {
+                if holder === backend { return true }
+                seen.append(holder.number)
+                rest.append(holder)
+            }
         }
         return false
     }
@@ -85,7 +98,7 @@ extension SimulatedServer {
     func cancel(_ key: CancelKey) {
         guard case let backend?? = backends.first(where: { $0?.key == key }) else { return }
         switch backend.wait {
-        case .transaction: interrupt(backend, .cancelled)
+        case .transactions: interrupt(backend, .cancelled)
         case .replication: interruptReplicationWait(backend)
         case .flush: backend.isCancelled = true
         case nil: if backend.isScriptRunning || backend.executing != nil { backend.isCancelled = true }
@@ -96,6 +109,7 @@ extension SimulatedServer {
     func abort(_ transaction: ServerTransaction) {
         storage.release(transaction.id)
         wakeWaiters(of: transaction.id)
+        releaseAdvisoryLocks(of: transaction.lockOwner)
     }
 }
 
@@ -104,7 +118,7 @@ extension SimulatedServer {
     func terminate(_ backend: Backend) {
         switch backend.wait {
         case .flush, .replication: return
-        case .transaction, nil: break
+        case .transactions, nil: break
         }
         backend.wait = nil
         backend.outbox.writeErrorResponse(

@@ -69,7 +69,7 @@ extension SimulatedServer {
         guard let transaction = backend.transaction else { return }
         storage.prepared.append(
             PreparedWork(
-                gid: gid, owner: backend.effectiveRole, transactionID: transaction.id, changes: transaction.changes,
+                gid: gid, owner: backend.effectiveRole, transactionID: transaction.id, lockOwner: transaction.lockOwner, changes: transaction.changes,
                 preparedAt: world.now, isBusy: true))
     }
 
@@ -105,6 +105,7 @@ extension SimulatedServer {
         if let transaction = backend.transaction {
             storage.commit(transaction.changes, of: transaction.id)
             wakeWaiters(of: transaction.id)
+            releaseAdvisoryLocks(of: transaction.lockOwner)
         }
         backend.transaction = nil
         backend.block = .none
@@ -115,5 +116,6 @@ extension SimulatedServer {
         let work = storage.prepared.remove(at: place)
         if isCommit { storage.commit(work.changes, of: work.transactionID) } else { storage.release(work.transactionID) }
         wakeWaiters(of: work.transactionID)
+        releaseAdvisoryLocks(of: work.lockOwner)
     }
 }

@@ -111,6 +111,7 @@ extension SimulatedServer {
         case .failed: break
         }
         if let transaction = backend.transaction {
+            giveUpAdvisoryLocks(of: transaction.lockOwner)
             // What it locked is free as soon as it failed; a block is over only when the client ends it. With a savepoint
             // to go back to the locks stay.
             if backend.block != .failed || transaction.savepoints.isEmpty {

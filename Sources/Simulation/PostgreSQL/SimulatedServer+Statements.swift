@@ -42,6 +42,9 @@ extension SimulatedServer {
             let row = DecisionRow(hash: hash, outcome: outcome, instance: instance, decidedAt: world.now)
             return try insert(row, backend, doesNothingOnConflict: true) ?? .done(tag: "INSERT 0 0")
         case .deleteDecisions(let hashes, let outcome): return delete(hashes, outcome, backend)
+        case .advisoryLock(let key, let isShared):
+            if let waiting = try lock(key, isShared: isShared, backend) { return waiting }
+            return rows([[""]], of: statement, backend, context)
         default: return answerProxy(statement, backend, context)
         }
     }
@@ -72,7 +75,7 @@ extension SimulatedServer {
         var touched: [Int] = []
         for index in storage.accounts.indices where user == nil || storage.accounts[index].user == user {
             let holder = storage.accounts[index].lockedBy
-            if holder != 0, holder != transaction.id { return wait(for: holder, backend) }
+            if holder != 0, holder != transaction.id { return wait(for: [holder], backend) }
             if transaction.isRepeatableRead, storage.accounts[index].latest.commit > context.snapshot {
                 throw StatementError("40001", "could not serialize access due to concurrent update")
             }
@@ -100,8 +103,9 @@ extension SimulatedServer {
         case .selectSum(let spelling):
             let sum = storage.accounts.indices.reduce(0) { $0 + balance($1) }
             return rows([spelling.columnNames.map { _ in "\(sum)" }], of: statement, backend, context)
-        case .selectRows:
-            let all = storage.accounts.indices.map { ["\(storage.accounts[$0].user)", "\(balance($0))"] }
+        case .selectRows(let users):
+            let wanted = storage.accounts.indices.filter { users?.contains(storage.accounts[$0].user) ?? true }
+            let all = wanted.map { ["\(storage.accounts[$0].user)", "\(balance($0))"] }
             return rows(all, of: statement, backend, context)
         case .selectBalance(let user):
             let wanted = try context.value(user)
@@ -142,7 +146,7 @@ extension SimulatedServer {
     private func insert(_ row: DecisionRow, _ backend: Backend, doesNothingOnConflict: Bool) throws(StatementError) -> Progress? {
         guard let transaction = backend.transaction else { throw Self.failedBlock }
         if let holder = storage.insertedBy[row.hash] ?? storage.deletedBy[row.hash], holder != transaction.id {
-            return wait(for: holder, backend)
+            return wait(for: [holder], backend)
         }
         if storage.decisions[row.hash] != nil || storage.insertedBy[row.hash] != nil {
             if doesNothingOnConflict { return nil }

@@ -17,6 +17,8 @@ final class SimulatedServer {
     var log = WriteAheadLog()
     var storage: Storage
     var backends: [Backend?] = []
+    /// Advisory locks of transactions, held and waited for, in the order in which they were asked for.
+    var advisoryClaims: [AdvisoryClaim] = []
     private var isLosingTail = false
     /// A promoted standby begins another one.
     private(set) var timeline = 1
@@ -114,6 +116,7 @@ final class SimulatedServer {
             backend.outbox.free()
         }
         for index in backends.indices { backends[index] = nil }
+        advisoryClaims = []
         log.truncate(to: log.flushedCount)
     }
 

@@ -21,7 +21,10 @@ enum Statement {
     case setRole(String), setConstraints, discardAll
     // The clients' table.
     case update(delta: Operand, isNegative: Bool, user: Operand?)
-    case selectSum(SumSpelling), selectRows, selectBalance(user: Operand)
+    case selectSum(SumSpelling), selectBalance(user: Operand)
+    /// All rows, or those of some users.
+    case selectRows(users: [Int]?)
+    case advisoryLock(key: Int, isShared: Bool)
     /// The statement that adds up the shards' sums, given as an array of texts.
     case addUp
     case explain
@@ -73,6 +76,7 @@ extension Statement {
         case .addUp: [("sum", 1700)]
         case .selectRows: [("user_id", 20), ("balance", 20)]
         case .selectBalance: [("balance", 20)]
+        case .advisoryLock(_, let isShared): [(isShared ? "pg_advisory_xact_lock_shared" : "pg_advisory_xact_lock", 2278)]
         case .explain: [("QUERY PLAN", 25)]
         case .selectOne: [("?column?", 23)]
         case .emitMessage: [("pg_logical_emit_message", 3220)]

@@ -24,6 +24,7 @@ struct PreparedWork {
     var gid: String
     var owner: String
     var transactionID: Int
+    var lockOwner = 0
     var changes: Changes
     var preparedAt: Instant
     /// A backend is ending it just now, or waits for its preparation to be replicated.

@@ -38,7 +38,9 @@ struct Tokens {
         case UInt8(ascii: "'"):
             present.strings.append(takeQuoted(byte))
             present.bytes.append(byte)
-        case UInt8(ascii: "\""): present.bytes.append(contentsOf: takeQuoted(byte).utf8)
+        case UInt8(ascii: "\""):
+            // One word, whatever it is made of.
+            present.bytes.append(contentsOf: takeQuoted(byte).utf8.map { $0 == UInt8(ascii: " ") ? UInt8(ascii: "_") : $0 })
         default:
             guard Self.isWordByte(byte) || byte == UInt8(ascii: "$") else {
                 present.bytes.append(byte)

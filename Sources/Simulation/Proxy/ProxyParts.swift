@@ -1,4 +1,5 @@
 // ProxyParts: what all simulated proxies share: names, settings, the logger.
+import DistributedCommit
 import Logging
 import Primitives
 import ProxyCore
@@ -10,25 +11,42 @@ enum ProxyParts {
     static let clientUser = "app"
     static let adminUser = "postgres"
 
-    /// The configuration of a proxy in front of `shardCount` servers. Waits are short, so that a world's life is.
-    static func settings(shardCount: Int, poolSize: Int) -> ProxySettings {
+    /// The configuration of a world's proxies. Waits are short, so that a world's life is.
+    static func settings(_ climate: Climate) -> ProxySettings {
         var settings = ProxySettings()
         settings.clusterName = "c"
         settings.database = database
-        settings.shards = (0..<shardCount).map { ShardSettings(host: "shard\($0)", port: 5432, database: database) }
+        settings.shards = (0..<climate.serverCount).map { ShardSettings(host: "shard\($0)", port: 5432, database: database) }
         settings.authentication = .trust
         settings.users = [UserSettings(name: clientUser, password: nil)]
         settings.adminUser = UserSettings(name: adminUser, password: nil)
-        settings.poolSize = poolSize
+        settings.poolSize = climate.poolSize
         settings.queryWaitTimeout = .seconds(5)
         settings.connectTimeout = .seconds(2)
         settings.reconnectDelay = .milliseconds(100)
         settings.clientLoginTimeout = .seconds(10)
-        settings.recoveryInterval = .milliseconds(1000)
-        settings.inDoubtTimeout = .seconds(4)
+        settings.recoveryInterval = climate.recoveryInterval
+        settings.inDoubtTimeout = climate.inDoubtTimeout
+        settings.snapshotWindowLimit = climate.snapshotWindowLimit
+        settings.decisionRetention = climate.decisionRetention
+        settings.commitTiming = CommitTiming().divided(by: climate.commitHaste)
         settings.limits.sessions = 64
         settings.limits.cachedPlans = 100
         return settings
+    }
+}
+
+extension CommitTiming {
+    /// The same limits, all of them shorter. What is between two attempts stays.
+    fileprivate func divided(by haste: Int64) -> CommitTiming {
+        func part(_ span: Span) -> Span { Span(nanoseconds: span.nanoseconds / haste) }
+        var timing = self
+        timing.prepareLimit = part(prepareLimit)
+        timing.decisionLimit = part(decisionLimit)
+        timing.unknownLimit = part(unknownLimit)
+        timing.commitWindowLimit = part(commitWindowLimit)
+        timing.rollbackLimit = part(rollbackLimit)
+        return timing
     }
 }
 

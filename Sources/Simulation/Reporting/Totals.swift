@@ -9,6 +9,8 @@ package struct Totals: Sendable {
     /// Worlds by their number of faults, in powers of two, and by their number of transactions over several shards.
     package var worldsByFaults = NamedCounts(["0"] + (0..<12).map { "\(1 << $0)+" })
     package var worldsByCrossShard = NamedCounts((0...16).map { "\($0)" })
+    package var worldsByTheme = NamedCounts(RunReport.themeNames)
+    package var eventsByTheme = NamedCounts(RunReport.themeNames)
     package var steps = NamedCounts(RunReport.stepNames)
     /// Faults that struck at a step they were aimed at.
     package var strikes = NamedCounts(RunReport.stepNames.flatMap { step in RunReport.faultNames.map { "\(step)/\($0)" } })
@@ -17,7 +19,8 @@ package struct Totals: Sendable {
     /// Names of the parts in a report.
     package static let parts: [(name: String, path: WritableKeyPath<Totals, NamedCounts> & Sendable)] = [
         ("sums", \.sums), ("outcomes", \.outcomes), ("worldsByFaults", \.worldsByFaults),
-        ("worldsByCrossShard", \.worldsByCrossShard), ("faults", \.faults), ("steps", \.steps), ("strikes", \.strikes), ("errors", \.errors),
+        ("worldsByCrossShard", \.worldsByCrossShard), ("faults", \.faults), ("worldsByTheme", \.worldsByTheme),
+        ("eventsByTheme", \.eventsByTheme), ("steps", \.steps), ("strikes", \.strikes), ("errors", \.errors),
     ]
 
     package init() {}
@@ -32,6 +35,8 @@ package struct Totals: Sendable {
         let count = report.faults.reduce(0, +)
         worldsByFaults.add(worldsByFaults.names[min(worldsByFaults.names.count - 1, Int.bitWidth - count.leadingZeroBitCount)])
         worldsByCrossShard.add("\(report.crossShard)")
+        worldsByTheme.add(RunReport.themeNames[report.theme])
+        eventsByTheme.add(RunReport.themeNames[report.theme], report.events)
     }
 
     package mutating func add(_ other: Totals) {
@@ -53,6 +58,8 @@ package struct Totals: Sendable {
             operations: \(outcomes.text)
             transactions over several shards whose commit was asked for: \(crossShard), at least \(least) a world
             worlds by these: \(worldsByCrossShard.text)
+            worlds by theme: \(worldsByTheme.text)
+            events by theme: \(eventsByTheme.text)
             reads over several shards: \(sums["reads"]), half of a transaction seen by \(sums["fracturedReads"])
             faults: \(faults.text)
             worlds by faults: \(worldsByFaults.text)

@@ -1,0 +1,182 @@
+// Theme: what a world is about. What a mistake needs is often several rare things at once; a world with a theme has them
+// all the time. Half of the draws of a climate stay as they are, the others are the theme's.
+//
+// A theme is drawn from dice of its own: a world without one is the same whether or not there are themes.
+import Primitives
+
+enum Theme: Int, CaseIterable {
+    /// Links fall silent at steps of a commit for longer than the commit waits, while others read.
+    case silentLinks
+    /// One server, its links and what is told to it are lost again and again, while others read; decisions grow old meanwhile.
+    case lostServer
+    /// Links break and processes end under statements of blocks, many with savepoints, many on one shard.
+    case brokenBlocks
+    /// Snapshot windows are too narrow for the network, so that most reads need several attempts.
+    case narrowWindows
+    /// Nothing fails, but transactions wait for each other in circles, with others in the same queues.
+    case lockKnots
+    /// Many clients do much on few rows, one server is far away, and hardly anything fails.
+    case crowd
+
+    /// The theme of a world; nil: it has none.
+    static func drawn(_ dice: Dice, isStrict: Bool) -> Theme? {
+        if dice.chance(25) { return nil }
+        if isStrict, dice.chance(60) { return .crowd }
+        return dice.one(of: [.silentLinks, .silentLinks, .lostServer, .lostServer, .lostServer, .brokenBlocks, .narrowWindows, .lockKnots, .crowd])
+    }
+}
+
+extension Climate {
+    /// Draws the theme of a seed, and makes the climate one for it.
+    mutating func adoptTheme(seed: UInt64, _ options: SimulationOptions) {
+        let dice = Dice(seed: ~seed)
+        if let theme = Theme.drawn(dice, isStrict: options.strictReads != .unused) {
+            self.theme = theme
+            adopt(theme, dice)
+            clientCount += appetite.watchers
+        }
+    }
+
+    private mutating func adopt(_ theme: Theme, _ dice: Dice) {
+        aimsAtWork = dice.chance(80)
+        stallsFlight = dice.chance(50)
+        proxyCount = dice.one(of: [1, 1, 1, 2])
+        switch theme {
+        case .silentLinks: fallSilent(dice)
+        case .lostServer: loseServer(dice)
+        case .brokenBlocks: breakBlocks(dice)
+        case .narrowWindows: narrowWindows(dice)
+        case .lockKnots: knotLocks(dice)
+        case .crowd: crowd(dice)
+        }
+    }
+
+    /// Faults aimed at any of these steps, early and late in a world's life.
+    private mutating func aim(_ count: Int, at steps: [ProtocolStep], _ faults: [Fault], _ dice: Dice) {
+        let flight = Span(nanoseconds: latency.nanoseconds + flushTime.nanoseconds)
+        ambushes += (0..<count).map { _ in
+            Ambush(
+                step: dice.one(of: steps), occurrence: 1 + dice.below(8), fault: dice.one(of: faults),
+                delay: dice.one(of: [.zero, flight, .milliseconds(40)]), isBefore: dice.chance(50))
+        }
+    }
+
+    private mutating func hurry(_ dice: Dice) {
+        commitHaste = dice.one(of: [5, 20, 50])
+        decisionRetention = dice.one(of: [.milliseconds(300), .seconds(1), .seconds(600)])
+        recoveryInterval = dice.one(of: [.milliseconds(200), .seconds(1)])
+        inDoubtTimeout = dice.one(of: [.seconds(1), .seconds(4)])
+    }
+
+    private mutating func fallSilent(_ dice: Dice) {
+        hurry(dice)
+        latency = dice.one(of: [.microseconds(200), .milliseconds(1), .milliseconds(4)])
+        stallTime = dice.one(of: [.seconds(1), .seconds(4), .seconds(12)])
+        faultInterval = dice.one(of: [.milliseconds(120), .milliseconds(500)])
+        faults = [.stallConnection, .stallConnection, .stallConnection, .stallConnection, .cutConnection, dice.one(of: Fault.drawn)]
+        aim(
+            dice.within(2...6), at: [.prepare, .prepared, .decideAndCommit, .decideAndCommit, .decided, .commitPrepared, .commitPrepared, .rollbackPrepared],
+            [.stallConnection, .stallConnection, .stallConnection, .cutConnection], dice)
+        faultyTime = dice.one(of: [.seconds(1), .seconds(3), .seconds(8)])
+        patience = dice.one(of: [2...6, 8...15])
+        appetite.crossShard = 6...12
+        appetite.reads = 0...3
+        appetite.watchers = dice.within(1...2)
+        appetite.watchTime = dice.one(of: [.milliseconds(5), .milliseconds(20), .milliseconds(60)])
+    }
+
+    private mutating func loseServer(_ dice: Dice) {
+        hurry(dice)
+        victim = dice.below(serverCount)
+        latency = dice.one(of: [.microseconds(200), .milliseconds(1), .milliseconds(4), .milliseconds(30)])
+        faultInterval = dice.one(of: [.milliseconds(50), .milliseconds(200), .milliseconds(800)])
+        faults = [.cutConnection, .cutConnection, .stallConnection, .crashServer, .terminateBackend, dice.one(of: Fault.drawn)]
+        downTime = dice.one(of: [.milliseconds(20), .milliseconds(300), .seconds(4)])
+        stallTime = dice.one(of: [.milliseconds(500), .seconds(2), .seconds(6)])
+        slowPieces = dice.one(of: [0, 1, 3])
+        longestSlowPiece = dice.one(of: [.milliseconds(300), .seconds(3)])
+        aim(
+            dice.within(2...6), at: [.prepared, .decideAndCommit, .decided, .commitPrepared, .commitPrepared, .retryCommitPrepared, .fence, .recoveryListPrepared],
+            [.crashServer, .crashServer, .cutConnection, .stallConnection], dice)
+        faultyTime = dice.one(of: [.seconds(1), .seconds(3), .seconds(8)])
+        appetite.crossShard = 6...12
+        appetite.reads = 0...3
+        appetite.watchers = dice.within(1...2)
+        appetite.watchTime = dice.one(of: [.milliseconds(5), .milliseconds(20), .milliseconds(60)])
+    }
+
+    private mutating func breakBlocks(_ dice: Dice) {
+        latency = dice.one(of: [.microseconds(200), .milliseconds(1), .milliseconds(4)])
+        thinkTime = dice.one(of: [.microseconds(500), .milliseconds(5)])
+        faultInterval = dice.one(of: [.milliseconds(20), .milliseconds(60), .milliseconds(200)])
+        faults = [.cutConnection, .cutConnection, .terminateBackend, .terminateBackend, dice.one(of: Fault.drawn)]
+        faultyTime = dice.one(of: [.seconds(1), .seconds(3)])
+        appetite.crossShard = 6...10
+        appetite.broadcasts = 10
+        appetite.local = 4...8
+        appetite.localBlocks = 80
+        appetite.scripts = 10
+        appetite.savepoints = 80
+    }
+
+    private mutating func narrowWindows(_ dice: Dice) {
+        latency = dice.one(of: [.milliseconds(1), .milliseconds(4), .milliseconds(30)])
+        snapshotWindowLimit = Span(nanoseconds: latency.nanoseconds / dice.one(of: [4, 2, 1]))
+        thinkTime = dice.one(of: [.microseconds(500), .milliseconds(5)])
+        if dice.chance(50) { distant = (dice.below(serverCount), dice.one(of: [3, 10])) }
+        faultInterval = dice.one(of: [.milliseconds(500), .seconds(2), .seconds(100)])
+        faultyTime = dice.one(of: [.seconds(1), .seconds(3)])
+        appetite.crossShard = 8...14
+        appetite.watchers = dice.within(1...3)
+        appetite.watchTime = dice.one(of: [.milliseconds(1), .milliseconds(5), .milliseconds(20)])
+    }
+
+    private mutating func knotLocks(_ dice: Dice) {
+        proxyCount = 1
+        clientCount = dice.within(4...7)
+        poolSize = 8
+        losesTail = false
+        latency = dice.one(of: [.microseconds(200), .milliseconds(1), .milliseconds(4)])
+        thinkTime = dice.one(of: [.milliseconds(5), .milliseconds(60), .milliseconds(200)])
+        (fragmentation, slowPieces, lostConnects, refusedConnects, violatedConstraints) = (0, 0, 0, 0, 0)
+        faults = []
+        ambushes = []
+        faultyTime = .seconds(120)
+        healsWhenDone = true
+        patience = 40...50
+        timesDeadlocks = true
+        appetite.crossShard = 4...6
+        appetite.isFocused = dice.chance(60)
+        appetite.sorted = dice.one(of: [0, 50])
+        appetite.lockers = dice.within(3...8)
+        appetite.reads = 0...2
+    }
+
+    private mutating func crowd(_ dice: Dice) {
+        proxyCount = 1
+        serverCount = dice.one(of: [2, 3, 3, 4])
+        clientCount = dice.within(5...8)
+        poolSize = 8
+        latency = dice.one(of: [.microseconds(200), .milliseconds(1), .milliseconds(4)])
+        thinkTime = dice.one(of: [.microseconds(200), .milliseconds(2)])
+        flushTime = dice.one(of: [.microseconds(100), .milliseconds(2)])
+        if dice.chance(70) { distant = (dice.below(serverCount), dice.one(of: [3, 10])) }
+        snapshotWindowLimit = dice.one(of: [.milliseconds(50), .milliseconds(500)])
+        (slowPieces, lostConnects, refusedConnects) = (0, 0, 0)
+        violatedConstraints = 0
+        if dice.chance(70) { (faults, ambushes) = ([], []) }
+        faultyTime = .seconds(8)
+        healsWhenDone = true
+        appetite.crossShard = 8...14
+        appetite.broadcasts = 10
+        appetite.triples = 15
+        appetite.local = 8...16
+        appetite.localBlocks = 40
+        appetite.looks = 15...30
+        appetite.pairs = dice.one(of: [0, 20, 50])
+        appetite.sorted = 90
+        appetite.savepoints = 5
+        appetite.isFocused = dice.chance(50)
+        appetite.watchers = dice.below(2)
+    }
+}
