@@ -7,7 +7,9 @@ extension World {
     func reached(_ step: ProtocolStep, proxy: Int, server: Int?) {
         report.steps[step.rawValue] += 1
         guard !isHealing else { return }
-        for ambush in climate.ambushes where ambush.step == step && ambush.occurrence == report.steps[step.rawValue] {
+        let count = report.steps[step.rawValue]
+        for ambush in climate.ambushes where ambush.step == step {
+            guard ambush.isRepeated ? count % ambush.occurrence == 0 : count == ambush.occurrence else { continue }
             trace { "ambush at \(step): \(ambush.fault)" }
             let aimed = Strike(fault: ambush.fault, step: step, server: server, proxy: proxy)
             if ambush.isBefore, ambush.fault != .crashProxy { strike(aimed) } else { schedule(.strike(aimed), after: dice.span(upTo: ambush.delay)) }
@@ -75,25 +77,51 @@ extension World {
             return false
         }
         guard !candidates.isEmpty else { return }
-        let atWork = climate.aimsAtWork ? candidates.filter(isAtWork) : []
-        let connection = dice.one(of: atWork.isEmpty ? candidates : atWork)
+        var preferred = preferred(of: candidates)
+        // Right behind a step it is what the step has just sent.
+        let fresh = server == nil || climate.theme == nil ? [] : candidates.filter { now - $0.lastSent < .microseconds(2) }
+        if !fresh.isEmpty { preferred = fresh }
+        if preferred.isEmpty, climate.aim == .blocks { return }
+        let connection = dice.one(of: preferred.isEmpty ? candidates : preferred)
         trace { "a fault hits connection \(connection.number) \(connection.near) - \(connection.far)" }
         body(connection)
     }
 
-    /// Something is on its way there, or the process at its end is in a transaction.
-    private func isAtWork(_ connection: Connection) -> Bool {
+    /// Those the climate aims at.
+    private func preferred(of all: [Connection]) -> [Connection] {
+        switch climate.aim {
+        case .anything: return []
+        case .work: return dice.chance(70) ? all.filter(isBusy) : all.filter { isInTransaction(backend(of: $0)) }
+        case .blocks:
+            let blocks = all.filter { isInBlock(backend(of: $0)) }
+            let busy = dice.chance(70) ? blocks.filter(isBusy) : []
+            return busy.isEmpty ? blocks : busy
+        }
+    }
+
+    /// Something is on its way there, or the process at its end waits for something.
+    private func isBusy(_ connection: Connection) -> Bool {
         if !connection.pieces[0].isEmpty || !connection.pieces[1].isEmpty { return true }
-        guard case .server(let server) = connection.far, connection.backend >= 0 else { return false }
-        return servers[server].backends[connection.backend]?.transaction != nil
+        return backend(of: connection)?.wait != nil
+    }
+
+    private func isInTransaction(_ backend: Backend?) -> Bool { backend?.transaction != nil }
+
+    /// A client's transaction is open in it.
+    private func isInBlock(_ backend: Backend?) -> Bool { isInTransaction(backend) && backend?.user == ProxyParts.clientUser }
+
+    private func backend(of connection: Connection) -> Backend? {
+        guard case .server(let server) = connection.far, connection.backend >= 0 else { return nil }
+        return servers[server].backends[connection.backend]
     }
 
     /// An administrator ends a process of the server.
     private func terminateBackend(of server: Int) {
         let backends = servers[server].backends.compactMap { $0 }
-        guard servers[server].isUp, !backends.isEmpty else { return }
+        let preferred = climate.aim == .anything ? [] : backends.filter(climate.aim == .blocks ? isInBlock : isInTransaction)
+        let candidates = preferred.isEmpty && climate.aim != .blocks ? backends : preferred
+        guard servers[server].isUp, !candidates.isEmpty else { return }
         note(.terminateBackend)
-        let atWork = climate.aimsAtWork ? backends.filter { $0.transaction != nil } : []
-        servers[server].terminate(dice.one(of: atWork.isEmpty ? backends : atWork))
+        servers[server].terminate(dice.one(of: candidates))
     }
 }

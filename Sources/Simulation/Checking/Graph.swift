@@ -23,12 +23,8 @@ struct Graph {
 
     /// A circle of relations, told in words; nil: there is none.
     func cycle() -> String? {
-        var all = edges
-        for (place, node) in nodes.enumerated() {
-            guard let end = node.end else { continue }
-            for (other, later) in nodes.enumerated() where end < later.begin { all[place].append((other, "was answered before")) }
-        }
-        var states = [State](repeating: .new, count: nodes.count)
+        let all = edgesWithTime()
+        var states = [State](repeating: .new, count: all.count)
         for start in nodes.indices where states[start] == .new {
             var path: [(node: Int, next: Int)] = [(start, 0)]
             states[start] = .onPath
@@ -46,12 +42,36 @@ struct Graph {
                     states[target] = .onPath
                     path.append((target, 0))
                 case .onPath:
-                    let circle = path[(path.firstIndex { $0.node == target } ?? 0)...]
-                    return circle.map { "\(nodes[$0.node].name) \(all[$0.node][$0.next - 1].reason) " }.joined() + nodes[target].name
+                    let circle = path[(path.firstIndex { $0.node == target } ?? 0)...].filter { $0.node < nodes.count }
+                    return circle.map { "\(nodes[$0.node].name) \(all[$0.node][$0.next - 1].reason) " }.joined() + (circle.first.map { nodes[$0.node].name } ?? "")
                 }
             }
         }
         return nil
+    }
+
+    /// All edges, with those of time: a node for each moment at which something was answered, from one to the next, leads from what
+    /// was answered by then to what began later.
+    private func edgesWithTime() -> [[(to: Int, reason: String)]] {
+        var all = edges
+        let moments = Set(nodes.compactMap(\.end)).sorted()
+        all += moments.indices.map { $0 + 1 < moments.count ? [(nodes.count + $0 + 1, "")] : [] }
+        for (place, node) in nodes.enumerated() {
+            if let end = node.end { all[place].append((nodes.count + Self.count(of: moments, below: end), "was answered before")) }
+            let earlier = Self.count(of: moments, below: node.begin)
+            if earlier > 0 { all[nodes.count + earlier - 1].append((place, "")) }
+        }
+        return all
+    }
+
+    /// How many of the sorted moments are before this one.
+    private static func count(of moments: [Instant], below moment: Instant) -> Int {
+        var (low, high) = (0, moments.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if moments[middle] < moment { low = middle + 1 } else { high = middle }
+        }
+        return low
     }
 
     private enum State { case new, onPath, done }

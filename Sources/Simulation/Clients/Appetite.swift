@@ -26,6 +26,7 @@ struct Appetite {
     /// Clients that read until the faults are over, and how long they think in between.
     var watchers = 0
     var watchTime = Span.milliseconds(20)
-    /// Blocks that take advisory locks, shared or alone, and keep some of them while their clients think.
+    /// Transfers that take advisory locks, shared or alone, and clients that keep such locks while they think.
     var lockers = 0
+    var keepers = 0
 }

@@ -23,24 +23,31 @@ struct Workload {
         for _ in 0..<dice.within(appetite.local) {
             operations.append(dice.chance(appetite.localBlocks) ? localTransfer(operations.count) : deposit(operations.count))
         }
-        for _ in 0..<appetite.lockers { operations.append(dice.chance(65) ? lockingTransfer(operations.count) : lockKeeper()) }
+        for _ in 0..<appetite.lockers { operations.append(lockingTransfer(operations.count)) }
         if dice.chance(appetite.abandoned) { operations.append(abandoned()) }
         for _ in 0..<dice.within(appetite.reads) { operations.append(read()) }
         if world.options.strictReads != .unused { for _ in 0..<dice.within(appetite.looks) { operations.append(looks()) } }
         for operation in operations where operation.kind != .read { world.ledger.add(operation) }
         var lists: [[Int]] = Array(repeating: [], count: world.clients.count)
         for operation in operations where operation.kind == .read { world.ledger.add(operation) }
-        for index in dice.shuffled(Array(operations.indices)) { lists[dice.below(lists.count - appetite.watchers)].append(index) }
+        let others = appetite.watchers + appetite.keepers
+        for index in dice.shuffled(Array(operations.indices)) { lists[dice.below(lists.count - others)].append(index) }
         for (client, list) in zip(world.clients, lists) { client.operations = list }
-        for client in world.clients.suffix(appetite.watchers) { client.operations = (0..<3).map { _ in addWatch() } }
+        for (place, client) in world.clients.suffix(others).enumerated() {
+            client.operations = (0..<3).map { _ in add(place < appetite.keepers ? lockKeeper() : watch()) }
+        }
+    }
+
+    private func add(_ operation: Operation) -> Int {
+        world.ledger.add(operation)
+        return world.ledger.operations.count - 1
     }
 
     /// A read that is repeated while things go wrong.
-    private func addWatch() -> Int {
-        var operation = world.options.strictReads != .unused && dice.chance(60) ? looks() : read()
+    private func watch() -> Operation {
+        var operation = world.options.strictReads != .unused && dice.chance(80) ? looks() : read()
         operation.isRepeated = true
-        world.ledger.add(operation)
-        return world.ledger.operations.count - 1
+        return operation
     }
 
     private func users(on server: Int) -> [Int] { servers.indices.filter { servers[$0] == server }.map { $0 + 1 } }

@@ -30,6 +30,8 @@ struct Ambush {
     var occurrence: Int
     var fault: Fault
     var delay: Span
+    /// It strikes every so-many-th time, not only at that one.
+    var isRepeated = false
     /// It strikes before the step is taken, so that what the step sends meets a broken or silent connection. (A proxy is in the middle of
     /// its work then: it can only be killed behind the step.)
     var isBefore = false
@@ -37,6 +39,15 @@ struct Ambush {
     static let faults: [Fault] = [
         .crashServer, .crashProxy, .cutConnection, .cancelClient, .terminateBackend, .stallConnection, .disconnectClient,
     ]
+}
+
+/// What faults of connections and processes prefer.
+enum Aim {
+    case anything
+    /// Connections with something on its way, processes with something to do.
+    case work
+    /// Clients' blocks, those of them at work most of all; nothing when there are none.
+    case blocks
 }
 
 /// The temper of one world.
@@ -76,8 +87,8 @@ struct Climate {
     var healsWhenDone: Bool
     // What only worlds with a theme change.
     var theme: Theme?
-    /// Faults prefer connections and processes that are at work.
-    var aimsAtWork = false
+    /// Which connections and processes faults prefer.
+    var aim = Aim.anything
     /// Most of the faults strike this server.
     var victim: Int?
     /// Messages to and from this server take so much longer than others.
@@ -90,6 +101,7 @@ struct Climate {
     var decisionRetention = Span.seconds(600)
     var recoveryInterval = Span.seconds(1)
     var inDoubtTimeout = Span.seconds(4)
+    var reconnectDelay = Span.milliseconds(100)
     var snapshotWindowLimit = Span.milliseconds(50)
     /// Seconds until a client cancels what is not answered.
     var patience = 2...6

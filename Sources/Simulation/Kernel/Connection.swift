@@ -34,6 +34,8 @@ final class Connection {
     var state = State.connecting
     /// In flight, by direction.
     var pieces: [[Piece]] = [[], []]
+    /// When something was last sent, either way.
+    var lastSent = Instant.origin
     /// When the last piece of each direction arrives.
     var lastArrival: [Instant] = [.origin, .origin]
     /// The sender's end is closed: nothing more may be sent this way.

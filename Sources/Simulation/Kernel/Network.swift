@@ -35,6 +35,7 @@ extension World {
 
     private func put(_ piece: Piece, on connection: Connection, _ direction: Direction) {
         let place = direction.rawValue
+        connection.lastSent = now
         var arrival = max(now, connection.stalledUntil) + dice.span(upTo: latency(of: connection))
         if dice.chance(climate.slowPieces), !isHealing {
             note(.slowPiece)

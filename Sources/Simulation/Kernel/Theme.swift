@@ -18,11 +18,15 @@ enum Theme: Int, CaseIterable {
     /// Many clients do much on few rows, one server is far away, and hardly anything fails.
     case crowd
 
+    private static let weighted: [Theme] = [
+        .silentLinks, .silentLinks, .lostServer, .lostServer, .lostServer, .brokenBlocks, .brokenBlocks, .narrowWindows, .lockKnots, .lockKnots, .crowd,
+    ]
+
     /// The theme of a world; nil: it has none.
     static func drawn(_ dice: Dice, isStrict: Bool) -> Theme? {
         if dice.chance(25) { return nil }
         if isStrict, dice.chance(60) { return .crowd }
-        return dice.one(of: [.silentLinks, .silentLinks, .lostServer, .lostServer, .lostServer, .brokenBlocks, .narrowWindows, .lockKnots, .crowd])
+        return dice.one(of: Self.weighted)
     }
 }
 
@@ -32,13 +36,13 @@ extension Climate {
         let dice = Dice(seed: ~seed)
         if let theme = Theme.drawn(dice, isStrict: options.strictReads != .unused) {
             self.theme = theme
-            adopt(theme, dice)
-            clientCount += appetite.watchers
+            adopt(theme, dice, isStrict: options.strictReads != .unused)
+            clientCount += appetite.watchers + appetite.keepers
         }
     }
 
-    private mutating func adopt(_ theme: Theme, _ dice: Dice) {
-        aimsAtWork = dice.chance(80)
+    private mutating func adopt(_ theme: Theme, _ dice: Dice, isStrict: Bool) {
+        aim = dice.chance(80) ? .work : .anything
         stallsFlight = dice.chance(50)
         proxyCount = dice.one(of: [1, 1, 1, 2])
         switch theme {
@@ -47,24 +51,24 @@ extension Climate {
         case .brokenBlocks: breakBlocks(dice)
         case .narrowWindows: narrowWindows(dice)
         case .lockKnots: knotLocks(dice)
-        case .crowd: crowd(dice)
+        case .crowd: crowd(dice, isStrict: isStrict)
         }
     }
 
-    /// Faults aimed at any of these steps, early and late in a world's life.
+    /// Faults aimed at any of these steps, all through a world's life.
     private mutating func aim(_ count: Int, at steps: [ProtocolStep], _ faults: [Fault], _ dice: Dice) {
         let flight = Span(nanoseconds: latency.nanoseconds + flushTime.nanoseconds)
         ambushes += (0..<count).map { _ in
             Ambush(
-                step: dice.one(of: steps), occurrence: 1 + dice.below(8), fault: dice.one(of: faults),
-                delay: dice.one(of: [.zero, flight, .milliseconds(40)]), isBefore: dice.chance(50))
+                step: dice.one(of: steps), occurrence: dice.within(2...9), fault: dice.one(of: faults),
+                delay: dice.one(of: [.zero, flight, .milliseconds(40)]), isRepeated: dice.chance(70), isBefore: dice.chance(50))
         }
     }
 
     private mutating func hurry(_ dice: Dice) {
-        commitHaste = dice.one(of: [5, 20, 50])
-        decisionRetention = dice.one(of: [.milliseconds(300), .seconds(1), .seconds(600)])
-        recoveryInterval = dice.one(of: [.milliseconds(200), .seconds(1)])
+        commitHaste = dice.one(of: [5, 20, 50, 200])
+        decisionRetention = dice.one(of: [.milliseconds(100), .milliseconds(500), .seconds(600)])
+        recoveryInterval = dice.one(of: [.milliseconds(100), .milliseconds(300), .seconds(1)])
         inDoubtTimeout = dice.one(of: [.seconds(1), .seconds(4)])
     }
 
@@ -87,35 +91,53 @@ extension Climate {
 
     private mutating func loseServer(_ dice: Dice) {
         hurry(dice)
+        commitHaste = dice.one(of: [20, 50, 200, 200])
         victim = dice.below(serverCount)
-        latency = dice.one(of: [.microseconds(200), .milliseconds(1), .milliseconds(4), .milliseconds(30)])
-        faultInterval = dice.one(of: [.milliseconds(50), .milliseconds(200), .milliseconds(800)])
-        faults = [.cutConnection, .cutConnection, .stallConnection, .crashServer, .terminateBackend, dice.one(of: Fault.drawn)]
-        downTime = dice.one(of: [.milliseconds(20), .milliseconds(300), .seconds(4)])
+        // The link that tells whether the server is there is idle.
+        aim = dice.one(of: [.work, .anything, .anything, .anything])
+        latency = dice.one(of: [.microseconds(200), .milliseconds(1), .milliseconds(4)])
+        thinkTime = dice.one(of: [.milliseconds(5), .milliseconds(60), .milliseconds(200)])
+        reconnectDelay = dice.one(of: [.milliseconds(1), .milliseconds(1), .milliseconds(20), .milliseconds(100)])
+        faultInterval = dice.one(of: [.milliseconds(200), .milliseconds(800), .seconds(3)])
+        // It goes down, or only its links do.
+        let goesDown = dice.chance(50)
+        faults = [.cutConnection, .cutConnection, .stallConnection, .terminateBackend] + (goesDown ? [.crashServer, dice.one(of: Fault.drawn)] : [])
+        downTime = dice.one(of: [.milliseconds(100), .seconds(1), .seconds(4)])
         stallTime = dice.one(of: [.milliseconds(500), .seconds(2), .seconds(6)])
-        slowPieces = dice.one(of: [0, 1, 3])
-        longestSlowPiece = dice.one(of: [.milliseconds(300), .seconds(3)])
-        aim(
-            dice.within(2...6), at: [.prepared, .decideAndCommit, .decided, .commitPrepared, .commitPrepared, .retryCommitPrepared, .fence, .recoveryListPrepared],
-            [.crashServer, .crashServer, .cutConnection, .stallConnection], dice)
-        faultyTime = dice.one(of: [.seconds(1), .seconds(3), .seconds(8)])
-        appetite.crossShard = 6...12
+        slowPieces = dice.one(of: [0, 2, 6])
+        longestSlowPiece = dice.one(of: [.milliseconds(100), .milliseconds(300), .seconds(1)])
+        let losses: [Fault] = goesDown ? [.crashServer, .crashServer, .cutConnection, .stallConnection] : [.cutConnection, .stallConnection, .stallConnection]
+        stallsFlight = true
+        ambushes.append(Ambush(step: .commitPrepared, occurrence: dice.within(2...5), fault: dice.one(of: losses), delay: .zero, isRepeated: true))
+        // Recovery takes long, so that much happens behind its back.
+        if dice.chance(70) {
+            ambushes.append(
+                Ambush(step: .recoveryListPrepared, occurrence: dice.within(2...5), fault: .stallConnection, delay: .zero, isRepeated: true))
+        }
+        aim(dice.below(4), at: [.prepared, .decideAndCommit, .decided, .commitPrepared, .retryCommitPrepared, .fence, .recoveryListPrepared], losses, dice)
+        faultyTime = dice.one(of: [.seconds(2), .seconds(4), .seconds(8)])
+        clientCount = dice.within(4...7)
+        appetite.crossShard = 8...16
+        appetite.scripts = 10
         appetite.reads = 0...3
-        appetite.watchers = dice.within(1...2)
-        appetite.watchTime = dice.one(of: [.milliseconds(5), .milliseconds(20), .milliseconds(60)])
+        appetite.watchers = 1
+        appetite.watchTime = dice.one(of: [.milliseconds(20), .milliseconds(60), .milliseconds(200)])
     }
 
     private mutating func breakBlocks(_ dice: Dice) {
+        aim = .blocks
         latency = dice.one(of: [.microseconds(200), .milliseconds(1), .milliseconds(4)])
+        flushTime = dice.one(of: [.milliseconds(2), .milliseconds(20)])
         thinkTime = dice.one(of: [.microseconds(500), .milliseconds(5)])
-        faultInterval = dice.one(of: [.milliseconds(20), .milliseconds(60), .milliseconds(200)])
-        faults = [.cutConnection, .cutConnection, .terminateBackend, .terminateBackend, dice.one(of: Fault.drawn)]
+        faultInterval = dice.one(of: [.milliseconds(5), .milliseconds(20), .milliseconds(60)])
+        faults = [.cutConnection, .cutConnection, .cutConnection, .terminateBackend]
+        if dice.chance(30) { faults.append(dice.one(of: Fault.drawn)) }
         faultyTime = dice.one(of: [.seconds(1), .seconds(3)])
-        appetite.crossShard = 6...10
+        appetite.crossShard = 4...8
         appetite.broadcasts = 10
-        appetite.local = 4...8
-        appetite.localBlocks = 80
-        appetite.scripts = 10
+        appetite.local = 8...16
+        appetite.localBlocks = 90
+        appetite.scripts = 5
         appetite.savepoints = 80
     }
 
@@ -133,8 +155,8 @@ extension Climate {
 
     private mutating func knotLocks(_ dice: Dice) {
         proxyCount = 1
-        clientCount = dice.within(4...7)
-        poolSize = 8
+        clientCount = dice.within(4...6)
+        poolSize = 16
         losesTail = false
         latency = dice.one(of: [.microseconds(200), .milliseconds(1), .milliseconds(4)])
         thinkTime = dice.one(of: [.milliseconds(5), .milliseconds(60), .milliseconds(200)])
@@ -149,34 +171,44 @@ extension Climate {
         appetite.isFocused = dice.chance(60)
         appetite.sorted = dice.one(of: [0, 50])
         appetite.lockers = dice.within(3...8)
+        appetite.keepers = dice.within(1...2)
         appetite.reads = 0...2
     }
 
-    private mutating func crowd(_ dice: Dice) {
+    private mutating func crowd(_ dice: Dice, isStrict: Bool) {
         proxyCount = 1
-        serverCount = dice.one(of: [2, 3, 3, 4])
-        clientCount = dice.within(5...8)
-        poolSize = 8
+        serverCount = dice.one(of: [2, 3, 3, 3, 4])
+        clientCount = dice.within(6...9)
+        poolSize = 16
         latency = dice.one(of: [.microseconds(200), .milliseconds(1), .milliseconds(4)])
         thinkTime = dice.one(of: [.microseconds(200), .milliseconds(2)])
         flushTime = dice.one(of: [.microseconds(100), .milliseconds(2)])
         if dice.chance(70) { distant = (dice.below(serverCount), dice.one(of: [3, 10])) }
         snapshotWindowLimit = dice.one(of: [.milliseconds(50), .milliseconds(500)])
-        (slowPieces, lostConnects, refusedConnects) = (0, 0, 0)
-        violatedConstraints = 0
-        if dice.chance(70) { (faults, ambushes) = ([], []) }
+        (lostConnects, refusedConnects, violatedConstraints) = (0, 0, 0)
+        slowPieces = dice.one(of: [0, 3, 8])
+        longestSlowPiece = dice.one(of: [.milliseconds(20), .milliseconds(60)])
+        if dice.chance(90) { (faults, ambushes) = ([], []) }
+        // Commits are half prepared or half done for a while, so that several are at once.
+        stallTime = dice.one(of: [.milliseconds(30), .milliseconds(100)])
+        (aim, stallsFlight) = (.work, true)
+        for step in [ProtocolStep.prepare, .commitPrepared] where dice.chance(80) {
+            ambushes.append(Ambush(step: step, occurrence: dice.within(1...3), fault: .stallConnection, delay: .zero, isRepeated: true))
+        }
         faultyTime = .seconds(8)
         healsWhenDone = true
-        appetite.crossShard = 8...14
-        appetite.broadcasts = 10
+        appetite.crossShard = isStrict ? 16...28 : 12...16
+        appetite.broadcasts = 5
         appetite.triples = 15
-        appetite.local = 8...16
-        appetite.localBlocks = 40
-        appetite.looks = 15...30
-        appetite.pairs = dice.one(of: [0, 20, 50])
-        appetite.sorted = 90
+        appetite.local = 8...20
+        appetite.localBlocks = 20
+        appetite.looks = 4...8
+        appetite.pairs = dice.one(of: [0, 30, 60])
+        appetite.sorted = 95
+        appetite.scripts = 60
         appetite.savepoints = 5
-        appetite.isFocused = dice.chance(50)
-        appetite.watchers = dice.below(2)
+        appetite.isFocused = dice.chance(20)
+        appetite.watchers = isStrict ? dice.within(3...5) : dice.below(2)
+        appetite.watchTime = dice.one(of: [.microseconds(100), .milliseconds(2)])
     }
 }

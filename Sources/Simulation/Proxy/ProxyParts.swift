@@ -23,7 +23,7 @@ enum ProxyParts {
         settings.poolSize = climate.poolSize
         settings.queryWaitTimeout = .seconds(5)
         settings.connectTimeout = .seconds(2)
-        settings.reconnectDelay = .milliseconds(100)
+        settings.reconnectDelay = climate.reconnectDelay
         settings.clientLoginTimeout = .seconds(10)
         settings.recoveryInterval = climate.recoveryInterval
         settings.inDoubtTimeout = climate.inDoubtTimeout
