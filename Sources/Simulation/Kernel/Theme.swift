@@ -7,7 +7,7 @@ import Primitives
 enum Theme: Int, CaseIterable {
     /// Links fall silent at steps of a commit for longer than the commit waits, while others read.
     case silentLinks
-    /// One server, its links and what is told to it are lost again and again, while others read; decisions grow old meanwhile.
+    /// One server, its links or what is told to it are lost again and again, while others read; decisions grow old meanwhile.
     case lostServer
     /// Links break and processes end under statements of blocks, many with savepoints, many on one shard.
     case brokenBlocks
@@ -93,35 +93,45 @@ extension Climate {
         hurry(dice)
         commitHaste = dice.one(of: [20, 50, 200, 200])
         victim = dice.below(serverCount)
+        clientCount = dice.within(4...7)
         // The link that tells whether the server is there is idle.
         aim = dice.one(of: [.work, .anything, .anything, .anything])
-        latency = dice.one(of: [.microseconds(200), .milliseconds(1), .milliseconds(4)])
-        thinkTime = dice.one(of: [.milliseconds(5), .milliseconds(60), .milliseconds(200)])
-        reconnectDelay = dice.one(of: [.milliseconds(1), .milliseconds(1), .milliseconds(20), .milliseconds(100)])
-        faultInterval = dice.one(of: [.milliseconds(200), .milliseconds(800), .seconds(3)])
-        // It goes down, or only its links do.
-        let goesDown = dice.chance(50)
-        faults = [.cutConnection, .cutConnection, .stallConnection, .terminateBackend] + (goesDown ? [.crashServer, dice.one(of: Fault.drawn)] : [])
-        downTime = dice.one(of: [.milliseconds(100), .seconds(1), .seconds(4)])
-        stallTime = dice.one(of: [.milliseconds(500), .seconds(2), .seconds(6)])
+        stallsFlight = true
+        reconnectDelay = dice.one(of: [.milliseconds(1), .milliseconds(20), .milliseconds(100)])
         slowPieces = dice.one(of: [0, 2, 6])
         longestSlowPiece = dice.one(of: [.milliseconds(100), .milliseconds(300), .seconds(1)])
-        let losses: [Fault] = goesDown ? [.crashServer, .crashServer, .cutConnection, .stallConnection] : [.cutConnection, .stallConnection, .stallConnection]
-        stallsFlight = true
-        ambushes.append(Ambush(step: .commitPrepared, occurrence: dice.within(2...5), fault: dice.one(of: losses), delay: .zero, isRepeated: true))
-        // Recovery takes long, so that much happens behind its back.
-        if dice.chance(70) {
-            ambushes.append(
-                Ambush(step: .recoveryListPrepared, occurrence: dice.within(2...5), fault: .stallConnection, delay: .zero, isRepeated: true))
-        }
-        aim(dice.below(4), at: [.prepared, .decideAndCommit, .decided, .commitPrepared, .retryCommitPrepared, .fence, .recoveryListPrepared], losses, dice)
         faultyTime = dice.one(of: [.seconds(2), .seconds(4), .seconds(8)])
-        clientCount = dice.within(4...7)
+        if dice.chance(50) { takeDown(dice) } else { keepSilent(dice) }
         appetite.crossShard = 8...16
         appetite.scripts = 10
         appetite.reads = 0...3
         appetite.watchers = 1
         appetite.watchTime = dice.one(of: [.milliseconds(20), .milliseconds(60), .milliseconds(200)])
+    }
+
+    /// The server is down again and again, most of all when it is told to commit.
+    private mutating func takeDown(_ dice: Dice) {
+        latency = dice.one(of: [.microseconds(200), .milliseconds(1), .milliseconds(4), .milliseconds(30)])
+        thinkTime = dice.one(of: [.milliseconds(5), .milliseconds(60), .milliseconds(200)])
+        faultInterval = dice.one(of: [.milliseconds(200), .milliseconds(800), .seconds(3)])
+        faults = [.cutConnection, .cutConnection, .stallConnection, .terminateBackend, .crashServer, dice.one(of: Fault.drawn)]
+        downTime = dice.one(of: [.milliseconds(100), .seconds(1), .seconds(4)])
+        stallTime = dice.one(of: [.milliseconds(500), .seconds(2), .seconds(6)])
+        let losses: [Fault] = [.crashServer, .crashServer, .cutConnection, .stallConnection]
+        ambushes.append(Ambush(step: .commitPrepared, occurrence: dice.within(2...5), fault: dice.one(of: losses), delay: .zero, isRepeated: true))
+        aim(dice.below(4), at: [.prepared, .decideAndCommit, .decided, .commitPrepared, .retryCommitPrepared, .fence, .recoveryListPrepared], losses, dice)
+    }
+
+    /// Decisions do not come through, and recovery takes so long that more of them are made behind its back.
+    private mutating func keepSilent(_ dice: Dice) {
+        latency = dice.one(of: [.microseconds(200), .milliseconds(1)])
+        thinkTime = dice.one(of: [.milliseconds(5), .milliseconds(20), .milliseconds(60)])
+        faultInterval = dice.one(of: [.milliseconds(800), .seconds(3)])
+        faults = [.cutConnection, .terminateBackend]
+        stallTime = dice.one(of: [.milliseconds(300), .seconds(1)])
+        ambushes = [(ProtocolStep.commitPrepared, 2), (.recoveryListPrepared, 3)].map { step, rarest in
+            Ambush(step: step, occurrence: dice.within(1...rarest), fault: .stallConnection, delay: .zero, isRepeated: true)
+        }
     }
 
     private mutating func breakBlocks(_ dice: Dice) {
