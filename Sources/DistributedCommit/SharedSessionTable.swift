@@ -9,8 +9,9 @@ import Synchronization
 /// What one session holds, as far as waits between sessions are concerned.
 public struct SessionHoldings: Sendable {
     public var waiter: Waiter
-    /// When its transaction began; the youngest of a deadlock is the one that is ended.
-    public var startedAt: Instant
+    /// When its transaction began; the youngest of a deadlock is the one that is ended. Nil: it is in none, as a text of several
+    /// statements for one shard is, which holds locks all the same.
+    public var startedAt: Instant?
     /// For messages: how the session is known to its client.
     public var name: String
     /// Its server processes.
@@ -19,7 +20,7 @@ public struct SessionHoldings: Sendable {
     public var linkWait: Wait?
 
     public init(
-        waiter: Waiter, startedAt: Instant, name: String, processes: [(shard: Int, process: Int32)], linkWait: Wait? = nil
+        waiter: Waiter, startedAt: Instant?, name: String, processes: [(shard: Int, process: Int32)], linkWait: Wait? = nil
     ) {
         self.waiter = waiter
         self.startedAt = startedAt

@@ -112,7 +112,9 @@ final class DeadlockWatch {
     private func end(_ cycle: [Wait]) {
         confirmation = DeadlockConfirmation()
         let participants = cycle.compactMap { wait in holdings.first { $0.waiter == wait.waiter } }
-        guard let victim = participants.max(by: { ($0.startedAt, $0.waiter) < ($1.startedAt, $1.waiter) }) else { return }
+        // Somebody in a circle over several shards is in a transaction; who is not cannot be ended by `endDeadlock`.
+        let ages = participants.compactMap { one in one.startedAt.map { (one, $0) } }
+        guard let victim = ages.max(by: { ($0.1, $0.0.waiter) < ($1.1, $1.0.waiter) })?.0 else { return }
         worker.statistics.deadlocks &+= 1
         let detail = cycle.enumerated().map { describe($1, by: cycle[($0 + 1) % cycle.count].waiter) }.joined(separator: "\n")
         worker.logger.notice("deadlock over several shards", metadata: ["victim": "\(victim.name)", "waits": "\(detail)"])
@@ -170,7 +172,7 @@ extension Worker {
         places[index] = holdings.count
         holdings.append(
             SessionHoldings(
-                waiter: waiter(index), startedAt: detail.transaction?.startedAt ?? session.pointee.lastActive,
+                waiter: waiter(index), startedAt: detail.transaction?.startedAt,
                 name: "Session \(cancelKey(of: index).processID)", processes: []))
         return holdings.count - 1
     }
