@@ -215,7 +215,18 @@ extension Worker {
     func fence(_ shard: ShardIndex) {
         logger.warning("shard is closed until its decided transactions are finished", metadata: ["shard": "\(shard)"])
         closeShard(shard)
+        if hotSettings.isStrict { letGo(of: shard) }
         openClosedShards()
+    }
+
+    /// Blocks that are on the shard already end: what it would answer them shows half of the transaction that closed it, and with strict
+    /// reads no single answer may.
+    private func letGo(of shard: ShardIndex) {
+        for index in 0..<links.highWater {
+            let link = links.at(index)
+            guard link.pointee.isOpen, link.pointee.session >= 0, link.pointee.shard == shard else { continue }
+            breakLink(index, reason: "the shard is closed until its decided transactions are finished")
+        }
     }
 
     /// From now on nobody gets a link to the shard, nor do those who wait for one.
