@@ -37,7 +37,8 @@ extension Worker {
     /// Asks the shards to stop what the session runs.
     func cancelWork(of index: Int32) {
         let session = sessions.at(index)
-        if let execution = session.pointee.detail?.execution {
+        let isInQueue = session.pointee.activity == .waiting && session.pointee.waitingShard >= 0
+        if let execution = session.pointee.detail?.execution, !isInQueue {
             execution.cancelRequested()
         } else if session.pointee.activity == .passing, session.pointee.link >= 0 {
             sendCancel(toLink: session.pointee.link)

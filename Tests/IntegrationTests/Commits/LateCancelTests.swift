@@ -58,6 +58,26 @@ extension IntegrationTests {
             #expect(outcome.error == nil && outcome.tags == ["SELECT 1"], "\(outcome)")
             #expect(cancels.value == 1)
         }
+
+        /// A statement over several shards that waits for a link of a full pool is cancelled there, and what it has is given back.
+        @Test(.timeLimit(.minutes(1)), arguments: ["SELECT count(*) FROM account", "UPDATE account SET balance = balance"])
+        func whoWaitsForALinkIsCancelled(statement: String) throws {
+            let commits = try CommitCluster(settings: CommitCluster.settings.merging(["proxy": ["pool_size = 1"]]) { $1 })
+            // Not the admin user, whose pool has links for the proxy's own work too.
+            try commits.cluster.psql("DROP ROLE IF EXISTS waiter; CREATE ROLE waiter LOGIN")
+            let (holder, client) = (try commits.client(user: "waiter"), try commits.client(user: "waiter"))
+            let console = try WireClient(port: commits.cluster.port, database: "pgbraid")
+            // The last shard's only link: the statement has the others when it begins to wait.
+            #expect(try holder.run("BEGIN; SELECT 1 FROM account WHERE user_id = \(commits.keys[2])").error == nil)
+            try client.send(FrontendFrame.query(statement))
+            try eventually("it waits") { try console.rows("SHOW POOLS").contains { $0[5] == "1" } }
+            try client.requestCancel(port: commits.cluster.port)
+            #expect(try client.outcome().state == "57014")
+            let other = try commits.client(user: "waiter")
+            #expect(try other.run("SELECT 1 FROM account WHERE user_id = \(commits.keys[0])").tags == ["SELECT 1"])
+            #expect(try holder.run("COMMIT").error == nil)
+            #expect(try client.run(statement).error == nil)
+        }
     }
 }
 
