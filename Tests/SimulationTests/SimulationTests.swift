@@ -38,7 +38,7 @@ import Testing
 
     @Test func strictReadsFitOneOrder() {
         let shop = WorldShop()
-        for seed in Array(0..<150 as Range<UInt64>) + Self.strictRegressions {
+        for seed in Array(0..<80 as Range<UInt64>) + Self.strictRegressions {
             let options = SimulationOptions(checksReads: true, strictReads: .offered)
             let violation = World(seed: seed, options: options, shop: shop).run().violation
             #expect(violation == nil, "seed \(seed); again: simulate --seed \(seed) --count 1 --trace --check-reads --strict-reads offered")
