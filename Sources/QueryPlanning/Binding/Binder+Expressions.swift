@@ -3,6 +3,8 @@ import CPGQuery
 
 extension Binder {
     /// Binds an expression standing in `clause` of the level.
+    // The optimiser of Swift 6.3 ends with an error of its own (ownership of the closure) where it inlines this twice in a function.
+    @inline(never)
     func bind(_ node: Node?, _ binding: LevelBinding, _ scope: Scope, _ clause: Clause) {
         guard let node else { return }
         TreeWalk.nodes(under: node) { node in
