@@ -16,6 +16,8 @@ final class RecoveryDriver {
     private unowned let worker: Worker
     private var round: RecoveryRound
     private let occasion: RecoveryOccasion
+    /// Parts to commit that the round has named at once: those of one transaction are committed in one window.
+    private var commits: [RecoveryWindow.Part] = []
     private var seen: [(shard: ShardIndex, gid: String, owner: String, ageSeconds: Double, state: String)] = []
 
     /// The moment of the fences when the round was made.
@@ -39,6 +41,21 @@ final class RecoveryDriver {
         for action in actions {
             if let inputs = worker.probe?.inputs(insteadOf: action) { inputs.forEach(handle) } else { perform(action) }
         }
+        commitTogether()
+    }
+
+    /// Commits what the round has named, transaction by transaction.
+    private func commitTogether() {
+        var rest = commits
+        commits = []
+        while let first = rest.first {
+            let hash = GlobalTransactionIdentifier(parsing: first.gid)?.hash
+            let parts = rest.filter { GlobalTransactionIdentifier(parsing: $0.gid)?.hash == hash }
+            rest.removeAll { part in parts.contains { $0.gid == part.gid } }
+            RecoveryWindow(worker: worker, parts: parts) { [self] part, answer in
+                tell(.finishAnswered(part.shard, gid: part.gid, answer))
+            }.request()
+        }
     }
 
     private func perform(_ action: RecoveryAction) {
@@ -49,8 +66,10 @@ final class RecoveryDriver {
             worker.fenceAndRead(shard: decider, hash: hash, instance: instance.text) { [self] status in
                 tell(.decisionRead(decider: decider, hash, status))
             }
-        case .commitPrepared(let shard, let gid, let owner): finish(shard, gid, owner, "COMMIT")
-        case .rollbackPrepared(let shard, let gid, let owner): finish(shard, gid, owner, "ROLLBACK")
+        case .commitPrepared(let shard, let gid, let owner):
+            note(shard, gid, "COMMIT")
+            commits.append(RecoveryWindow.Part(shard: shard, gid: gid, owner: owner))
+        case .rollbackPrepared(let shard, let gid, let owner): rollBack(shard, gid, owner)
         case .deleteDecision(let shard, let hash, .commit): worker.cluster.forgetDecision(hash, on: shard)
         case .deleteDecision(let shard, let hash, .abort): worker.runAdmin(shard, InternalSchema.delete(hash, .abort)) { _ in }
         case .show(let shard, let gid, let reason):
@@ -99,9 +118,13 @@ final class RecoveryDriver {
         }
     }
 
-    private func finish(_ shard: ShardIndex, _ gid: String, _ owner: String, _ verb: String) {
+    private func note(_ shard: ShardIndex, _ gid: String, _ verb: String) {
         worker.logger.notice("recovery ends a prepared transaction", metadata: ["shard": "\(shard)", "gid": "\(gid)", "as": "\(verb)"])
-        worker.finishPrepared(shard: shard, gid: gid, verb: verb, owner: owner, after: .zero) { [self] answer in
+    }
+
+    private func rollBack(_ shard: ShardIndex, _ gid: String, _ owner: String) {
+        note(shard, gid, "ROLLBACK")
+        worker.finishPrepared(shard: shard, gid: gid, verb: "ROLLBACK", owner: owner, after: .zero) { [self] answer in
             tell(.finishAnswered(shard, gid: gid, answer))
         }
     }
