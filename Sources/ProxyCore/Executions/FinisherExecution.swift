@@ -52,12 +52,13 @@ final class FinisherExecution: MultiShardExecution {
             output.pointee.output.append(UInt8(0))
             output.pointee.output.append(call.text)
             output.pointee.output.append(UInt8(0))
-            output.pointee.output.append(count: call.parameterTypes.count)
-            for type in call.parameterTypes { output.pointee.output.append(integer: type) }
+            let types = call.on(legs[leg].shard).parameterTypes
+            output.pointee.output.append(count: types.count)
+            for type in types { output.pointee.output.append(integer: type) }
             output.pointee.output.endFrame(mark)
             output.pointee.output.writeDescribe(.statement, name: "")
         }
-        output.pointee.output.writeCall(call, text: Array(plan.shardText.utf8), resultFormats: [])
+        output.pointee.output.writeCall(call.on(legs[leg].shard), text: Array(plan.shardText.utf8), resultFormats: [])
         expectReady(leg)
     }
 
@@ -139,7 +140,7 @@ final class FinisherExecution: MultiShardExecution {
     /// The finisher with the client's own parameters in front of the arrays.
     private func writeFinisher(into output: inout ByteQueue) {
         let ownCount = finisher.firstArrayParameter - 1
-        var types = call.parameterTypes.prefix(ownCount).map { $0 }
+        var types = call.on(legs[0].shard).parameterTypes.prefix(ownCount).map { $0 }
         while types.count < ownCount { types.append(0) }
         output.writeParse(name: "", text: finisher.text, parameterTypes: types)
         let mark = output.beginFrame(FrontendMessageType.bind)

@@ -67,7 +67,7 @@ final class ModifyExecution: MultiShardExecution {
         let call = callsByLeg.isEmpty ? self.call : callsByLeg[leg]
         let kept = texts.count > 1 && call.bind != nil ? parametersMentioned(in: text) : nil
         worker.outputEndingUnnamed(ofLink: legs[leg].link).pointee.output.writeCall(
-            call, text: text, resultFormats: call.resultFormats, keptParameters: kept)
+            call.on(legs[leg].shard), text: text, resultFormats: call.resultFormats, keptParameters: kept)
         expectReady(leg)
     }
 

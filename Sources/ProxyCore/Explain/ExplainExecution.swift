@@ -91,6 +91,7 @@ final class ExplainExecution: Execution {
         let kept = parametersMentioned(in: text)
         var query = StatementCall(plan: call.plan, text: text)
         query.bind = call.bind
+        query.otherTypeNumbers = call.otherTypeNumbers
         query.parameterTypes = (0..<max(call.parameterTypes.count, call.plan.parameterCount)).map { index in
             kept.contains(index + 1) ? (index < call.parameterTypes.count ? call.parameterTypes[index] : 0) : Self.textType
         }
