@@ -41,6 +41,9 @@ final class StreamedCursor: ShardedCursor {
 
     var isOrdered: Bool { !plan.sortKeys.isEmpty }
 
+    /// The formats of its rows are known.
+    var hasFormats: Bool { !formats.isEmpty }
+
     /// Takes the formats of the next rows.
     /// - Returns: false if rows are here already in others.
     func take(_ formats: [FormatCode]) -> Bool {

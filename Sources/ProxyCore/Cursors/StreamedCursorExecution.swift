@@ -46,7 +46,8 @@ final class StreamedCursorExecution: Execution {
         isBegun = true
         if let problem = cursor.problem(movement, isMove: use == .move) { return fail(problem) }
         let formats = cursor.formats(use, call)
-        if use != .move, !cursor.take(formats) { return fail(cursor.otherFormat) }
+        // Rows that MOVE passes over come in some format, too, and others with them.
+        if use != .move || !cursor.hasFormats, !cursor.take(formats) { return fail(cursor.otherFormat) }
         (skipped, wanted, standing) = cursor.position.forwardSteps(movement)
         isDescribed = use != .fetch || !call.wantsDescription
         proceed()
