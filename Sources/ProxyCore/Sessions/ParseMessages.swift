@@ -143,6 +143,17 @@ extension Worker {
         prepareNew(session, index, statement, isHeld: isHeld)
     }
 
+    /// Has a statement prepared anew when it is next needed on a link. What FETCH returns is settled when it is prepared, and its
+    /// cursor may have been another one then.
+    func forget(_ statement: SharedStatement, _ session: UnsafeMutablePointer<Session>, _ index: Int32) {
+        let link = links.at(index)
+        if link.pointee.unnamedStatement == statement.number { link.pointee.unnamedStatement = 0 }
+        guard link.pointee.prepared.touch(statement.number) else { return }
+        link.pointee.prepared.remove(statement.number)
+        statement.linkName.withUnsafeBytes { output(ofLink: index).pointee.output.writeClose(.statement, name: $0) }
+        sent(session, link, .dropClose)
+    }
+
     func prepareNew(
         _ session: UnsafeMutablePointer<Session>, _ index: Int32, _ statement: SharedStatement, isHeld: Bool
     ) {

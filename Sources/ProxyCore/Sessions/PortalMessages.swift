@@ -22,7 +22,10 @@ extension Worker {
         }
         if session.pointee.heldParse != number, let result = settleHeldParse(index, session) { return result }
         var result = FrameResult.consumed
-        guard let link = batchLink(index, shard: currentShard(session) ?? anyShard(index), effect: .reads, &result) else { return result }
+        let placeOfCursor = statement.plan.flatMap { cursorShard($0, detail) }
+        let shard = placeOfCursor ?? currentShard(session) ?? anyShard(index)
+        guard let link = batchLink(index, shard: shard, effect: .reads, &result) else { return result }
+        if placeOfCursor != nil { forget(statement, session, link) }
         ensurePrepared(session, link, statement, isUnnamed: message.name.isEmpty)
         if message.name.isEmpty {
             output(ofLink: link).pointee.output.append(frame)
