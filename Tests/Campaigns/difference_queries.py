@@ -1,0 +1,93 @@
+"""Random queries for difference.py."""
+
+from difference_aggregates import Aggregates
+from difference_tables import MARK, SQL_TYPES, TYPES, mark
+
+
+class Queries(Aggregates):
+    def alias(self, texts, names):
+        return ", ".join(f"{text} AS c{n}" if names else f"{text} AS {self.choose('x', 'user_id', 'y')}{n}" if self.chance(0.2) else text
+                         for n, text in enumerate(texts, 1))
+
+    def select(self, outer=(), depth=2, names=False, kinds=None, correlated=False):
+        """(text, types of its columns) of a SELECT without ORDER BY, or with a LIMIT within it and a total order."""
+        source, scope, plain = self.source(outer if correlated else (), self.choose(1, 1, 2, 2, 3) if depth > 0 else 1, depth)
+        where = ""
+        if correlated:
+            where = f" WHERE {self.correlation(scope, outer)}"
+        elif self.chance(0.6):
+            where = f" WHERE {self.predicate(scope + list(outer if self.chance(0.3) and correlated else ()))}"
+        pick = self.random.random()
+        tail = ""
+        if kinds:
+            texts, distinct = [self.expression(kind, scope) for kind in kinds], self.choose("", "", "DISTINCT ")
+        elif pick < 0.4:
+            kinds = [self.random.choice(TYPES) for _ in range(self.random.randint(1, 4))]
+            texts, distinct = [self.expression(kind, scope) for kind in kinds], self.choose("", "", "DISTINCT ")
+            if plain and not names and self.chance(0.15):
+                texts, kinds, distinct = ["*"], [kind for _, kind in scope], ""
+        elif pick < 0.48:
+            columns = [self.random.choice(scope) for _ in range(3)]
+            texts, kinds = [text for text, _ in columns], [kind for _, kind in columns]
+            distinct, tail = f"DISTINCT ON ({texts[0]}) ", f" ORDER BY {texts[0]} {self.choose('', 'DESC')}, {', '.join(texts[1:])} DESC"
+        elif pick < 0.60:
+            columns = [self.random.choice(scope), self.window(scope)] + ([self.window(scope)] if self.chance(0.3) else [])
+            texts, kinds, distinct = [text for text, _ in columns], [kind for _, kind in columns], ""
+        else:
+            keys = [self.random.choice(scope) for _ in range(self.random.randint(0, 2))]
+            if keys and self.chance(0.3):
+                kind = self.choose("int", "txt", "date")
+                keys[0] = (self.expression(kind, scope, 1) if self.chance(0.8) else self.choose("1", "2") if kind == "int" else mark(kind), kind)
+            columns = keys + [self.aggregate(scope) for _ in range(self.random.randint(1, 3))]
+            texts, kinds, distinct = [text for text, _ in columns], [kind for _, kind in columns], self.choose("", "", "", "DISTINCT ")
+            if keys:
+                by = [text if not MARK.search(text) and text in [column for column, _ in scope] else str(n) for n, text in enumerate(texts[:len(keys)], 1)]
+                both = ", ".join(by)
+                # PostgreSQL 15 leaves a constant out of ORDER BY, although grouping sets make NULLs of it.
+                is_constant = not any(text in texts[0] for text, _ in scope)
+                tail = " GROUP BY " + (self.choose(f"ROLLUP ({both})", f"CUBE ({both})", f"GROUPING SETS (({both}), ())", f"GROUPING SETS (({by[0]}), ({by[-1]}))")
+                                       if self.chance(0.25) and not is_constant else both)
+            if self.chance(0.25):
+                tail += f" HAVING {self.choose('count(*)', 'max(' + self.expression('int', scope, 0) + ')')} >= {mark('int')}"
+            if self.chance(0.2):
+                texts.append(f"{self.aggregate_number(scope)} + {self.aggregate_number(scope)} * 2")
+                kinds = kinds + ["num"]
+        text = f"SELECT {distinct}{self.alias(texts, names) if texts != ['*'] else '*'} FROM {source}{where}{tail}"
+        if names and "ORDER BY" not in tail and self.chance(0.12):
+            text += f" ORDER BY {', '.join(str(n) for n in range(1, len(kinds) + 1))} LIMIT {self.random.randint(0, 6)}"
+        return text, kinds
+
+    def aggregate_number(self, scope):
+        return self.random.choice([f"sum({self.expression('int', scope, 0)})", "count(*)", f"max({self.expression('num', scope, 0)})", f"avg({self.expression('int', scope, 0)})"])
+
+    def order(self, kinds):
+        places = [str(n) for n, kind in enumerate(kinds, 1) if kind != "stat"]
+        self.random.shuffle(places)
+        places += [str(n) for n, kind in enumerate(kinds, 1) if kind == "stat"]
+        return ", ".join(place + self.choose("", "", " DESC", " NULLS FIRST", " DESC NULLS LAST") for place in places)
+
+    def query(self):
+        """(text, is its order total) of a whole query."""
+        self.tables, self.names, head = {}, 0, ""
+        if self.chance(0.15):
+            text, kinds = self.select(depth=1, names=True)
+            head = f"WITH w AS {self.choose('', '', 'MATERIALIZED ', 'NOT MATERIALIZED ')}({text}) "
+            if any(kind in SQL_TYPES for kind in kinds):
+                self.tables["w"] = {f"c{n}": kind for n, kind in enumerate(kinds, 1)}
+        if self.chance(0.15):
+            kinds = [self.random.choice(TYPES[:-2]) for _ in range(self.random.randint(1, 3))]
+            parts = [self.select(depth=1, kinds=kinds)[0] for _ in range(self.choose(2, 2, 3))]
+            text = parts[0]
+            for part in parts[1:]:
+                text += f" {self.choose('UNION', 'UNION ALL', 'INTERSECT', 'EXCEPT', 'EXCEPT ALL', 'INTERSECT ALL')} {part}"
+        else:
+            text, kinds = self.select()
+        if "ORDER BY" in text.split(" FROM ")[-1] and "DISTINCT ON" in text[:20] or self.chance(0.3) or not kinds:
+            return head + text, False
+        text += f" ORDER BY {self.order(kinds)}"
+        pick = self.random.random()
+        if pick < 0.35:
+            text += f" LIMIT {mark('count') if self.chance(0.3) else self.random.randint(0, 12)}" + (f" OFFSET {self.random.randint(0, 5)}" if self.chance(0.5) else "")
+        elif pick < 0.45:
+            text += f" FETCH FIRST {self.random.randint(1, 9)} ROWS {self.choose('ONLY', 'WITH TIES')}"
+        return head + text, True
