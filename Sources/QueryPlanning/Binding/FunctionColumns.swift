@@ -34,12 +34,17 @@ extension Binder {
         }
         let arguments = NodeList(call.pointee.args, call.pointee.n_args).nodes
         if let columns = FunctionColumns.outNames[name] { return columns.map { BoundColumn(name: $0.0, type: SQLType($0.1)) } }
-        if let type = FunctionColumns.single[name] { return [BoundColumn(name: name, type: SQLType(type))] }
+        if let type = FunctionColumns.single[name] {
+            let collation = TypeOID.isCollatable(type) ? resultCollation(arguments) : nil
+            return [BoundColumn(name: name, type: SQLType(type, collation: collation))]
+        }
         switch name {
         case "unnest":
             return arguments.map { argument in
-                let element = inferType(argument).flatMap { TypeOID.elementByArray[$0.oid] }
-                return BoundColumn(name: name, type: element.map { SQLType($0) })
+                guard let array = inferType(argument), let element = TypeOID.elementByArray[array.oid] else {
+                    return BoundColumn(name: name, type: nil)
+                }
+                return BoundColumn(name: name, type: SQLType(element, collation: TypeOID.isCollatable(element) ? array.collation : nil))
             }
         case "generate_series": return [BoundColumn(name: name, type: commonType(arguments.prefix(2).map { inferType($0) }))]
         default:

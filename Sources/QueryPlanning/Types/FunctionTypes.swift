@@ -35,7 +35,7 @@ extension Binder {
     }
 
     /// The collation of a function's text result comes from its text arguments.
-    private func resultCollation(_ arguments: [Node]) -> Collation {
+    func resultCollation(_ arguments: [Node]) -> Collation {
         var result: Collation?
         for argument in arguments {
             guard let type = inferType(argument) else { return .indeterminate }
