@@ -25,9 +25,9 @@ extension IntegrationTests {
         @Test(.timeLimit(.minutes(1))) func valuesThatShardsMayReadOtherwiseAreRefused() throws {
             let proxy = try WireClient(port: try SharedClusters.shared.get().four.port)
             let setup = [
-                "DROP TABLE IF EXISTS holder", "DROP TABLE IF EXISTS held", "DROP TYPE IF EXISTS shade CASCADE", "CREATE TABLE held (a int, b int)",
-                "CREATE TYPE shade AS ENUM ('light', 'dark')", "CREATE TABLE holder (user_id int PRIMARY KEY, h held, hh held[], s shade)",
-                "CREATE FUNCTION written(shade) RETURNS text LANGUAGE sql IMMUTABLE AS $$SELECT 'light'$$",
+                "DROP TABLE IF EXISTS holder", "DROP TABLE IF EXISTS held", "DROP TYPE IF EXISTS tint CASCADE", "CREATE TABLE held (a int, b int)",
+                "CREATE TYPE tint AS ENUM ('light', 'dark')", "CREATE TABLE holder (user_id int PRIMARY KEY, h held, hh held[], s tint)",
+                "CREATE FUNCTION written(tint) RETURNS text LANGUAGE sql IMMUTABLE AS $$SELECT 'light'$$",
                 "INSERT INTO holder VALUES (1, '(1,2)', '{}', 'dark'), (2, NULL, NULL, 'light')",
             ]
             for statement in setup { #expect(try proxy.run(statement).error == nil, "\(statement)") }
@@ -37,9 +37,9 @@ extension IntegrationTests {
             }
             let shades = "SELECT b.s FROM holder a JOIN holder b ON b.user_id <> a.user_id ORDER BY 1"
             #expect(try proxy.run(shades).rows == [["light"], ["dark"]])
-            #expect(try proxy.run("CREATE CAST (shade AS text) WITH FUNCTION written(shade)").error == nil)
+            #expect(try proxy.run("CREATE CAST (tint AS text) WITH FUNCTION written(tint)").error == nil)
             #expect(try proxy.run(shades).state == "0A000")
-            #expect(try proxy.run("DROP TABLE holder; DROP TABLE held; DROP TYPE shade CASCADE").error == nil)
+            #expect(try proxy.run("DROP TABLE holder; DROP TABLE held; DROP TYPE tint CASCADE").error == nil)
         }
 
         @Test(.timeLimit(.minutes(1))) func neverAnotherAnswer() throws {
