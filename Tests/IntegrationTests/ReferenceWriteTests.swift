@@ -51,11 +51,12 @@ extension IntegrationTests {
         }
 
         /// Copies that are not alike are found, and nothing is written.
-        @Test(.timeLimit(.minutes(1))) func aMissingCopyIsFound() throws {
+        @Test(.timeLimit(.minutes(1)), arguments: ["UPDATE token SET code = random()::text", "UPDATE token SET code = 'same'", "DELETE FROM token"])
+        func aMissingCopyIsFound(statement: String) throws {
             let cluster = try cluster()
             try cluster.servers[2].psql("DELETE FROM token WHERE id = 3")
             let client = try WireClient(port: cluster.port)
-            #expect(try client.run("UPDATE token SET code = random()::text").state == "40001")
+            #expect(try client.run(statement).state == "40001")
             #expect(try cluster.servers[0].psql("SELECT count(*) FROM token WHERE code LIKE 'c%'") == [["12"]])
         }
     }

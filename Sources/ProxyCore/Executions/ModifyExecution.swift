@@ -12,6 +12,8 @@ final class ModifyExecution: MultiShardExecution {
     /// Rows that all shards together say they have changed.
     private(set) var rowCount: UInt64 = 0
     private var firstTag = ""
+    /// Rows that the first shard to answer has changed.
+    private var firstCount: UInt64?
     private var countedCommand = ""
 
     /// - Parameter texts: one for all shards, or one a shard.
@@ -157,7 +159,23 @@ final class ModifyExecution: MultiShardExecution {
         guard let count = message.rowCount else { return }
         countedCommand = message.command.text
         rowCount &+= count
+        checkAlike(count)
     }
+
+    /// The copies of a reference table must change alike. A shard that another transaction's commit has not reached yet does not see
+    /// its rows, and would be left with other ones than the rest.
+    private func checkAlike(_ count: UInt64) {
+        guard tagCombination == .first, Self.writes.contains(countedCommand) else { return }
+        defer { firstCount = firstCount ?? count }
+        guard let firstCount, firstCount != count else { return }
+        noteFailure(
+            DatabaseMessage(
+                error: .serializationFailure, "the copies of a reference table are not alike on all shards at this moment",
+                detail: "The statement changed \(firstCount) rows on one shard, and \(count) on another.",
+                hint: "Another transaction may be committing; run this one again. If it fails for good, look for writes that did not come through the proxy."))
+    }
+
+    private static let writes: Set<String> = ["INSERT", "UPDATE", "DELETE", "MERGE"]
 
     override func answered() {
         // Rows held back only because the client was slow go out before the statement ends.
