@@ -6,19 +6,16 @@ import Primitives
 import QueryPlanning
 import WireProtocol
 
-final class FetchedInsertExecution: DivertingExecution {
+final class FetchedInsertExecution: CompoundExecution {
     /// Rows in one statement: its defaults are drawn by one query of at most 1,664 columns.
     static let partRows = 500
     static let partBytes = 1 << 20
 
-    private enum Step { case idle, fetching, inserting, ending }
+    private enum Step { case idle, fetching, inserting }
 
     private let call: StatementCall
     private let plan: FetchedInsertPlan
     private var step = Step.idle
-    private var ownsTransaction = false
-    /// Why nothing is inserted.
-    private var problem: DatabaseMessage?
     /// The query's rows that are yet to be inserted.
     private var fetched: PortalBuffer?
     private var types: [UInt32] = []
@@ -38,10 +35,7 @@ final class FetchedInsertExecution: DivertingExecution {
     override func resume() {
         guard step == .idle else { return }
         step = .fetching
-        if record.pointee.detail?.transaction == nil {
-            worker.openTransaction(session, isExplicit: false, modes: "")
-            ownsTransaction = true
-        }
+        openOwnTransaction { worker.openTransaction(session, isExplicit: false, modes: "") }
         attempt { () throws(Refusal) in try fetch() }
     }
 
@@ -49,7 +43,7 @@ final class FetchedInsertExecution: DivertingExecution {
         do throws(Refusal) {
             try body()
         } catch {
-            end(DatabaseMessage(error))
+            end(told(DatabaseMessage(error)))
         }
     }
 
@@ -108,10 +102,8 @@ final class FetchedInsertExecution: DivertingExecution {
         worker.start(execution, on: session)
     }
 
-    override func childFinished(_ child: Execution, _ outcome: Outcome) {
-        if step == .ending { return ended(child, outcome) }
-        endDiversion()
-        if case .failure(let message) = outcome { return end(explained(message)) }
+    override func stepFinished(_ child: Execution, _ outcome: Outcome) {
+        if case .failure(let message) = outcome { return end(told(explained(message))) }
         attempt { () throws(Refusal) in
             if let draw = child as? DrawExecution { return try insertDrawn(draw.values) }
             if step == .inserting { takeAnswer() } else { try beginInserting() }
@@ -199,7 +191,6 @@ final class FetchedInsertExecution: DivertingExecution {
         if let drawing = plan.drawing {
             if isDrawn { throw Refusal("XX000", "drawn values are to be drawn again") }
             self.drawing = drawing
-            clientsDiversion = record.pointee.isDiverted ? record.pointee.detail?.diversion : nil
             return worker.start(DrawExecution(worker: worker, session: session, parent: self, query: drawing.query), on: session)
         }
         let part = insertCall(plan, text)
@@ -245,31 +236,11 @@ final class FetchedInsertExecution: DivertingExecution {
 
     // MARK: The end
 
-    private func end(_ problem: DatabaseMessage?) {
-        self.problem = problem
-        // It speaks of a text that is not the client's.
-        if plan.movesRows { self.problem?.fields.removeAll { $0.code == DatabaseMessage.FieldCode.position } }
+    /// An error may speak of a text that is not the client's.
+    private func told(_ message: DatabaseMessage) -> DatabaseMessage { plan.movesRows ? message.withoutPosition : message }
+
+    override func concluded(_ problem: DatabaseMessage?) {
         fetched = nil
-        step = .ending
-        guard ownsTransaction else { return conclude() }
-        let child = problem == nil
-            ? CommitExecution(worker: worker, session: session, parent: self)
-            : RollbackExecution(worker: worker, session: session, parent: self)
-        worker.start(child, on: session)
-    }
-
-    private func ended(_ child: Execution, _ outcome: Outcome) {
-        if let commit = child as? CommitExecution {
-            if case .failure(let message) = outcome {
-                problem = message
-            } else if !commit.didCommit {
-                problem = DatabaseMessage(error: .transactionRollback, "the statement was rolled back on a shard")
-            }
-        }
-        conclude()
-    }
-
-    private func conclude() {
         if let problem { return finish(.failure(problem)) }
         worker.tellComplete(session, (plan.movesRows ? "UPDATE " : "INSERT 0 ") + "\(insertedRows)")
         finish(.success)

@@ -15,7 +15,7 @@ import QueryPlanning
 import ResultMerging
 import WireProtocol
 
-final class FetchedModifyExecution: Execution {
+final class FetchedModifyExecution: CompoundExecution {
     /// How often it is tried to find a moment at which nobody else changes the rows.
     static let maximumAttempts = 20
     /// Between attempts in a block the transactions that are in the way get a little more time each.
@@ -23,20 +23,19 @@ final class FetchedModifyExecution: Execution {
     /// Not a name that a client would choose for its own.
     private static let savepoint = "\"pgbraid write\""
 
-    private enum Step { case idle, horizon, fetching, writing, releasing, undoing, ending }
+    private enum Step { case idle, horizon, fetching, writing, releasing, undoing }
 
     private let call: StatementCall
     private let plan: FetchedModificationPlan
     private let shards: [ShardIndex]
     private var step = Step.idle
     private var attempts = 0
-    private var ownsTransaction = false
     /// The block takes a snapshot for each statement.
     private var isGuarded = false
     /// One a shard of the write.
     private var horizons: [String] = []
-    private var problem: DatabaseMessage?
-    private let answers: AnswerDiversion
+    /// What the write has told, as long as it may have to be undone.
+    private var answer: PortalBuffer?
 
     /// - Parameter shards: those whose rows are to be changed.
     init(
@@ -45,23 +44,20 @@ final class FetchedModifyExecution: Execution {
         self.call = call
         self.plan = plan
         self.shards = shards
-        answers = AnswerDiversion(worker: worker, session: session)
         super.init(worker: worker, session: session, parent: parent)
     }
 
-    private var transaction: Transaction? { worker.sessions.at(session).pointee.detail?.transaction }
     private var mayTryAgain: Bool { ownsTransaction || isGuarded }
 
     override func resume() {
         guard step == .idle else { return }
-        ownsTransaction = transaction == nil
         begin()
     }
 
     private func begin() {
         attempts += 1
-        worker.sessions.at(session).pointee.detail?.deadlock = nil
-        if ownsTransaction { worker.openStableTransaction(session) }
+        record.pointee.detail?.deadlock = nil
+        openOwnTransaction { worker.openStableTransaction(session) }
         isGuarded = !ownsTransaction && transaction?.isolation == .readCommitted
         if isGuarded { askHorizon() } else { fetch() }
     }
@@ -107,7 +103,7 @@ final class FetchedModifyExecution: Execution {
         write.leavesOthersAlone = isGuarded
         write.description = fetch.originalDescription
         // What was told cannot be taken back.
-        if mayTryAgain { answers.begin() }
+        if mayTryAgain { answer = divert() }
         run(.writing, write)
     }
 
@@ -124,10 +120,8 @@ final class FetchedModifyExecution: Execution {
 
     // MARK: The course
 
-    override func childFinished(_ child: Execution, _ outcome: Outcome) {
-        answers.end()
+    override func stepFinished(_ child: Execution, _ outcome: Outcome) {
         if step == .undoing { return begin() }
-        if step == .ending { return ended(child, outcome) }
         if case .failure(let message) = outcome { return failed(message) }
         switch step {
         case .horizon:
@@ -136,14 +130,15 @@ final class FetchedModifyExecution: Execution {
         case .fetching: (child as? FetchExecution).map(write)
         case .writing where isGuarded: ask(.releasing, "RELEASE SAVEPOINT \(Self.savepoint)")
         case .writing, .releasing: end(nil)
-        case .idle, .undoing, .ending: break
+        case .idle, .undoing: break
         }
     }
 
     private func failed(_ message: DatabaseMessage) {
-        answers.settle(isTold: false)
-        guard step == .writing, isInTheWay(message), worker.sessions.at(session).pointee.phase != .leaving, transaction?.hasLostParticipant != true else {
-            return end(withoutPosition(message))
+        answer = nil
+        guard step == .writing, isInTheWay(message), record.pointee.phase != .leaving, transaction?.hasLostParticipant != true else {
+            // Errors of the client's own text come with the fetch.
+            return end(step == .writing ? message.withoutPosition : message)
         }
         guard attempts < Self.maximumAttempts else { return end(tooBusy) }
         if isGuarded { return begin() }
@@ -164,39 +159,11 @@ final class FetchedModifyExecution: Execution {
             hint: "Run the transaction again; a transaction that has been open for long may be in the way.")
     }
 
-    /// Of an error in a text that is not the client's; errors of the client's own text come with the fetch.
-    private func withoutPosition(_ message: DatabaseMessage) -> DatabaseMessage {
-        var message = message
-        if step == .writing { message.fields.removeAll { $0.code == DatabaseMessage.FieldCode.position } }
-        return message
-    }
-
     // MARK: The end
 
-    private func end(_ problem: DatabaseMessage?) {
-        self.problem = problem
-        guard ownsTransaction else { return conclude() }
-        run(
-            .ending,
-            problem == nil
-                ? CommitExecution(worker: worker, session: session, parent: self)
-                : RollbackExecution(worker: worker, session: session, parent: self))
-    }
-
-    private func ended(_ child: Execution, _ outcome: Outcome) {
-        if let commit = child as? CommitExecution {
-            if case .failure(let message) = outcome {
-                problem = message
-            } else if !commit.didCommit {
-                problem = DatabaseMessage(error: .transactionRollback, "the statement was rolled back on a shard")
-            }
-        }
-        conclude()
-    }
-
-    private func conclude() {
-        answers.settle(isTold: problem == nil)
+    override func concluded(_ problem: DatabaseMessage?) {
         if let problem { return finish(.failure(problem)) }
+        if let answer { tellClient(answer.stream.pointee.output.readable) }
         finish(.success)
     }
 }
