@@ -12,16 +12,16 @@ final class StatementExecution: Execution {
     private var hasChild = false
     private var awaitsCatalog = false
     /// What to do once the statement itself is done.
-    private var afterwards: (() -> Void)?
+    var afterwards: (() -> Void)?
     /// What set_config sets, to be the session's once it is answered.
-    private var assignments: [SettingAssignment] = []
+    var assignments: [SettingAssignment] = []
 
     init(worker: Worker, session: Int32, parent: Execution?, call: StatementCall) {
         self.call = call
         super.init(worker: worker, session: session, parent: parent)
     }
 
-    private var record: UnsafeMutablePointer<Session> { worker.sessions.at(session) }
+    var record: UnsafeMutablePointer<Session> { worker.sessions.at(session) }
 
     override func resume() {
         if awaitsCatalog {
@@ -75,9 +75,9 @@ final class StatementExecution: Execution {
         }
     }
 
-    private func fail(_ message: DatabaseMessage) { finish(.failure(message)) }
+    func fail(_ message: DatabaseMessage) { finish(.failure(message)) }
 
-    private func run(_ child: Execution) {
+    func run(_ child: Execution) {
         hasChild = true
         worker.start(child, on: session)
     }
@@ -96,7 +96,7 @@ final class StatementExecution: Execution {
 
     /// What follows from a statement that succeeded. Its session's next statement must know what DDL has changed: within
     /// a block it reads the catalog as the block sees it, else it waits for the one everybody reads.
-    private func completed() {
+    func completed() {
         if !assignments.isEmpty { return settle() }
         afterwards?()
         worker.noteTemporaryTables(session, call.plan.temporaryNames)
@@ -153,7 +153,7 @@ final class StatementExecution: Execution {
 
     // MARK: Routes
 
-    private func shards(_ route: Route, _ body: ([ShardIndex]) -> Void) {
+    func shards(_ route: Route, _ body: ([ShardIndex]) -> Void) {
         switch worker.resolve(route, of: call, session: session) {
         case .one(let shard): body([shard])
         case .many(let set): body(set.shards)
@@ -162,7 +162,7 @@ final class StatementExecution: Execution {
     }
 
     /// Passes the statement to the one shard of the route, or asks for a plan over several.
-    private func route_(_ route: Route) {
+    func route_(_ route: Route) {
         switch worker.resolve(route, of: call, session: session) {
         case .one(let shard): pass(to: shard)
         case .refused(let refusal): fail(DatabaseMessage(refusal))
@@ -188,7 +188,7 @@ final class StatementExecution: Execution {
     // MARK: One shard
 
     /// Sends the statement to one shard and lets everything it answers pass to the client.
-    private func pass(to shard: ShardIndex) {
+    func pass(to shard: ShardIndex) {
         switch worker.enlist(session, shard: shard, effect: call.plan.effect, takesSnapshot: call.plan.takesSnapshot) {
         case .waiting: return
         case .failed(let message): return fail(message)
@@ -275,39 +275,6 @@ final class StatementExecution: Execution {
         guard !call.plan.pins.isEmpty, let detail = record.pointee.detail else { return }
         worker.pin(session, link: link, reasons: call.plan.pins)
         _ = detail
-    }
-
-    // MARK: set_config
-
-    /// Has one shard answer set_config.
-    private func configure(_ calls: [SettingCall]) {
-        do throws(Refusal) {
-            assignments = try (call.bind ?? []).withBytes { (bytes) throws(Refusal) -> [SettingAssignment] in
-                try SettingAssignment.read(calls, bind: call.bind == nil ? nil : try? BindMessage(bytes))
-            }
-        } catch {
-            return fail(DatabaseMessage(error))
-        }
-        guard worker.planningEnvironment(session).usesServerEncoding || assignments.allSatisfy({ $0.statement.utf8.allSatisfy { $0 < 0x80 } }) else {
-            return fail(DatabaseMessage(error: .featureNotSupported, "set_config needs the server's client_encoding for this value"))
-        }
-        pass(to: worker.anyShard(session))
-    }
-
-    /// Outside a block the link goes on with a setting that it is not known to have.
-    private var changesLinkUnseen: Bool {
-        record.pointee.detail?.transaction == nil && assignments.contains { !$0.isLocal }
-    }
-
-    /// What was set is the session's, or the block's, on all its links.
-    private func settle() {
-        let isInBlock = record.pointee.detail?.transaction != nil
-        let lasting = assignments.filter { isInBlock || !$0.isLocal }
-        assignments = []
-        guard !lasting.isEmpty else { return completed() }
-        run(
-            SettingExecution(
-                worker: worker, session: session, parent: self, call: call, command: .configure([]), assignments: lasting))
     }
 
     // MARK: Several shards
@@ -403,100 +370,7 @@ final class StatementExecution: Execution {
         run(ExplainExecution(worker: worker, session: session, parent: self, call: call, plan: plan))
     }
 
-    // MARK: Cursors, LISTEN, NOTIFY
-
-    private func cursor(_ command: CursorCommand) {
-        guard let detail = record.pointee.detail else { return }
-        switch command {
-        case .declare(let declaration): declare(declaration)
-        case .fetch(let name, let movement): use(name, movement, .fetch)
-        case .move(let name, let movement): use(name, movement, .move)
-        case .execute(let name, let movement): use(name, movement, .execute)
-        case .close(let name): close(name, detail)
-        case .closeAll:
-            // Portals of the protocol are closed by it, too.
-            let links = Set(detail.cursors.links + (detail.transaction?.participants.map(\.link) ?? []))
-            afterwards = { [worker, session] in
-                detail.cursors.removeAll()
-                detail.portals = [:]
-                worker.tellComplete(session, "CLOSE CURSOR ALL")
-            }
-            run(BroadcastExecution(worker: worker, session: session, parent: self, text: "CLOSE ALL", links: links.sorted()))
-        }
-    }
-
-    private func close(_ name: String, _ detail: SessionDetail) {
-        guard let cursor = detail.cursors.sharded(name) else {
-            afterwards = { detail.cursors.remove(name) }
-            return passToCursor(name)
-        }
-        detail.cursors.remove(name)
-        afterwards = { [worker, session] in worker.tellComplete(session, "CLOSE CURSOR") }
-        guard let streamed = cursor as? StreamedCursor else { return completed() }
-        run(
-            BroadcastExecution(
-                worker: worker, session: session, parent: self, text: "CLOSE \(streamed.shardName)",
-                links: worker.links(of: streamed, session)))
-    }
-
-    private func declare(_ declaration: CursorDeclaration) {
-        if let problem = worker.problem(declaration, session) { return fail(problem) }
-        switch declaration.query {
-        case .oneShard(let route):
-            afterwards = { [worker, session] in
-                let cursor = worker.declared(.link(worker.lastPassedLink), isHeld: declaration.isHeld, session)
-                worker.sessions.at(session).pointee.detail?.cursors.insert(declaration.name, cursor)
-            }
-            route_(route)
-        case .severalShards(let plan, let range): declare(declaration, plan, range)
-        }
-    }
-
-    /// Declares a cursor over several shards: one whose rows are read as they are fetched, or one that holds them.
-    private func declare(_ declaration: CursorDeclaration, _ plan: StatementPlan, _ range: Range<Int>) {
-        let isHeld = declaration.isHeld || declaration.scrolling == .scroll
-        guard !isHeld, let streamed = plan.streamed, record.pointee.detail?.transaction != nil else {
-            return run(
-                DeclareCursorExecution(
-                    worker: worker, session: session, parent: self, call: call, declaration: declaration, plan: plan, range: range))
-        }
-        let query = call.inner(plan, at: range, formats: [])
-        let window: RowWindow
-        do throws(MergeError) {
-            window = try query.window(of: streamed.scatter)
-        } catch {
-            return fail(error.asError)
-        }
-        shards(streamed.route) { shards in
-            run(
-                DeclareStreamExecution(
-                    worker: worker, session: session, parent: self, call: query, name: declaration.name, isBinary: declaration.isBinary,
-                    scatter: streamed.scatter, window: window, shards: shards))
-        }
-    }
-
-    private func use(_ name: String, _ movement: CursorMovement, _ use: CursorUse) {
-        let cursor = record.pointee.detail?.cursors.sharded(name)
-        if let held = cursor as? HeldCursor {
-            run(
-                HeldCursorExecution(
-                    worker: worker, session: session, parent: self, call: call, cursor: held, movement: movement, use: use))
-        } else if let streamed = cursor as? StreamedCursor {
-            run(
-                StreamedCursorExecution(
-                    worker: worker, session: session, parent: self, call: call, cursor: streamed, movement: movement, use: use))
-        } else {
-            passToCursor(name)
-        }
-    }
-
-    /// Passes the statement to the link on which the cursor lives.
-    private func passToCursor(_ name: String) {
-        guard let link = record.pointee.detail?.cursors.link(of: name) else {
-            return fail(DatabaseMessage(error: .invalidCursorName, "cursor \"\(name)\" does not exist"))
-        }
-        pass(to: worker.links.at(link).pointee.shard)
-    }
+    // MARK: LISTEN, NOTIFY
 
     /// NOTIFY goes out once: on a shard that writes anyway, else on the lowest, where LISTEN listens.
     private func notify() { passNotification() }
