@@ -90,6 +90,39 @@ extension IntegrationTests {
             #expect(try other.psql("SELECT sum(balance) FROM account") == [["0"]])
         }
 
+        /// The parts that another proxy finishes become visible together to its own clients.
+        @Test(.timeLimit(.minutes(1))) func whatRecoveryCommitsIsSeenWhole() throws {
+            let commits = try CommitCluster()
+            let relay = try FaultRelay(servers: commits.servers)
+            defer { relay.stop() }
+            let other = try TestCluster(servers: commits.servers, settings: CommitCluster.settings, shardEntries: relay.entries(for: commits.servers))
+            let (client, readingClient) = (try commits.client(), try WireClient(port: other.port))
+            let reader = UncheckedReference(readingClient)
+            let (servers, keys, held) = (commits.servers, commits.keys, Once())
+            let console = UncheckedReference(other)
+            relay.follow { frame in
+                guard frame.shard == 2, frame.isQuery("COMMIT PREPARED"), held.claim() else { return .pass }
+                do {
+                    try eventually("the first part is committed") {
+                        try servers[1].psql("SELECT balance FROM account WHERE user_id = \(keys[1])") == [["-1"]]
+                    }
+                    func waits() throws -> Int { Int(try console.object.console("SHOW STATS").first { $0[0] == "gate_waits" }?[1] ?? "") ?? 0 }
+                    let before = try waits()
+                    try reader.object.send(FrontendFrame.query("SELECT sum(balance) FROM account WHERE user_id IN (\(keys[1]), \(keys[2]))"))
+                    try eventually("the reader waits at the gate", withinSeconds: 5) { try waits() > before }
+                } catch {
+                    Issue.record(error)
+                }
+                return .pass
+            }
+            let cluster = UncheckedReference(commits.cluster)
+            let struck = strike(commits, at: .decisionAnswered) { cluster.object.kill() }
+            #expect(try client.run("BEGIN; \(commits.transfer); COMMIT").isCutOff)
+            #expect(try readingClient.outcome().rows == [["1"]])
+            #expect(struck.isDone && held.isDone)
+            try commits.expectNothingPrepared()
+        }
+
         /// A proxy that only slept is fenced: what another one has rolled back cannot be decided any more.
         @Test(.timeLimit(.minutes(1))) func aProxyThatSleptCannotDecide() throws {
             let commits = try CommitCluster()

@@ -1,6 +1,5 @@
 // A cancel that is late: the statement it is for has ended by itself, and the block has gone on.
 import Foundation
-import Synchronization
 import TestSupport
 import Testing
 
@@ -10,14 +9,14 @@ extension IntegrationTests {
         static let patienceSeconds = 0.5
 
         /// Holds cancels back until a shard is asked for `text`, or the patience is over. Returns how many there were.
-        private func holdCancels(_ commits: CommitCluster, until text: String) -> Count {
-            let seen = Once(), cancels = Count()
+        private func holdCancels(_ commits: CommitCluster, until text: String) -> Counter {
+            let seen = Once(), cancels = Counter()
             commits.relay.follow { frame in
                 if frame.direction == .toShard, frame.text.contains(text) { _ = seen.claim() }
                 return .pass
             }
             commits.relay.delayCancels { _ in
-                cancels.add()
+                cancels.increment()
                 let end = Date().addingTimeInterval(Self.patienceSeconds)
                 while !seen.isDone, Date() < end { usleep(1_000) }
             }
@@ -79,11 +78,4 @@ extension IntegrationTests {
             #expect(try client.run(statement).error == nil)
         }
     }
-}
-
-/// A number that several threads add to.
-final class Count: Sendable {
-    private let count = Mutex(0)
-    var value: Int { count.withLock { $0 } }
-    func add() { count.withLock { $0 += 1 } }
 }
