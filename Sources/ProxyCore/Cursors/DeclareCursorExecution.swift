@@ -4,14 +4,12 @@ import Primitives
 import QueryPlanning
 import WireProtocol
 
-final class DeclareCursorExecution: Execution {
+final class DeclareCursorExecution: DivertingExecution {
     private let declaration: CursorDeclaration
     private let query: StatementCall
     private let format: FormatCode
     private var isStarted = false
     private var answer: PortalBuffer?
-    /// Where the client has its answers diverted to.
-    private var clientsDiversion: PortalBuffer?
 
     /// - Parameters:
     ///   - plan: for the query at `range` of the statement's text.
@@ -26,24 +24,18 @@ final class DeclareCursorExecution: Execution {
         super.init(worker: worker, session: session, parent: parent)
     }
 
-    private var record: UnsafeMutablePointer<Session> { worker.sessions.at(session) }
-
     override func resume() {
         guard !isStarted, let detail = record.pointee.detail else { return }
         isStarted = true
-        let answer = PortalBuffer(pool: worker.streams.pool.reference, reservedBytes: detail.cursors.heldBytes)
-        self.answer = answer
-        clientsDiversion = worker.divert(session, to: answer)
+        answer = divert(reservedBytes: detail.cursors.heldBytes)
         worker.start(StatementExecution(worker: worker, session: session, parent: self, call: query), on: session)
     }
 
     override func childFinished(_ child: Execution, _ outcome: Outcome) {
-        worker.divert(session, to: clientsDiversion)
+        endDiversion()
         if case .failure(let message) = outcome { return finish(.failure(explained(message))) }
         guard let answer, let detail = record.pointee.detail else { return }
-        let cursor = HeldCursor(declaration, format: format, answer: answer) { frame in
-            if record.pointee.phase != .leaving { worker.output(ofSession: session).pointee.output.append(frame) }
-        }
+        let cursor = HeldCursor(declaration, format: format, answer: answer) { tellClient($0) }
         detail.cursors.insert(declaration.name, worker.declared(.session(cursor), isHeld: declaration.isHeld, session))
         worker.tellComplete(session, "DECLARE CURSOR")
         finish(.success)
@@ -87,17 +79,6 @@ extension StatementCall {
 }
 
 extension Worker {
-    /// Lets the session's answers go to a buffer, or with nil to the client.
-    /// - Returns: the buffer they went to before.
-    @discardableResult
-    func divert(_ index: Int32, to buffer: PortalBuffer?) -> PortalBuffer? {
-        let session = sessions.at(index)
-        let before = session.pointee.isDiverted ? session.pointee.detail?.diversion : nil
-        session.pointee.detail?.diversion = buffer
-        session.pointee.isDiverted = buffer != nil
-        return before
-    }
-
     /// A cursor as it is declared now.
     func declared(_ home: DeclaredCursor.Home, isHeld: Bool, _ index: Int32) -> DeclaredCursor {
         let transaction = sessions.at(index).pointee.detail?.transaction

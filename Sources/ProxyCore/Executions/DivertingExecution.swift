@@ -12,8 +12,9 @@ class DivertingExecution: Execution {
     final var record: UnsafeMutablePointer<Session> { worker.sessions.at(session) }
 
     /// Answers go to the returned buffer, bounded by `limits.merge`, until `endDiversion`.
-    final func divert() -> PortalBuffer {
-        let buffer = PortalBuffer(pool: worker.streams.pool.reference)
+    /// - Parameter reservedBytes: what else counts against the limit.
+    final func divert(reservedBytes: Int = 0) -> PortalBuffer {
+        let buffer = PortalBuffer(pool: worker.streams.pool.reference, reservedBytes: reservedBytes)
         diversion = buffer
         clientsDiversion = record.pointee.isDiverted ? record.pointee.detail?.diversion : nil
         record.pointee.detail?.diversion = buffer

@@ -5,7 +5,7 @@ import QueryPlanning
 import ResultMerging
 import WireProtocol
 
-final class ExplainExecution: Execution {
+final class ExplainExecution: DivertingExecution {
     private enum Step { case idle, shards, finisher }
 
     private let call: StatementCall
@@ -19,8 +19,6 @@ final class ExplainExecution: Execution {
     /// What makes the final rows, to be explained yet.
     private var finishing: (plan: ScatterPlan, shards: [ShardIndex])?
     private var answer: PortalBuffer?
-    /// Where the client has its answers diverted to.
-    private var clientsDiversion: PortalBuffer?
 
     init(worker: Worker, session: Int32, parent: Execution?, call: StatementCall, plan: ExplainPlan) {
         self.call = call
@@ -136,7 +134,7 @@ final class ExplainExecution: Execution {
     // MARK: The final query
 
     override func childFinished(_ child: Execution, _ outcome: Outcome) {
-        if step == .finisher { worker.divert(session, to: clientsDiversion) }
+        endDiversion()
         if case .failure(let message) = outcome { return finish(.failure(message)) }
         if let shards = child as? ExplainShardsExecution {
             for position in node.children.indices { node.children[position].output = shards.lines[position] }
@@ -157,9 +155,7 @@ final class ExplainExecution: Execution {
         var call = self.call
         call.wantsDescription = false
         call.bind = call.bind.map { _ in call.withResultFormats([]) }
-        let answer = PortalBuffer(pool: worker.streams.pool.reference)
-        self.answer = answer
-        clientsDiversion = worker.divert(session, to: answer)
+        answer = divert()
         worker.start(
             FinisherExecution(
                 worker: worker, session: session, parent: self, call: call, plan: explained, finisher: finisher, shards: shards),
@@ -196,7 +192,7 @@ final class ExplainExecution: Execution {
             outer.children = [node]
             node = outer
         }
-        if worker.sessions.at(session).pointee.phase != .leaving {
+        if record.pointee.phase != .leaving {
             let output = worker.output(ofSession: session)
             if call.wantsDescription {
                 output.pointee.output.writeRowDescription([FieldDescription(name: "QUERY PLAN", typeOID: plan.isJSON ? 114 : 25)])
