@@ -73,7 +73,10 @@ final class PreparedCommandExecution: Execution {
         }
         if let failure { return finish(.failure(failure)) }
         guard case .prepare(let name, _, let body) = command else { return }
-        let statement = Array(body.utf8).withUnsafeBytes { worker.statements.hold(text: $0, parameterTypes: parameterTypes) }
+        let environment = worker.planningEnvironment(session).number
+        let statement = Array(body.utf8).withUnsafeBytes {
+            worker.statements.hold(text: $0, parameterTypes: parameterTypes, environment: environment)
+        }
         Array(name.utf8).withUnsafeBytes { detail?.statements.add($0, number: statement.number) }
         worker.tellComplete(session, "PREPARE")
         finish(.success)

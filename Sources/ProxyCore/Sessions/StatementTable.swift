@@ -1,7 +1,9 @@
 // StatementTable: prepared statements shared by text.
 //
 // Sessions name their statements as they like; on the links a statement is known by its number, so that a thousand
-// clients preparing the same text cost each link one Parse. Equal text and parameter types make equal statements.
+// clients preparing the same text cost each link one Parse. Equal text and parameter types make equal statements, in equal environments:
+// a link that has a statement prepared from before tables have changed, or with another search_path, answers it with the error
+// 'cached plan must not change result type', which who prepares it now must not see.
 import Primitives
 import QueryPlanning
 
@@ -21,6 +23,8 @@ final class SharedStatement {
     let number: UInt32
     let text: [UInt8]
     let parameterTypes: [UInt32]
+    /// The number of the environment it was prepared in.
+    let environment: UInt32
     /// Sessions that hold it by a name or as the unnamed statement.
     var holders = 0
     /// It is in the table's list of those that may go.
@@ -36,10 +40,11 @@ final class SharedStatement {
     /// Lives as long as the statement.
     let hot: UnsafeMutablePointer<HotStatement>
 
-    init(number: UInt32, text: [UInt8], parameterTypes: [UInt32], hash: UInt64) {
+    init(number: UInt32, text: [UInt8], parameterTypes: [UInt32], environment: UInt32, hash: UInt64) {
         self.number = number
         self.text = text
         self.parameterTypes = parameterTypes
+        self.environment = environment
         self.hash = hash
         linkName = Array("pgbraid_\(number)".utf8)
         let types = UnsafeMutableBufferPointer<UInt32>.allocate(capacity: parameterTypes.count)
@@ -117,18 +122,19 @@ final class StatementTable {
 
     private static func place(_ number: UInt32) -> Int { Int(number & 255) }
 
-    /// The statement of this text and these types; the caller holds it and must `release` it.
-    func hold(text: UnsafeRawBufferPointer, parameterTypes: [UInt32]) -> SharedStatement {
+    /// The statement of this text and these types in an environment; the caller holds it and must `release` it.
+    func hold(text: UnsafeRawBufferPointer, parameterTypes: [UInt32], environment: UInt32) -> SharedStatement {
         let hash = Self.hash(text, parameterTypes)
         for number in numbersByHash[hash] ?? [] {
-            guard let found = statements[number], found.parameterTypes == parameterTypes, found.text.elementsEqual(text)
+            guard let found = statements[number], found.environment == environment, found.parameterTypes == parameterTypes,
+                found.text.elementsEqual(text)
             else { continue }
             found.holders += 1
             return found
         }
         lastNumber += 1
         let number = lastNumber
-        let statement = SharedStatement(number: number, text: Array(text), parameterTypes: parameterTypes, hash: hash)
+        let statement = SharedStatement(number: number, text: Array(text), parameterTypes: parameterTypes, environment: environment, hash: hash)
         statement.holders = 1
         statements[number] = statement
         numbersByHash[hash, default: []].append(number)
