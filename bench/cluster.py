@@ -169,8 +169,9 @@ class Pgbraid:
     """One pgbraid in front of one database of the four servers."""
 
     def __init__(
-        self, shards, program, port, database, kind, name, environment=None, wrapper=(), consistent_reads="atomic"):
-        self.kind, self.port, self.consistent_reads = kind, port, consistent_reads
+        self, shards, program, port, database, kind, name, environment=None, wrapper=(), consistent_reads="atomic",
+        shard_count=SHARD_COUNT):
+        self.kind, self.port, self.consistent_reads, self.shard_count = kind, port, consistent_reads, shard_count
         self.directory = os.path.join(shards.directory, name)
         os.makedirs(self.directory, exist_ok=True)
         path = f"{self.directory}/proxy.conf"
@@ -188,7 +189,7 @@ class Pgbraid:
             "[admin]", 'user = "postgres"', "[transactions]", f'consistent_reads = "{self.consistent_reads}"',
             "[tls]", f'certificate = "{shards.directory}/server.crt"', f'key = "{shards.directory}/server.key"',
         ]
-        for shard in range(SHARD_COUNT):
+        for shard in range(self.shard_count):
             host = shards.socket_directory(shard) if self.kind == "unix" else shards.address(shard)
             lines += ["[[shard]]", f'host = "{host}"', f"port = {shards.port}", f'dbname = "{database}"']
         method = "modulo" if database == DEALT else "hash"

@@ -3,6 +3,7 @@
 import os
 import platform
 
+import bulk
 import instructions
 import measure
 import plot
@@ -66,6 +67,10 @@ def acceptance(results):
         figure = results["memory"]["pgbraid"]
         rows.append(("Memory of an idle client without TLS", f"{figure:.2f} kB", f"at most {IDLE_KILOBYTES_LIMIT} kB",
                      figure <= IDLE_KILOBYTES_LIMIT))
+    if "copy" in results:
+        ratio = results["copy"]["speed_ratios"]["PostgreSQL"]
+        rows.append((f"Rows a second, pgbraid / one PostgreSQL: {results['copy']['title']}", f"{ratio:.2f}",
+                     f"at least {bulk.COPY_RATIO_LIMIT}", ratio >= bulk.COPY_RATIO_LIMIT))
     limits = instructions.limits() if "instructions" in results else {}
     for entry in results.get("instructions", []):
         mode, clients = entry["mode"], entry["clients"]
@@ -103,7 +108,7 @@ def write(results, directory):
 def document(results):
     return "\n\n".join(part for part in (
         INTRODUCTION.format(machine=machine(), **results), acceptance_text(results), select_text(results),
-        instructions_text(results), distributed_text(results), memory_text(results)) if part) + "\n"
+        instructions_text(results), distributed_text(results), bulk_text(results), memory_text(results)) if part) + "\n"
 
 
 INTRODUCTION = """# Performance
@@ -183,6 +188,16 @@ def distributed_text(results):
     for table in results["distributed"]:
         parts.append(f"### {table['mode']}, {table['clients']} clients\n\n{DISTRIBUTED[table['mode']]}.\n\n{lines_of(table)}")
     return "\n\n".join(parts)
+
+
+def bulk_text(results):
+    tables = [results["copy"]] if "copy" in results else []
+    tables += results.get("merge", [])
+    if not tables:
+        return ""
+    parts = ["## Many rows\n\nOne PostgreSQL has all rows and may use parallel workers on all processors; postgres_fdw mounts the same "
+             "four shards in one PostgreSQL as a hash-partitioned table. psql's time is in all figures."]
+    return "\n\n".join(parts + [f"### {table['title']}\n\n{bulk.lines_of(table)}" for table in tables])
 
 
 def memory_text(results):
