@@ -5,6 +5,7 @@
 # make memory the proxy's peak memory under bulk loads and slow peers; MEMORY="--copy-megabytes N ..."
 # make soak   ten minutes of mixed load with kills, and whether anything is left behind; SOAK="--seed N --seconds N ..."
 # make bench  compare with PgBouncer and PostgreSQL; writes docs/performance.md
+# make train  profile the executable for the compiler, after changes to the code every query passes; TRAIN="--program FILE ..."
 # make transfers  show that no read sees half of a transaction, also with the proxy and shards being killed; three minutes
 # make simulate  whole proxies against a model of PostgreSQL, a million seeds, hours; what was done is kept in .build/simulation.txt
 #             and not done again; SIMULATE="--seed N --count M ..."
@@ -15,7 +16,7 @@
 #
 # Works as root and as an ordinary user. What is missing is installed by apt (with sudo when not root).
 
-.PHONY: run test build fuzz memory soak build-asan bench crash contention pgbench transfers simulate mutants difference tpch lint packages test-packages clean
+.PHONY: run test build fuzz memory soak build-asan bench train crash contention pgbench transfers simulate mutants difference tpch lint packages test-packages clean
 
 # Where `make run` keeps its servers, and where the proxy listens.
 DATA ?= /tmp/pgbraid-dev
@@ -29,11 +30,28 @@ SIMULATE ?= --seed 0 --count 1000000 --check-reads --jobs $(shell nproc) --repor
 SWIFT_HOME := $(shell dirname "$$(dirname "$$(readlink -f "$$(command -v swift)")")")
 STATIC := $(if $(wildcard $(SWIFT_HOME)/lib/swift_static),--static-swift-stdlib)
 
+# What usually happens to a forwarded transaction, for the compiler (docs/decisions/0009). Its name has a checksum, so that
+# another profile makes everything be built again.
+PROFILE_TEXT := bench/hot-path.proftext
+PROFILE := $(CURDIR)/.build/hot-path-$(firstword $(shell cksum < $(PROFILE_TEXT))).profdata
+PROFDATA := $(wildcard $(SWIFT_HOME)/bin/llvm-profdata)
+OPTIMISED := $(if $(PROFDATA),$(addprefix -Xswiftc ,-Xfrontend -ir-profile-use=$(PROFILE) -Xfrontend -function-sections \
+	-Xllvm -split-machine-functions))
+
 run: build
 	@bash scripts/run-development.sh "$(DATA)" "$(SHARDS)"
 
-build: packages
-	swift build -c release --product pgbraid $(STATIC)
+build: packages $(if $(PROFDATA),$(PROFILE))
+	swift build -c release --product pgbraid $(STATIC) $(OPTIMISED)
+
+$(PROFILE): $(PROFILE_TEXT)
+	mkdir -p $(@D)
+	$(PROFDATA) merge $< -o $@
+
+# Builds an executable that counts, lets it serve pgbench, and writes bench/hot-path.proftext.
+train: packages
+	@bash scripts/install-packages.sh test
+	bench/train $(TRAIN)
 
 test: test-packages
 	swift build --build-tests
@@ -67,8 +85,8 @@ crash: build
 	@bash scripts/install-packages.sh test
 	/usr/bin/python3 Tests/Campaigns/crash_campaign.py $(CRASH)
 
-simulate: packages
-	swift build -c release --product simulate
+simulate: packages $(if $(PROFDATA),$(PROFILE))
+	swift build -c release --product simulate $(STATIC) $(OPTIMISED)
 	.build/release/simulate $(SIMULATE)
 
 mutants: packages
