@@ -31,12 +31,12 @@ SWIFT_HOME := $(shell dirname "$$(dirname "$$(readlink -f "$$(command -v swift)"
 STATIC := $(if $(wildcard $(SWIFT_HOME)/lib/swift_static),--static-swift-stdlib)
 
 # What usually happens to a forwarded transaction, for the compiler (docs/decisions/0009). Its name has a checksum, so that
-# another profile makes everything be built again.
+# another profile makes everything be built again; the compiler would keep what it made of the same code with another profile.
 PROFILE_TEXT := bench/hot-path.proftext
 PROFILE := $(CURDIR)/.build/hot-path-$(firstword $(shell cksum < $(PROFILE_TEXT))).profdata
 PROFDATA := $(wildcard $(SWIFT_HOME)/bin/llvm-profdata)
 OPTIMISED := $(if $(PROFDATA),$(addprefix -Xswiftc ,-Xfrontend -ir-profile-use=$(PROFILE) -Xfrontend -function-sections \
-	-Xllvm -split-machine-functions))
+	-Xfrontend -disable-incremental-llvm-codegen -Xllvm -split-machine-functions))
 
 run: build
 	@bash scripts/run-development.sh "$(DATA)" "$(SHARDS)"
