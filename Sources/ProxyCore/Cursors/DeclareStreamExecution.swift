@@ -41,7 +41,7 @@ final class DeclareStreamExecution: MultiShardExecution {
     override func send(_ leg: Int) {
         let text = Array("DECLARE \(opening.shardName) NO SCROLL CURSOR FOR \(scatter.shardText)".utf8)
         worker.outputEndingUnnamed(ofLink: legs[leg].link).pointee.output.writeCall(
-            call.on(legs[leg].shard), text: text, resultFormats: [], describingPortal: opening.shardName)
+            call(call, for: leg), text: text, resultFormats: [], describingPortal: opening.shardName)
         expectReady(leg)
     }
 

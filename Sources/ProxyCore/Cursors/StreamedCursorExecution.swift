@@ -145,6 +145,7 @@ final class StreamedCursorExecution: Execution {
         let output = worker.outputEndingUnnamed(ofLink: legs[leg].link)
         output.pointee.output.writeParse(name: "", text: "FETCH FORWARD \(count) FROM \(cursor.shardName)")
         output.pointee.output.writeBind(resultFormats: cursor.shardFormats)
+        if describesRows(leg) { output.pointee.output.writeDescribe(.portal, name: "") }
         output.pointee.output.writeExecute(portal: "")
         output.pointee.output.writeSync()
         expectReady(leg)

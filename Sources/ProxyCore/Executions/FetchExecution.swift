@@ -54,7 +54,7 @@ final class FetchExecution: MultiShardExecution {
 
     override func send(_ leg: Int) {
         let output = worker.outputEndingUnnamed(ofLink: legs[leg].link)
-        let call = call.on(legs[leg].shard)
+        let call = call(call, for: leg)
         if leg == 0 {
             call.text.withUnsafeBytes { text in
                 output.pointee.output.writeParse(

@@ -52,13 +52,13 @@ final class FinisherExecution: MultiShardExecution {
             output.pointee.output.append(UInt8(0))
             output.pointee.output.append(call.text)
             output.pointee.output.append(UInt8(0))
-            let types = call.on(legs[leg].shard).parameterTypes
+            let types = call(call, for: leg).parameterTypes
             output.pointee.output.append(count: types.count)
             for type in types { output.pointee.output.append(integer: type) }
             output.pointee.output.endFrame(mark)
             output.pointee.output.writeDescribe(.statement, name: "")
         }
-        output.pointee.output.writeCall(call.on(legs[leg].shard), text: Array(plan.shardText.utf8), resultFormats: [])
+        output.pointee.output.writeCall(call(call, for: leg), text: Array(plan.shardText.utf8), resultFormats: [])
         expectReady(leg)
     }
 
@@ -140,23 +140,25 @@ final class FinisherExecution: MultiShardExecution {
     /// The finisher with the client's own parameters in front of the arrays.
     private func writeFinisher(into output: inout ByteQueue) {
         let ownCount = finisher.firstArrayParameter - 1
-        var types = call.on(legs[0].shard).parameterTypes.prefix(ownCount).map { $0 }
+        let own = call(call, for: 0)
+        var types = own.parameterTypes.prefix(ownCount).map { $0 }
         while types.count < ownCount { types.append(0) }
         output.writeParse(name: "", text: finisher.text, parameterTypes: types)
         let mark = output.beginFrame(FrontendMessageType.bind)
         output.append(UInt8(0))
         output.append(UInt8(0))
-        writeParameters(ownCount: ownCount, into: &output)
+        writeParameters(own.bind, ownCount: ownCount, into: &output)
         output.append(formats: call.resultFormats)
         output.endFrame(mark)
+        if describesRows(0) { output.writeDescribe(.portal, name: "") }
         output.writeExecute(portal: "")
         output.writeSync()
     }
 
-    private func writeParameters(ownCount: Int, into output: inout ByteQueue) {
+    private func writeParameters(_ bind: [UInt8]?, ownCount: Int, into output: inout ByteQueue) {
         let arrays = collector.arrays
-        (call.bind ?? []).withUnsafeBytes { bytes in
-            let message = call.bind == nil ? nil : try? BindMessage(bytes)
+        (bind ?? []).withUnsafeBytes { bytes in
+            let message = bind == nil ? nil : try? BindMessage(bytes)
             let formats = (0..<ownCount).map { message?.parameterFormat($0) ?? .text }
             output.append(formats: formats + Array(repeating: FormatCode.text, count: arrays.count))
             output.append(count: ownCount + arrays.count)

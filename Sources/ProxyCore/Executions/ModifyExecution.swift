@@ -69,7 +69,7 @@ final class ModifyExecution: MultiShardExecution {
         let call = callsByLeg.isEmpty ? self.call : callsByLeg[leg]
         let kept = texts.count > 1 && call.bind != nil ? parametersMentioned(in: text) : nil
         worker.outputEndingUnnamed(ofLink: legs[leg].link).pointee.output.writeCall(
-            call.on(legs[leg].shard), text: text, resultFormats: call.resultFormats, keptParameters: kept)
+            self.call(call, for: leg), text: text, resultFormats: call.resultFormats, keptParameters: kept)
         expectReady(leg)
     }
 

@@ -33,7 +33,7 @@ final class ScatterExecution: MultiShardExecution {
     override func lockingText(_ leg: Int) -> [UInt8]? { shardText }
 
     override func send(_ leg: Int) {
-        worker.outputEndingUnnamed(ofLink: legs[leg].link).pointee.output.writeCall(call.on(legs[leg].shard), text: shardText, resultFormats: shardFormats)
+        worker.outputEndingUnnamed(ofLink: legs[leg].link).pointee.output.writeCall(call(call, for: leg), text: shardText, resultFormats: shardFormats)
         expectReady(leg)
     }
 

@@ -195,7 +195,7 @@ final class ShardSnapshots: SnapshotWindowOwner {
         guard let locking = execution.lockingText(leg) else { return }
         let text = Array("EXPLAIN ".utf8) + locking
         let link = worker.outputEndingUnnamed(ofLink: execution.legs[leg].link)
-        link.pointee.output.writeCall(execution.call.on(execution.legs[leg].shard), text: text, resultFormats: [])
+        link.pointee.output.writeCall(execution.call(execution.call, for: leg), text: text, resultFormats: [])
         execution.expectReady(leg)
     }
 

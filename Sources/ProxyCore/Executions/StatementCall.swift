@@ -10,22 +10,12 @@ struct StatementCall {
     /// The exact text of this statement alone.
     let text: [UInt8]
     var parameterTypes: [UInt32] = []
-    /// The OIDs of the client's own types where a shard has others than those in `parameterTypes`.
-    var otherTypeNumbers: [ShardIndex: [UInt32: UInt32]] = [:]
     /// The client's Bind frame; nil for a simple Query.
     var bind: [UInt8]?
     /// A simple Query's rows come with their description; in the extended protocol the client asks for it apart.
     var wantsDescription = true
     /// Rows Execute asks for at a time; 0: all.
     var maximumRows: Int32 = 0
-
-    /// The call with the OIDs of a shard.
-    func on(_ shard: ShardIndex) -> StatementCall {
-        guard let numbers = otherTypeNumbers[shard] else { return self }
-        var call = self
-        call.parameterTypes = parameterTypes.map { numbers[$0] ?? $0 }
-        return call
-    }
 
     /// The result formats of Bind, as many as it gave.
     var resultFormats: [FormatCode] {

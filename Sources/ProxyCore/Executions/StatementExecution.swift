@@ -85,7 +85,7 @@ final class StatementExecution: Execution {
     override func childFinished(_ child: Execution, _ outcome: Outcome) {
         if child is PrivateCatalogExecution { return finish(outcome) }
         if let draw = child as? DrawExecution, case .success = outcome { return performDrawn(draw.values) }
-        if let learned = child as? ParameterTypesExecution, case .success = outcome { return performTyped(learned) }
+        if let learned = child as? ParameterTypesExecution, case .success = outcome { return performTyped(learned.types) }
         if let opened = child as? DeclareStreamExecution, let cursor = opened.cursor, case .success = outcome {
             record.pointee.detail?.cursors.insert(cursor.name, worker.declared(.session(cursor), isHeld: false, session))
             worker.tellComplete(session, "DECLARE CURSOR")
@@ -132,8 +132,7 @@ final class StatementExecution: Execution {
     }
 
     /// Plans the statement anew with the types of all parameters, and carries that out.
-    private func performTyped(_ learned: ParameterTypesExecution) {
-        let types = learned.types
+    private func performTyped(_ types: [UInt32]) {
         do throws(Refusal) {
             let planned = try call.text.withBytes { (text) throws(Refusal) in
                 try worker.planner.plan(text: text, parameterTypes: types, environment: worker.planningEnvironment(session))
@@ -141,7 +140,6 @@ final class StatementExecution: Execution {
             guard let plan = planned.first?.plan else { return finish(.success) }
             var typed = StatementCall(plan: plan, text: call.text)
             typed.parameterTypes = types
-            typed.otherTypeNumbers = learned.otherNumbers
             typed.bind = call.bind
             typed.wantsDescription = call.wantsDescription
             if typed.hasOpenParameters { throw Refusal("42P18", "could not determine data types of all parameters") }
@@ -204,9 +202,10 @@ final class StatementExecution: Execution {
                 call.text.withUnsafeBytes { stream.pointee.output.writeQuery($0) }
                 link_.pointee.expectations.append(.passQueryWithoutReady)
             } else {
-                stream.pointee.output.writeCall(call.on(shard), text: call.text, resultFormats: call.resultFormats)
+                stream.pointee.output.writeCall(worker.call(call, for: shard, session: session), text: call.text, resultFormats: call.resultFormats)
                 let description = call.wantsDescription ? Expectation.passDescription : .dropDescribe
-                for expectation in [Expectation.dropParse, .dropBind, description, .passExecute, .dropSync] {
+                let execute = link_.pointee.translatesOIDs ? Expectation.passExecuteTranslated : .passExecute
+                for expectation in [Expectation.dropParse, .dropBind, description, execute, .dropSync] {
                     link_.pointee.expectations.append(expectation)
                 }
             }

@@ -89,7 +89,6 @@ final class ExplainExecution: DivertingExecution {
         let kept = parametersMentioned(in: text)
         var query = StatementCall(plan: call.plan, text: text)
         query.bind = call.bind
-        query.otherTypeNumbers = call.otherTypeNumbers
         query.parameterTypes = (0..<max(call.parameterTypes.count, call.plan.parameterCount)).map { index in
             kept.contains(index + 1) ? (index < call.parameterTypes.count ? call.parameterTypes[index] : 0) : Self.textType
         }

@@ -33,7 +33,7 @@ final class ExplainShardsExecution: MultiShardExecution {
     override func send(_ leg: Int) {
         let text = texts.count == 1 ? texts[0] : texts[leg]
         let kept = texts.count > 1 && call.bind != nil ? parametersMentioned(in: text) : nil
-        worker.outputEndingUnnamed(ofLink: legs[leg].link).pointee.output.writeCall(call.on(legs[leg].shard), text: text, resultFormats: [], keptParameters: kept)
+        worker.outputEndingUnnamed(ofLink: legs[leg].link).pointee.output.writeCall(call(call, for: leg), text: text, resultFormats: [], keptParameters: kept)
         expectReady(leg)
     }
 

@@ -19,6 +19,8 @@ enum Expectation: UInt8 {
     /// A Describe the proxy slipped in for a simple Query: RowDescription goes to the client, NoData does not.
     case passDescription
     case passExecute, dropExecute
+    /// An Execute of the client whose rows may hold OIDs that must be translated (see TranslatedReplies).
+    case passExecuteTranslated
     case passClose, dropClose, synthesizeClose
     case passSync, dropSync
     /// Everything goes to the link's task until the task takes the entry away.

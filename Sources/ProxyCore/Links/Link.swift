@@ -51,6 +51,8 @@ struct Link {
     var isReleasePending = false
     /// Close instead of reuse (reload, age, shutdown).
     var isRetiring = false
+    /// Its shard has other OIDs than its session sees (see TranslatedReplies).
+    var translatesOIDs = false
     /// Cancel requests on their way for this link: it is not leased before they have landed.
     var cancelsUnderWay: Int32 = 0
     /// Where its pool keeps the links to its shard.
@@ -63,6 +65,10 @@ struct Link {
     var isPreparedUnsure = false
     /// The shared statement that is the unnamed one on this link, 0 when unknown.
     var unnamedStatement: UInt32 = 0
+    /// Statements whose Describe the client waits for, in order.
+    var describing: [UInt32] = []
+    /// Present while `translatesOIDs`.
+    var translation: LinkTranslation?
     var cancelKey = CancelKey(processID: 0, secretKey: 0)
     /// When the proxy last asked something of its own: settings, ROLLBACK, statements of its services.
     var askedSince = Instant.origin

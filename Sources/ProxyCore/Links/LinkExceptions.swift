@@ -22,7 +22,7 @@ extension Worker {
         case BackendMessageType.noticeResponse where expectation != .task:
             if expectation?.isPassed == true { passToClient(frame, link) }
         case BackendMessageType.errorResponse where expectation != .task: linkError(index, link, frame, expectation, &cursor)
-        case BackendMessageType.copyInResponse where expectation == .passQuery || expectation == .passExecute
+        case BackendMessageType.copyInResponse where expectation == .passQuery || expectation == .passExecute || expectation == .passExecuteTranslated
             || expectation == .passQueryWithoutReady:
             passToClient(frame, link)
             if link.pointee.session >= 0 {
@@ -144,6 +144,7 @@ extension Worker {
                 wasTold = true
             }
             if next == .passParse || next == .dropParse || next == .dropClose { skippedParse = true }
+            if next == .passDescribeStatement { link.pointee.describing.removeFirst() }
             if next == .passParse || next == .synthesizeParse || next == .synthesizeClose { changedNames += 1 }
             link.pointee.expectations.removeFirst()
         }

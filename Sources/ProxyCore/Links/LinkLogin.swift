@@ -26,6 +26,7 @@ extension Worker {
         link.pointee.pool = pool
         link.pointee.shardPool = pools[Int(pool)].shards + shard.int
         link.pointee.shard = shard
+        setTranslation(ofLink: index)
         link.pointee.state = .connecting
         link.pointee.login = LinkLogin()
         link.pointee.connectedAt = now
@@ -54,6 +55,9 @@ extension Worker {
         link.pointee.isPreparedUnsure = false
         link.pointee.unnamedStatement = 0
         link.pointee.task = nil
+        link.pointee.describing = []
+        link.pointee.translatesOIDs = false
+        link.pointee.translation = nil
     }
 
     func linkConnected(_ index: Int32) {

@@ -87,8 +87,9 @@ extension Worker {
             return false
         }
         let expectation = link.pointee.expectations.first
+        let translates = link.pointee.translatesOIDs && mustTranslate(type, link, expectation)
         if type == BackendMessageType.dataRow || type == BackendMessageType.copyData, expectation != .task,
-            link.pointee.state == .leased
+            link.pointee.state == .leased, !translates
         {
             link.pointee.frameRemaining = length
             link.pointee.frameIsForwarded = expectation?.passesRows ?? false
@@ -105,7 +106,28 @@ extension Worker {
             return false
         }
         guard available >= length else { return false }
+        if translates { return handleTranslated(index, link, type: type, length: length, expectation, &cursor) }
         return handleReply(index, link, type: type, length: length, expectation, &cursor)
+    }
+
+    /// Handles a whole frame with its OIDs translated.
+    @inline(never)
+    private func handleTranslated(
+        _ index: Int32, _ link: UnsafeMutablePointer<Link>, type: UInt8, length: Int, _ expectation: Expectation?,
+        _ cursor: inout ReplyCursor
+    ) -> Bool {
+        flush(&cursor, to: link)
+        let frame = UnsafeRawBufferPointer(rebasing: cursor.bytes[cursor.position..<cursor.position + length])
+        cursor.position += length
+        guard let translated = translated(index, frame, type: type) else { return false }
+        var inner = ReplyCursor(bytes: translated)
+        let generation = link.pointee.generation
+        let goesOn = handleReply(index, link, type: type, length: length, expectation, &inner)
+        guard link.pointee.generation == generation else { return false }
+        flush(&inner, to: link)
+        cursor.hasPopped = cursor.hasPopped || inner.hasPopped
+        if goesOn, type == BackendMessageType.rowDescription { passPlainReplies(link, &cursor) }
+        return goesOn
     }
 
     /// A row that its task would have to see whole is larger than it may be: the task fails, the link reads past the row.
@@ -141,6 +163,9 @@ extension Worker {
     ) -> Bool {
         if link.pointee.state != .leased || expectation == .task || expectation == nil {
             return handleUncommonReply(index, link, type: type, length: length, expectation, &cursor)
+        }
+        if type == BackendMessageType.parameterDescription, cluster.translatesOIDs {
+            noteDescription(link, cursor.bytes.part(from: cursor.position, length: length))
         }
         let verdict = verdictOf(type, expectation.unsafelyUnwrapped)
         switch verdict {
@@ -178,7 +203,7 @@ extension Worker {
             }
         case BackendMessageType.commandComplete, BackendMessageType.emptyQueryResponse, BackendMessageType.portalSuspended:
             switch expectation {
-            case .passExecute: return .forwardAndPop
+            case .passExecute, .passExecuteTranslated: return .forwardAndPop
             case .dropExecute: return .dropAndPop
             case .passQuery, .passQueryWithoutReady: return .forward
             case .dropQuery: return .drop
@@ -190,6 +215,7 @@ extension Worker {
             return expectation == .passBind ? .forwardAndPop : expectation == .dropBind ? .dropAndPop : .special
         case BackendMessageType.closeComplete:
             return expectation == .passClose ? .forwardAndPop : expectation == .dropClose ? .dropAndPop : .special
+        case BackendMessageType.dataRow: return expectation == .task ? .special : .forward
         case BackendMessageType.parameterDescription:
             return expectation == .passDescribeStatement ? .forward : .special
         default: return .special
@@ -201,6 +227,7 @@ extension Worker {
     private func popExpectation(_ link: UnsafeMutablePointer<Link>, _ cursor: inout ReplyCursor) {
         cursor.hasPopped = true
         if link.pointee.expectations.first == .passParse { confirmNameChange(link.pointee.session) }
+        if link.pointee.expectations.first == .passDescribeStatement { link.pointee.describing.removeFirst() }
         link.pointee.expectations.removeFirst()
         while let next = link.pointee.expectations.first, next == .synthesizeParse || next == .synthesizeClose {
             flush(&cursor, to: link)
@@ -254,7 +281,7 @@ extension Expectation {
     @inline(__always)
     var passesRows: Bool {
         switch self {
-        case .passQuery, .passQueryWithoutReady, .passExecute: true
+        case .passQuery, .passQueryWithoutReady, .passExecute, .passExecuteTranslated: true
         default: false
         }
     }
@@ -263,7 +290,7 @@ extension Expectation {
     var isPassed: Bool {
         switch self {
         case .passQuery, .passQueryWithoutReady, .passParse, .passBind, .passDescribeStatement, .passDescribePortal, .passDescription,
-            .passExecute, .passClose, .passSync, .synthesizeParse, .synthesizeClose:
+            .passExecute, .passExecuteTranslated, .passClose, .passSync, .synthesizeParse, .synthesizeClose:
             true
         case .dropQuery, .dropParse, .dropBind, .dropDescribe, .dropExecute, .dropClose, .dropSync, .task: false
         }

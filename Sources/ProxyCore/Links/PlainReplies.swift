@@ -13,17 +13,21 @@ extension Worker {
         guard link.pointee.state == .leased, link.pointee.frameRemaining == 0, link.pointee.session >= 0,
             cursor.bytes.count > 0,
             // No frame in here can be too large, nor what passes too much for one piece.
-            cursor.bytes.count <= hotSettings.plainReplyBytes
+            cursor.bytes.count <= hotSettings.plainReplyBytes, !link.pointee.translatesOIDs || hasPlainRows(link)
         else { return }
         let base = cursor.bytes.baseAddress.unsafelyUnwrapped
         let count = cursor.bytes.count
-        var position = 0
+        var position = cursor.position
         while count &- position >= FrameHeader.bytes {
             let type = base.load(fromByteOffset: position, as: UInt8.self)
             let length = Int(UInt32(bigEndian: base.loadUnaligned(fromByteOffset: position &+ 1, as: UInt32.self))) &+ 1
             guard length >= FrameHeader.bytes, length <= count &- position else { break }
             switch plainPassage(of: type, link.pointee.expectations.first) {
             case .stays: break
+            case .describes: if link.pointee.translatesOIDs { return finish(position, &cursor) }
+            case .describesPortal:
+                if link.pointee.translatesOIDs { return finish(position, &cursor) }
+                fallthrough
             case .completes:
                 if link.pointee.expectations.isSynthesizedNext { return finish(position, &cursor) }
                 link.pointee.expectations.removeFirst()
@@ -48,34 +52,39 @@ extension Worker {
         finish(position, &cursor)
     }
 
+    /// Its rows hold no OIDs that must be translated.
+    @inline(never)
+    private func hasPlainRows(_ link: UnsafeMutablePointer<Link>) -> Bool { link.pointee.translation?.carriers.isEmpty ?? true }
+
     /// What lies before `position` is due to the client.
     @inline(__always)
     private func finish(_ position: Int, _ cursor: inout ReplyCursor) {
-        guard position > 0 else { return }
+        guard position > cursor.position else { return }
+        if cursor.rangeStart < 0 { cursor.rangeStart = cursor.position }
         cursor.position = position
-        cursor.rangeStart = 0
     }
 
     /// What a frame that passes does to the head of the queue.
-    private enum PlainPassage { case stays, completes, ready, isNotPlain }
+    private enum PlainPassage { case stays, describes, describesPortal, completes, ready, isNotPlain }
 
     @inline(__always)
     private func plainPassage(of type: UInt8, _ expectation: Expectation?) -> PlainPassage {
         switch expectation {
         case .passQuery:
             switch type {
-            case BackendMessageType.dataRow, BackendMessageType.rowDescription, BackendMessageType.commandComplete:
-                return .stays
+            case BackendMessageType.dataRow, BackendMessageType.commandComplete: return .stays
+            case BackendMessageType.rowDescription: return .describes
             case BackendMessageType.readyForQuery: return .ready
             default: return .isNotPlain
             }
-        case .passExecute:
+        // Rows that must be translated do not come here.
+        case .passExecute, .passExecuteTranslated:
             if type == BackendMessageType.dataRow { return .stays }
             return type == BackendMessageType.commandComplete ? .completes : .isNotPlain
         case .passBind: return type == BackendMessageType.bindComplete ? .completes : .isNotPlain
         case .passDescribePortal:
-            return type == BackendMessageType.rowDescription || type == BackendMessageType.noData
-                ? .completes : .isNotPlain
+            if type == BackendMessageType.rowDescription { return .describesPortal }
+            return type == BackendMessageType.noData ? .completes : .isNotPlain
         case .passSync: return type == BackendMessageType.readyForQuery ? .ready : .isNotPlain
         default: return .isNotPlain
         }

@@ -276,6 +276,8 @@ extension Worker {
         link.pointee.session = -1
         link.pointee.task = nil
         link.pointee.login = nil
+        link.pointee.describing = []
+        link.pointee.translation = nil
         link.pointee.prepared.removeAll()
         links.giveBack(index)
     }

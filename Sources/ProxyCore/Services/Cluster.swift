@@ -31,6 +31,14 @@ final class Cluster {
     var isCatalogStale = false
     /// What is known of tables may be outdated: nothing is planned until it is read again.
     var isCatalogOld: Bool { isCatalogLoading || isCatalogStale }
+    /// The OIDs of types and tables by shard, as last read.
+    var objectOIDs: [ObjectOIDs]
+    /// By shard; nil: its OIDs are those that clients see.
+    var oidTranslations: [OIDTranslation?] {
+        didSet { translatesOIDs = oidTranslations.contains { $0 != nil } }
+    }
+    /// Some shard has other OIDs than clients see.
+    private(set) var translatesOIDs = false
     /// Numbers of catalogs that only one block sees.
     var lastPrivateEpoch = 1 << 40
     var map: ShardMap {
@@ -55,6 +63,8 @@ final class Cluster {
     init(shardCount: Int, name: String, rules: ShardingRules) {
         shards = Array(repeating: ShardFacts(), count: shardCount)
         self.name = name
+        objectOIDs = Array(repeating: ObjectOIDs(), count: shardCount)
+        oidTranslations = Array(repeating: nil, count: shardCount)
         map = Self.map(shardCount: shardCount, rules: rules)
         hotMap = .passUnretained(map)
         fences = ShardFences(shardCount: shardCount)

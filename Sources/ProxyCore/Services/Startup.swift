@@ -49,8 +49,11 @@ extension Worker {
             readHistory(shard) { [unowned self] history in
                 guard let history else { return installFailed(shard, AdminAnswer(isLost: true)) }
                 cluster.shards[shard.int].history = history
-                cluster.shards[shard.int].isInstalled = true
-                holdInstanceLock(shard)
+                readOIDs(shard) { [unowned self] isKnown in
+                    guard isKnown else { return installFailed(shard, AdminAnswer(isLost: true)) }
+                    cluster.shards[shard.int].isInstalled = true
+                    holdInstanceLock(shard)
+                }
             }
         }
     }
@@ -70,6 +73,7 @@ extension Worker {
         keeper.hold(lock) { [unowned self] in
             cluster.shards[shard.int].isUp = true
             cluster.shards[shard.int].lastFailure = nil
+            translateOIDs()
             logger.info("shard is up", metadata: ["shard": "\(shard)", "identifier": "\(cluster.shardIdentifier(shard))"])
             startupProgress()
             if cluster.isReady { openClosedShards() }
@@ -93,15 +97,20 @@ extension Worker {
         cluster.isCatalogLoading = true
         cluster.isCatalogStale = false
         runAdmin(cluster.catalogShard, CatalogQuery.script) { [unowned self] answer in
-            cluster.isCatalogLoading = false
-            guard answer.isSuccess, answer.results.count == CatalogQuery.allCases.count else {
-                logger.warning("cannot read the catalog", metadata: ["reason": "\(answer.error?.message ?? "unexpected answer")"])
-                timers.add(.catalog, at: now + settings.reconnectDelay)
-                return
-            }
-            takeCatalog(answer.results)
-            if cluster.isCatalogStale { loadCatalog() }
+            guard cluster.isReady, answer.isSuccess else { return catalogAnswered(answer) }
+            readAllOIDs { [unowned self] in catalogAnswered(answer) }
         }
+    }
+
+    private func catalogAnswered(_ answer: AdminAnswer) {
+        cluster.isCatalogLoading = false
+        guard answer.isSuccess, answer.results.count == CatalogQuery.allCases.count else {
+            logger.warning("cannot read the catalog", metadata: ["reason": "\(answer.error?.message ?? "unexpected answer")"])
+            timers.add(.catalog, at: now + settings.reconnectDelay)
+            return
+        }
+        takeCatalog(answer.results)
+        if cluster.isCatalogStale { loadCatalog() }
     }
 
     private func takeCatalog(_ results: [[[String?]]]) {
@@ -161,6 +170,7 @@ extension Worker {
         keepers[shard.int] = nil
         if cluster.shards[shard.int].isUp {
             cluster.shards[shard.int].isUp = false
+            translateOIDs()
             logger.warning("shard is down", metadata: ["shard": "\(shard)"])
             closeShard(shard)
         }

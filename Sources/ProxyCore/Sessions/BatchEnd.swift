@@ -36,7 +36,8 @@ extension Worker {
             UnsafeRawBufferPointer(start: end, count: UsualBatchEnd.count))
         streams.markDirty(record.pointee.stream.index)
         record.pointee.expectations.append(.passDescribePortal)
-        record.pointee.expectations.append(.passExecute)
+        // The rows follow their description at once.
+        record.pointee.expectations.append(record.pointee.translatesOIDs ? .passExecuteTranslated : .passExecute)
         record.pointee.expectations.append(.passSync)
         return UsualBatchEnd.count
     }

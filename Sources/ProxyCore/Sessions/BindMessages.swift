@@ -174,7 +174,9 @@ extension Worker {
         ensurePrepared(session, link, statement, isUnnamed: message.statement.isEmpty)
         let record = links.at(link)
         let stream = streams.at(record.pointee.stream.index)
-        if message.statement.isEmpty {
+        if record.pointee.translatesOIDs {
+            writeTranslatedBind(session, message, frame, statement, to: link)
+        } else if message.statement.isEmpty {
             stream.pointee.output.append(frame)
         } else {
             statement.linkName.withUnsafeBytes {

@@ -179,8 +179,9 @@ extension Worker {
         stream.pointee.output.append(UInt8(0))
         stream.pointee.output.append(statement.text)
         stream.pointee.output.append(UInt8(0))
-        stream.pointee.output.append(count: statement.parameterTypes.count)
-        for type in statement.parameterTypes { stream.pointee.output.append(integer: type) }
+        let types = parameterTypes(of: statement, onLink: link)
+        stream.pointee.output.append(count: types.count)
+        for type in types { stream.pointee.output.append(integer: type) }
         stream.pointee.output.endFrame(mark)
     }
 }

@@ -65,6 +65,9 @@ extension Worker {
         let before = session.pointee.settings
         session.pointee.settings = number
         forgetCatalog(of: transaction)
+        if transaction.oidTranslations != nil {
+            for participant in transaction.participants { setTranslation(ofLink: participant.link) }
+        }
         if transaction.changesCatalog || transaction.hasChangedSettings || transaction.startedAt <= pools[Int(session.pointee.pool)].defaultsChangedAt {
             session.pointee.environment = 0
             if transaction.changesCatalog, committed { noteCatalogChange() }
@@ -108,6 +111,7 @@ extension Worker {
         }
         let lease = lease(index, shard: shard)
         guard case .link(let link) = lease else { return lease }
+        if transaction.oidTranslations != nil { setTranslation(ofLink: link) }
         sendJoin(transaction, on: link)
         transaction.participants.append(Participant(link: link, shard: shard, effect: effect))
         return lease

@@ -32,6 +32,7 @@ extension Worker {
         } else {
             statement.linkName.withUnsafeBytes { output(ofLink: link).pointee.output.writeDescribe(.statement, name: $0) }
         }
+        links.at(link).pointee.describing.append(number)
         sent(session, links.at(link), .passDescribeStatement)
         return .consumed
     }
@@ -74,6 +75,10 @@ extension Worker {
             guard batchLink(index, shard: links.at(link).pointee.shard, effect: .reads, &result) != nil else { return result }
         }
         let record = links.at(session.pointee.link)
+        if expectation == .passExecute, record.pointee.translatesOIDs {
+            forwardTranslated(session, execute: frame, to: session.pointee.link)
+            return .consumed
+        }
         streams.at(record.pointee.stream.index).pointee.output.append(frame)
         sent(session, record, expectation)
         return .consumed

@@ -34,8 +34,12 @@ extension Worker {
             if !record.pointee.prepared.touch(statement.pointee.number) {
                 prepare(statement.pointee.number, session, link)
             }
-            streams.at(record.pointee.stream.index).pointee.output.writeBind(
-                message, portal: message.portal, statement: statement.pointee.linkName)
+            if record.pointee.translatesOIDs {
+                translate(statement.pointee.number, session, message, frame, to: link)
+            } else {
+                streams.at(record.pointee.stream.index).pointee.output.writeBind(
+                    message, portal: message.portal, statement: statement.pointee.linkName)
+            }
             sent(session, record, .passBind)
             return .consumed
         case .waiting: return .blocked
@@ -51,6 +55,14 @@ extension Worker {
                 planner.target(of: plan, bind: message, typeOIDs: statement.pointee.parameterTypes, map: $0)
             }
         }
+    }
+
+    @inline(never)
+    private func translate(
+        _ number: UInt32, _ session: UnsafeMutablePointer<Session>, _ message: BindMessage, _ frame: UnsafeRawBufferPointer, to link: Int32
+    ) {
+        guard let statement = statements.at(number) else { return }
+        writeTranslatedBind(session, message, frame, statement, to: link)
     }
 
     @inline(never)

@@ -51,6 +51,8 @@ struct Session {
     var environment: UInt32 = 0
     /// The unnamed portal: the link it is bound on, -1 when it is not bound or not on a link.
     var unnamedPortalLink: Int32 = -1
+    /// Rows of the unnamed portal may be in binary; kept up where its link translates OIDs only.
+    var isUnnamedPortalBinary = false
     /// A Parse that waits for its shard to be known: the statement's number, and whether it is the unnamed one.
     var heldParse: UInt32 = 0
     var isHeldParseUnnamed = false

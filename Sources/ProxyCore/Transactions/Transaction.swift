@@ -92,6 +92,8 @@ final class Transaction {
     /// The catalog as the block sees it after its own DDL, and the number that tells it from all others.
     var catalog: Catalog?
     var catalogEpoch: Int?
+    /// The same for the OIDs of what it made; nil: as outside of it.
+    var oidTranslations: [OIDTranslation?]?
 
     init(isExplicit: Bool, beginText: String, settingsBefore: SettingList, startedAt: Instant) {
         self.isExplicit = isExplicit

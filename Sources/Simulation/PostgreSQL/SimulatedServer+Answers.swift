@@ -35,6 +35,7 @@ extension SimulatedServer {
             }
             return rows(listed, of: statement, backend, context)
         case .asksForStandbys: return rows([[isSynchronous ? "t" : "f"]], of: statement, backend, context)
+        case .objectOIDs: return rows(SimulatedCatalog.objectOIDs, of: statement, backend, context)
         case .catalog(let query): return rows(SimulatedCatalog.rows(query), of: statement, backend, context)
         default: return identity(statement, backend, context)
         }
@@ -76,6 +77,9 @@ extension SimulatedServer {
 
 /// The catalog of every server: one table, sharded by user_id.
 enum SimulatedCatalog {
+    /// The same on all servers.
+    static let objectOIDs: [[String?]] = [["16400", "public", "accounts", "f", "table", "0"]]
+
     static func rows(_ query: CatalogQuery) -> [[String?]] {
         switch query {
         case .database: [[ProxyParts.database, "UTF8", "C", "C", "c", nil, "150000"]]

@@ -43,6 +43,7 @@ enum Statement {
     case install
     case insertIdentity(cluster: String, shard: String), selectIdentity
     case catalog(CatalogQuery)
+    case objectOIDs
 }
 
 /// How a sum is asked for: as the client does, or as the proxy does of each shard.
@@ -91,6 +92,7 @@ extension Statement {
         case .listInstances: [("objid", 20)]
         case .listPrepared: [("gid", 25), ("owner", 19), ("database", 19), ("date_part", 701)]
         case .selectIdentity: [("cluster", 25), ("shard", 25), ("current_setting", 25)]
+        case .objectOIDs: (0..<ObjectOIDs.columnCount).map { ("c\($0)", 25) }
         case .catalog(let query): (0..<query.columnCount).map { ("c\($0)", 25) }
         default: nil
         }

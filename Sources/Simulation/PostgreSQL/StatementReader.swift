@@ -54,6 +54,7 @@ final class StatementReader {
     private func recognise(_ text: UnsafeRawBufferPointer) throws(UnknownStatement) -> [Statement] {
         let prefix = "/* pgbraid: "
         if text.starts(with: (prefix + "schema").utf8) { return [.install] }
+        if text.starts(with: (prefix + "oids").utf8) { return [.objectOIDs] }
         if text.starts(with: (prefix + "catalog").utf8) {
             return [.begin(isRepeatableRead: true)] + CatalogQuery.allCases.map { .catalog($0) } + [.commit]
         }

@@ -487,6 +487,16 @@ public class JdbcDriver {
             }
             show(rows(connection, "SELECT user_id, mood FROM feeling ORDER BY mood, user_id"));
             show(rows(connection, "SELECT * FROM feeling ORDER BY user_id"));
+            try (var changed = connection.createStatement(ResultSet.TYPE_SCROLL_INSENSITIVE, ResultSet.CONCUR_UPDATABLE)) {
+                for (int user = 1; user < 9; user++) {
+                    var result = changed.executeQuery("SELECT user_id, mood, moods FROM feeling WHERE user_id = " + user);
+                    result.next();
+                    show(((org.postgresql.PGResultSetMetaData) result.getMetaData()).getBaseTableName(2), result.getArray(3).getBaseTypeName());
+                    result.updateArray("moods", connection.createArrayOf("mood", new String[] {"ok"}));
+                    result.updateRow();
+                    show(rows(connection, "SELECT moods FROM feeling WHERE user_id = " + user));
+                }
+            }
             show(sorted(connection.getMetaData().getUDTs(null, SCHEMA, "%", null), "TYPE_NAME", "DATA_TYPE"));
         }
     }

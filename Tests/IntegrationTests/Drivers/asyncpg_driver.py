@@ -250,6 +250,64 @@ async def notices_and_notifications():
 
 
 @scene
+async def types_within_types():
+    connection = await connect()
+    await connection.execute("""CREATE TYPE grade AS ENUM ('low', 'high'); CREATE DOMAIN percent AS int CHECK (VALUE <= 100);
+        CREATE TYPE mark AS (grade grade, share percent, past grade[]); CREATE TYPE sheet AS (title text, best mark, marks mark[]);
+        CREATE TYPE stretch AS RANGE (subtype = numeric, multirange_type_name = stretches); CREATE TYPE span_of_grades AS RANGE (subtype = grade);
+        CREATE TABLE school (user_id int PRIMARY KEY, sheet sheet, shares percent[], stretch stretch, stretches stretch[], several stretches, grades span_of_grades);
+        CREATE TABLE subject (code int PRIMARY KEY, grade grade, mark mark)""")
+    low, high = ("low", 5, ["low", None]), ("high", 100, ["high", "low"])
+    stretch = asyncpg.Range(decimal.Decimal("0.5"), decimal.Decimal(2))
+    for user in range(1, 9):
+        sheet = (f"sheet {user}", [low, high][user % 2], [low, None, high])
+        show(await connection.execute(
+            "INSERT INTO school VALUES ($1, $2, $3, $4, $5, $6, $7)", user, sheet, [1, None, user], stretch, [stretch, None], [stretch], asyncpg.Range("low", "high")))
+    show(await connection.execute("INSERT INTO subject VALUES (1, $1, $2), (2, $3, $4)", "low", low, "high", high))
+    for user in range(1, 9):
+        show(await connection.fetchrow("SELECT * FROM school WHERE user_id = $1", user))
+        show(await connection.fetchrow("SELECT ROW((sheet).best, ARRAY[(sheet).best], shares), (sheet).marks FROM school WHERE user_id = $1", user))
+        show(await connection.fetchval("SELECT user_id FROM school WHERE user_id = $1 AND (sheet).best = $2::mark", user, high))
+    show(plain(await connection.fetch("SELECT * FROM school ORDER BY user_id")))
+    show(plain(await connection.fetch("SELECT (sheet).best, count(*), array_agg((sheet).best.grade ORDER BY user_id) FROM school GROUP BY 1 ORDER BY 1")))
+    show(plain(await connection.fetch("SELECT user_id FROM school WHERE (sheet).best = $1::mark ORDER BY 1", low)))
+    show(plain(await connection.fetch("SELECT s.user_id, t.mark FROM school s JOIN subject t ON t.mark = (s.sheet).best ORDER BY 1")))
+    show(await connection.execute("UPDATE school SET sheet = $1 WHERE (sheet).best = $2::mark", ("new", low, [high]), high))
+    show(sorted(plain(await connection.fetch(
+        "UPDATE school SET shares = $1 WHERE user_id IN (1, 2, 3, 4) AND sheet = $2::sheet RETURNING user_id, sheet, shares", [7], ("new", low, [high])))))
+    async with connection.transaction():
+        async for row in connection.cursor("SELECT user_id, sheet FROM school ORDER BY user_id", prefetch=3):
+            show(row)
+        first = await connection.cursor("SELECT sheet, user_id FROM school WHERE user_id = $1", 5)
+        second = await connection.cursor("SELECT user_id, stretches FROM school WHERE user_id = $1", 5)
+        show(await second.fetch(1), await first.fetch(1), await first.fetch(1))
+    await connection.close()
+
+
+@scene
+async def types_made_in_a_transaction_and_made_anew():
+    connection = await connect()
+    try:
+        async with connection.transaction():
+            await connection.execute("CREATE TYPE passing AS ENUM ('never'); CREATE TABLE passing_by (user_id int PRIMARY KEY, passing passing, several passing[])")
+            for user in range(1, 5):
+                show(await connection.execute("INSERT INTO passing_by VALUES ($1, $2, $3)", user, "never", ["never"]))
+                show(await connection.fetchrow("SELECT * FROM passing_by WHERE user_id = $1", user))
+            show(plain(await connection.fetch("SELECT * FROM passing_by ORDER BY user_id")))
+            raise ValueError("not meant")
+    except ValueError as error:
+        show(str(error))
+    for labels in ("'a', 'b'", "'b', 'c'"):
+        await connection.execute(f"DROP TYPE IF EXISTS passing CASCADE; CREATE TYPE passing AS ENUM ({labels})")
+        await connection.reload_schema_state()
+        await connection.execute("CREATE TABLE IF NOT EXISTS passing_by (user_id int PRIMARY KEY); ALTER TABLE passing_by ADD several passing[]")
+        for user in range(1, 5):
+            await connection.execute("INSERT INTO passing_by VALUES ($1, $2) ON CONFLICT (user_id) DO UPDATE SET several = excluded.several", user, ["b"])
+            show(await connection.fetchrow("SELECT user_id, several FROM passing_by WHERE user_id = $1", user))
+    await connection.close()
+
+
+@scene
 async def types_made_through_the_connection():
     connection = await connect()
     await connection.execute("CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy')")

@@ -432,6 +432,21 @@ def types_made_through_the_connection():
                 show([str(value) for value in row])
             show([[str(value) for value in row] for row in connection.execute("SELECT user_id, mood FROM feeling ORDER BY mood, user_id", binary=binary)])
             show([[str(value) for value in row] for row in connection.execute("SELECT * FROM feeling ORDER BY user_id", binary=binary)])
+        place = information.python_type(3, -3, "p 3")
+        for user in range(1, 9):
+            show(connection.execute("SELECT user_id, %b::point3, ARRAY[place] FROM feeling WHERE user_id = %s", (place, user), binary=True).fetchall())
+        show(connection.execute("SELECT user_id FROM feeling WHERE place = %b ORDER BY 1", (place,)).fetchall())
+        with connection.transaction():
+            cursor = connection.cursor("kept", binary=True)
+            cursor.execute("SELECT user_id, mood, place, moods FROM feeling ORDER BY user_id")
+            show([[str(value) for value in row] for row in cursor.fetchmany(3)], [[str(value) for value in row] for row in cursor.fetchall()])
+            cursor.close()
+            cursor = connection.cursor("passing", binary=True)
+            cursor.execute("SELECT mood, place, ARRAY[place] FROM feeling WHERE user_id = 4")
+            show([[str(value) for value in row] for row in cursor.fetchall()])
+        for user in range(1, 9):
+            names = [connection.execute(f"SELECT * FROM feeling WHERE user_id = {user}").pgresult.ftable(0) for _ in range(2)]
+            show(names == [connection.execute("SELECT 'feeling'::regclass::oid").fetchone()[0]] * 2)
 
 
 @scene
