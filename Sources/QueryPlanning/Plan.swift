@@ -438,9 +438,11 @@ public final class StatementPlan: Sendable {
     public var isCopy: Bool {
         switch action {
         case .copyOut, .copyQuery: return true
-        default: return isCopyIn
+        default: return isCopyIn || binaryCopyQuery != nil
         }
     }
+    /// What COPY TO in binary format copies, as a query; its own statement does not tell its columns' types.
+    public let binaryCopyQuery: String?
     /// Command word for messages and statistics, e.g. "SELECT".
     public let commandName: String
     /// The number of the highest `$n` in the text.
@@ -455,7 +457,7 @@ public final class StatementPlan: Sendable {
 
     public init(
         action: Action, effect: DataEffect, pins: PinReasons = [], changesCatalog: Bool = false, taintsLink: Bool = false,
-        changesSettings: Bool = false, isCopyIn: Bool = false, commandName: String, parameterCount: Int = 0, temporaryNames: TemporaryNames = TemporaryNames(),
+        changesSettings: Bool = false, isCopyIn: Bool = false, binaryCopyQuery: String? = nil, commandName: String, parameterCount: Int = 0, temporaryNames: TemporaryNames = TemporaryNames(),
         sequences: SequenceChange? = nil, drawing: DrawPlan? = nil, reason: String = ""
     ) {
         self.action = action
@@ -465,6 +467,7 @@ public final class StatementPlan: Sendable {
         self.taintsLink = taintsLink
         self.changesSettings = changesSettings
         self.isCopyIn = isCopyIn
+        self.binaryCopyQuery = binaryCopyQuery
         self.commandName = commandName
         self.parameterCount = parameterCount
         self.temporaryNames = temporaryNames

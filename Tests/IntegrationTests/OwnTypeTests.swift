@@ -48,3 +48,41 @@ extension IntegrationTests {
         }
     }
 }
+
+extension IntegrationTests.OwnTypeTests {
+    @Test(.timeLimit(.minutes(1))) func binaryCopiesOfValuesThatHoldOIDsAreRefused() throws {
+        let cluster = try cluster()
+        try cluster.psql("ALTER TABLE painted ADD shades colour[]; UPDATE painted SET shades = ARRAY[shade]")
+        let client = try WireClient(port: cluster.port)
+        for held in ["painted", "(SELECT shades FROM painted)", "(SELECT ROW(shade) FROM painted WHERE user_id = 3)", "(SELECT array_agg(shade) FROM painted WHERE user_id = 3)"] {
+            let refused = try client.run("COPY \(held) TO STDOUT (FORMAT binary)")
+            #expect(refused.error?.sqlState == .featureNotSupported && refused.rows.isEmpty, "\(held): \(refused)")
+        }
+        for plain in ["painted (user_id, n, shade)", "(SELECT shade FROM painted WHERE user_id = 3)", "(SELECT shades FROM painted ORDER BY user_id)"] {
+            let copied = try client.run("COPY \(plain) TO STDOUT (FORMAT binary)")
+            #expect(copied.error == nil, "\(plain): \(copied)")
+        }
+    }
+
+    /// The OID may be that of another type on the shard that answers look-ups.
+    @Test(.timeLimit(.minutes(1))) func aTypeThatOnlyOneShardHasIsNotPassedOn() throws {
+        let cluster = try cluster()
+        for (shard, server) in cluster.servers.enumerated() {
+            let name = shard == 0 ? "usual_answer" : "odd_answer_\(shard)"
+            try server.psql("DROP TYPE IF EXISTS \(name) CASCADE; CREATE TYPE \(name) AS ENUM ('x')")
+            try server.psql("CREATE FUNCTION answer_of(int) RETURNS \(name) LANGUAGE sql IMMUTABLE AS $$ SELECT 'x'::\(name) $$")
+        }
+        defer { for server in cluster.servers { _ = try? server.psql("DROP FUNCTION answer_of") } }
+        try cluster.psql("CREATE TABLE IF NOT EXISTS answered (user_id int PRIMARY KEY)")
+        let client = try WireClient(port: cluster.port)
+        var failures = 0
+        for user in 1...20 {
+            let outcome = try client.run("SELECT answer_of(user_id) FROM painted WHERE user_id = \(user)")
+            if outcome.error == nil { continue }
+            failures += 1
+            #expect(outcome.error?.sqlState == .connectionFailure, "\(outcome)")
+        }
+        #expect((1..<20).contains(failures))
+        #expect(try client.run("SELECT count(*) FROM painted").rows == [["20"]])
+    }
+}

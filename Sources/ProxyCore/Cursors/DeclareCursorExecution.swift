@@ -56,6 +56,7 @@ extension StatementCall {
     func inner(_ plan: StatementPlan, at range: Range<Int>, formats: [FormatCode]) -> StatementCall {
         var query = StatementCall(plan: plan, text: Array(repeating: UInt8(ascii: " "), count: range.lowerBound) + text[range])
         query.parameterTypes = parameterTypes
+        query.describedTypes = describedTypes
         if bind != nil || !formats.isEmpty { query.bind = withResultFormats(formats) }
         return query
     }

@@ -123,6 +123,7 @@ extension Worker {
         detail.portals[name]?.isDone = true
         var call = StatementCall(plan: portal.plan, text: statement.text)
         call.parameterTypes = statement.parameterTypes
+        call.describedTypes = statement.describedTypes
         call.bind = portal.bind
         call.wantsDescription = false
         start(PortalStreamExecution(worker: self, session: index, call: call, name: name, maximumRows: message.maximumRows), on: index)

@@ -74,6 +74,7 @@ final class FetchedInsertExecution: CompoundExecution {
             text: text, parameterTypes: types, environment: worker.planningEnvironment(session), acrossShards: acrossShards)
         var query = StatementCall(plan: plan, text: text)
         query.parameterTypes = types
+        query.describedTypes = call.describedTypes
         query.bind = call.bind.map { Self.bind($0, keeping: kept, resultFormats: []) }
         return query
     }

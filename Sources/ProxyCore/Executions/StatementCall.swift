@@ -10,6 +10,8 @@ struct StatementCall {
     /// The exact text of this statement alone.
     let text: [UInt8]
     var parameterTypes: [UInt32] = []
+    /// The types of parameters that the client left open and PostgreSQL has told it; for values that hold OIDs alone.
+    var describedTypes: [UInt32] = []
     /// The client's Bind frame; nil for a simple Query.
     var bind: [UInt8]?
     /// A simple Query's rows come with their description; in the extended protocol the client asks for it apart.

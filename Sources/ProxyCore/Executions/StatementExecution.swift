@@ -38,6 +38,9 @@ final class StatementExecution: Execution {
         if let drawing = call.plan.drawing {
             return run(DrawExecution(worker: worker, session: session, parent: self, query: drawing.query))
         }
+        if let query = call.plan.binaryCopyQuery, worker.cluster.translatesOIDs {
+            return run(CopiedTypesExecution(worker: worker, session: session, parent: self, query: query))
+        }
         perform(call.plan.action)
     }
 
@@ -84,6 +87,7 @@ final class StatementExecution: Execution {
 
     override func childFinished(_ child: Execution, _ outcome: Outcome) {
         if child is PrivateCatalogExecution { return finish(outcome) }
+        if child is CopiedTypesExecution, case .success = outcome { return performChecked() }
         if let draw = child as? DrawExecution, case .success = outcome { return performDrawn(draw.values) }
         if let learned = child as? ParameterTypesExecution, case .success = outcome { return performTyped(learned.types) }
         if let opened = child as? DeclareStreamExecution, let cursor = opened.cursor, case .success = outcome {
@@ -110,6 +114,12 @@ final class StatementExecution: Execution {
         resume()
     }
 
+    /// What COPY copies holds no OIDs.
+    private func performChecked() {
+        hasChild = false
+        perform(call.plan.action)
+    }
+
     /// Carries out the statement with the drawn values in its text.
     private func performDrawn(_ values: [String?]) {
         guard let drawing = call.plan.drawing else { return }
@@ -123,6 +133,7 @@ final class StatementExecution: Execution {
             if plan.drawing != nil, case .refuse(let refusal) = plan.action { throw refusal }
             var other = StatementCall(plan: plan, text: text)
             other.parameterTypes = call.parameterTypes
+            other.describedTypes = call.describedTypes
             other.bind = call.bind
             other.wantsDescription = call.wantsDescription
             run(StatementExecution(worker: worker, session: session, parent: self, call: other))
@@ -174,6 +185,7 @@ final class StatementExecution: Execution {
                 guard let plan = planned.first?.plan else { return finish(.success) }
                 var other = StatementCall(plan: plan, text: call.text)
                 other.parameterTypes = call.parameterTypes
+                other.describedTypes = call.describedTypes
                 other.bind = call.bind
                 other.wantsDescription = call.wantsDescription
                 run(StatementExecution(worker: worker, session: session, parent: self, call: other))

@@ -75,7 +75,7 @@ extension Worker {
             return raise(index, error)
         }
         if let refusal = refusal(of: plan, session) { return raise(index, refusal) }
-        if case .passThrough(let route) = plan.action, !plan.isCopyIn {
+        if case .passThrough(let route) = plan.action, !plan.isCopyIn, plan.binaryCopyQuery == nil {
             switch resolve(
                 route, session: index, statement: statement, bind: message, prefer: currentShard(session))
             {

@@ -137,6 +137,7 @@ extension Worker {
         openForBatch(index, portal.plan)
         var call = StatementCall(plan: portal.plan, text: statement.text)
         call.parameterTypes = statement.parameterTypes
+        call.describedTypes = statement.describedTypes
         call.bind = portal.bind
         call.wantsDescription = false
         if message.maximumRows > 0, !portal.plan.isCopy {

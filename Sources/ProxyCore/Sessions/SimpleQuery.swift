@@ -113,7 +113,7 @@ extension StatementPlan {
     /// Passing the bytes is all there is to do.
     var isPlainPassThrough: Bool {
         guard case .passThrough = action else { return false }
-        return pins.isEmpty && !changesCatalog && !taintsLink && !isCopyIn
+        return pins.isEmpty && !changesCatalog && !taintsLink && !isCopy
     }
 }
 

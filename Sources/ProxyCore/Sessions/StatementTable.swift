@@ -35,7 +35,7 @@ final class SharedStatement {
     /// Where each Bind goes, when its parameters alone say so: spares most of them the plan and its route.
     private(set) var hotPlan: HotPlan?
     /// What PostgreSQL said of its parameters' types when a client last had it described.
-    var describedTypes: [UInt32]?
+    var describedTypes: [UInt32] = []
     let hash: UInt64
     /// Its name on the links.
     let linkName: [UInt8]
@@ -64,14 +64,6 @@ final class SharedStatement {
         hot.pointee.parameterTypes.deallocate()
         hot.pointee.linkName.deallocate()
         hot.deallocate()
-    }
-
-    /// The types of its parameters as far as they are known; 0: not known.
-    var knownParameterTypes: [UInt32] {
-        guard let describedTypes else { return parameterTypes }
-        return describedTypes.enumerated().map { index, type in
-            index < parameterTypes.count && parameterTypes[index] != 0 ? parameterTypes[index] : type
-        }
     }
 
     func keep(_ plan: StatementPlan, hotPlan: HotPlan?, environment: UInt32) {

@@ -18,7 +18,7 @@ extension Worker {
             session.pointee.isUnnamedPortalBinary = (0..<message.resultFormatCount).contains { message.resultFormatCode($0) != .text }
         }
         let stream = output(ofLink: index)
-        let types = statement.knownParameterTypes
+        let types = Self.known(statement.parameterTypes, statement.describedTypes)
         guard let translation = links.at(index).pointee.translation, translation.translation.toShard.concerns(message, types: types) else {
             return write(message, frame, statement, to: stream)
         }
@@ -57,8 +57,14 @@ extension Worker {
         guard let map = translation(shard, session: session)?.toShard else { return call }
         var translated = call
         translated.parameterTypes = map.parameterTypes(call.parameterTypes)
-        translated.bind?.withUnsafeMutableBytes { map.rewriteBind($0, types: call.parameterTypes) }
+        translated.bind?.withUnsafeMutableBytes { map.rewriteBind($0, types: Self.known(call.parameterTypes, call.describedTypes)) }
         return translated
+    }
+
+    /// The types of parameters as far as they are known; 0: not known.
+    static func known(_ declared: [UInt32], _ described: [UInt32]) -> [UInt32] {
+        if described.isEmpty { return declared }
+        return described.enumerated().map { index, type in index < declared.count && declared[index] != 0 ? declared[index] : type }
     }
 
     /// The types a shared statement declares, as a link's shard knows them.

@@ -40,7 +40,13 @@ extension StatementClassifier {
         case .unusable where relation.kind != "r" && relation.kind != "p": action = .passThrough(.any)
         case .unusable(let reason): throw unusable(relation, reason, reference)
         }
-        return StatementPlan(action: action, effect: .reads, commandName: "COPY", reason: "table")
+        var query: String?
+        if CopyOptionReader.format(statement) == .binary, relation.placement != .system {
+            let columns = try copiedColumns(statement, relation).map { SQLText.quoted(relation.columns[$0].name) }
+            let table = "\(SQLText.quoted(relation.schema)).\(SQLText.quoted(relation.name))"
+            query = "SELECT \(columns.joined(separator: ", ")) FROM \(table)"
+        }
+        return StatementPlan(action: action, effect: .reads, binaryCopyQuery: query, commandName: "COPY", reason: "table")
     }
 
     /// COPY (query) TO STDOUT: on one shard, or on each when its rows need no merging. COPY (INSERT ... RETURNING ...) too.
@@ -60,8 +66,11 @@ extension StatementClassifier {
                 "0A000", "COPY of a statement that changes rows on several shards is not supported",
                 hint: "Bind it to one sharding key, or run it without COPY.")
         }
+        // Rows that the proxy itself copies come from a query that tells their types.
+        let isWritten = if case .copyQuery = action { true } else { false }
+        let query = isWritten || CopyOptionReader.format(statement) != .binary ? nil : range.map { context.slice($0) }
         return StatementPlan(
-            action: action, effect: inner.effect, pins: inner.pins, taintsLink: inner.taintsLink, commandName: "COPY",
+            action: action, effect: inner.effect, pins: inner.pins, taintsLink: inner.taintsLink, binaryCopyQuery: query, commandName: "COPY",
             reason: inner.reason)
     }
 
