@@ -164,8 +164,8 @@ extension Worker {
         if link.pointee.state != .leased || expectation == .task || expectation == nil {
             return handleUncommonReply(index, link, type: type, length: length, expectation, &cursor)
         }
-        if type == BackendMessageType.parameterDescription, cluster.translatesOIDs {
-            noteDescription(link, cursor.bytes.part(from: cursor.position, length: length))
+        if expectation == .passDescribeStatement {
+            noteDescription(link, cursor.bytes.part(from: cursor.position, length: length), type: type)
         }
         let verdict = verdictOf(type, expectation.unsafelyUnwrapped)
         switch verdict {

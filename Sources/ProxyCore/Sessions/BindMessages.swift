@@ -22,6 +22,7 @@ extension Worker {
         if session.pointee.hasPortals, detail.portals.count >= settings.limits.portalsPerSession {
             return raise(index, tooManyPortals)
         }
+        if statement.isUncertain(in: session.pointee.environment), let result = confirmColumns(index, session, statement, isDescribe: false) { return result }
         if let (shard, effect) = hotTarget(of: statement, session, message) {
             return bindHot(index, session, detail, message, frame, statement, shard, effect)
         }

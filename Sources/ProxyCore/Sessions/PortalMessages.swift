@@ -21,6 +21,7 @@ extension Worker {
             return describe(cursor, formats: [], index, session, isStatement: true)
         }
         if session.pointee.heldParse != number, let result = settleHeldParse(index, session) { return result }
+        if statement.isUncertain(in: session.pointee.environment), let result = confirmColumns(index, session, statement, isDescribe: true) { return result }
         var result = FrameResult.consumed
         let placeOfCursor = statement.plan.flatMap { cursorShard($0, detail) }
         let shard = placeOfCursor ?? currentShard(session) ?? anyShard(index)

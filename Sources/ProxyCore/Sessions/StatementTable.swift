@@ -36,6 +36,10 @@ final class SharedStatement {
     private(set) var hotPlan: HotPlan?
     /// What PostgreSQL said of its parameters' types when a client last had it described.
     var describedTypes: [UInt32] = []
+    /// The columns it returns, as it was when a client first had it described.
+    var describedColumns: DescribedColumns? {
+        didSet { setHotEnvironment() }
+    }
     let hash: UInt64
     /// Its name on the links.
     let linkName: [UInt8]
@@ -71,7 +75,12 @@ final class SharedStatement {
         self.hotPlan = hotPlan
         planEnvironment = environment
         hot.pointee.plan = hotPlan ?? .none
-        hot.pointee.environment = hotPlan == nil ? .max : environment
+        setHotEnvironment()
+    }
+
+    /// A statement that must be described again is bound with care.
+    private func setHotEnvironment() {
+        hot.pointee.environment = hotPlan == nil || isUncertain(in: planEnvironment) ? .max : planEnvironment
     }
 }
 

@@ -39,13 +39,4 @@ extension Worker {
             return nil
         }
     }
-
-    /// A ParameterDescription for the client passes: what it says of the statement is what the client goes by when it binds.
-    @inline(never)
-    func noteDescription(_ link: UnsafeMutablePointer<Link>, _ frame: UnsafeRawBufferPointer) {
-        guard let number = link.pointee.describing.first, let statement = statements.at(number),
-            let message = try? ParameterDescriptionMessage(frame)
-        else { return }
-        statement.describedTypes = message.parameterTypes
-    }
 }
