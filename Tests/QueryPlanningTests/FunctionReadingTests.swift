@@ -58,6 +58,39 @@ struct FunctionReadingTests {
         #expect(try known("SELECT subject()") == nil)
     }
 
+    /// Where a call goes in a database with orders (sharded by user_id) and orders_of(bigint), declared by the comment.
+    func route(_ text: String, comment: String, types: [UInt32] = []) throws -> String {
+        var builder = CatalogFixture.shop()
+        try builder.add(.functions, row: [
+            "20000", "public", "orders_of", "f", "v", "f", "f", "25,20", "0", "f", "20", "c", "orders_of", "f", nil, comment,
+        ])
+        let environment = PlanningEnvironment(
+            catalog: builder.build(rules: ShardingRules()), searchPath: ["pg_catalog", "public"], number: 1, temporaryTables: [], shardCount: 4)
+        let plan = try GoldenCatalog.analyser.analyse(text: text, parameterTypes: types, environment: environment, acrossShards: false)[0].plan
+        switch plan.action {
+        case .passThrough(.keys(let conditions)): return conditions.flatMap(\.operands).map { "\($0)" }.joined(separator: ", ")
+        case .refuse(let refusal): return refusal.message
+        default: return "\(plan.action)"
+        }
+    }
+
+    @Test("a call of a function declared to read by key goes to the key's shard")
+    func keyedCalls() throws {
+        let comment = "Counts. pgbraid: key = argument 2"
+        #expect(try route("SELECT orders_of('x', 15)", comment: comment) == "literal(offset: 22)")
+        #expect(try route("SELECT * FROM orders_of('x', $1) f, countries", comment: comment) == "parameter(1)")
+        #expect(try route("SELECT orders_of('x', $1::bigint)", comment: comment, types: [20]) == "parameter(1)")
+        for refused in [
+            "SELECT orders_of('x', 15), orders_of('x', 16)", "SELECT orders_of('x', code) FROM countries", "SELECT orders_of('x', 1.5)",
+            "SELECT orders_of('x', 10 + 5)", "SELECT orders_of('x', 15), nextval('s')",
+        ] {
+            #expect(try route(refused, comment: comment).contains("reads by key"), "\(refused)")
+        }
+        for other in ["pgbraid: key = argument 3", "pgbraid: key = argument 0", "pgbraid: key = argument", "key = argument 2"] {
+            #expect(try route("SELECT orders_of('x', 15)", comment: other) == "it is not known which tables function orders_of reads")
+        }
+    }
+
     @Test("a declaration in the comment counts, and only there")
     func declarations() throws {
         #expect(try known("", language: "c", comment: "Tells. pgbraid: reads none")?.effect == .freshValue)

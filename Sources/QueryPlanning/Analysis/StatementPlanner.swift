@@ -58,7 +58,8 @@ struct StatementPlanner {
             try refuseMixtures(usage)
             return nil
         }
-        let (route, reason) = routeWithoutSharding(usage)
+        let isKeyed = !usage.keyedCalls.isEmpty && context.environment.shardCount > 1
+        let (route, reason) = isKeyed ? try routeOfKeyedCalls(usage) : routeWithoutSharding(usage)
         return plan(.passThrough(route), commandName, usage, effect: effect, reason: reason)
     }
 
@@ -77,10 +78,11 @@ struct StatementPlanner {
             throw Refusal(
                 "0A000", "function \(name) runs SQL that the proxy does not see", hint: "Run that SQL as a statement of its own.")
         }
-        if let name = usage.unknownFunction, !usage.hasSharded {
+        if let name = usage.unknownFunction, !usage.hasSharded, usage.hasUnkeyedCalls {
             throw Refusal(
                 "0A000", "it is not known which tables function \(name) reads",
-                hint: "Declare it: COMMENT ON FUNCTION ... IS 'pgbraid: reads none', or 'pgbraid: reads reference'.")
+                hint: "Declare it: COMMENT ON FUNCTION ... IS 'pgbraid: reads none', 'pgbraid: reads reference', or 'pgbraid: key = argument 1' "
+                    + "if it reads the rows of the key that it gets.")
         }
     }
 

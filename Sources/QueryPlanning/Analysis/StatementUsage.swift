@@ -11,6 +11,9 @@ struct StatementUsage {
     var lockedReference: String?
     /// Functions that nobody knows, by name.
     var unknownFunction: String?
+    /// Those of them that are declared to read by key, and whether there are others.
+    var keyedCalls: [(call: BoundCall, key: FunctionKey)] = []
+    var hasUnkeyedCalls = false
     /// A function that runs SQL it gets as text.
     var textFunction: String?
     var hasSessionFunctions = false
@@ -63,7 +66,9 @@ struct StatementUsage {
         case .catalogShard: hasCatalogFunctions = true
         case .writing: hasWritingFunctions = true
         case .executesText: textFunction = textFunction ?? name
-        case .unknown: unknownFunction = unknownFunction ?? name
+        case .unknown:
+            unknownFunction = unknownFunction ?? name
+            if let key = context.facts(of: call.node)?.key { keyedCalls.append((call, key)) } else { hasUnkeyedCalls = true }
         }
     }
 

@@ -61,6 +61,8 @@ public struct FunctionFacts: Sendable, Equatable {
     public var returnTypeOID: UInt32?
     /// How partial results combine; nil for everything but built-in aggregates that do.
     public var combination: AggregateCombination?
+    /// The argument by which a function that is not known otherwise is declared to read.
+    public var key: FunctionKey?
 
     /// What such a call requires of the session's link.
     public var pins: PinReasons { effect == .sessionAdvisoryLock ? .sessionAdvisoryLock : [] }
