@@ -47,12 +47,40 @@ enum GoldenCatalog {
             columns: [column("user_id", 1, 20), column("name", 2, 25)], placement: .unusable("view"),
             viewDefinition: " SELECT users.user_id,\n    users.name\n   FROM users\n  WHERE users.active;"),
         Relation(
-            oid: 1259, schema: "pg_catalog", name: "pg_class", kind: "r", columns: [column("oid", 1, 26), column("relname", 2, 19, collation: 950)],
+            oid: 1259, schema: "pg_catalog", name: "pg_class", kind: "r",
+            columns: [column("oid", 1, 26), column("relname", 2, 19, collation: 950), column("relnamespace", 3, 26)],
             placement: .system),
+        system(
+            2224, "pg_sequence",
+            [
+                ("seqrelid", 26), ("seqtypid", 26), ("seqstart", 20), ("seqincrement", 20), ("seqmax", 20), ("seqmin", 20), ("seqcache", 20),
+                ("seqcycle", 16),
+            ]),
+        system(
+            2225, "pg_sequences",
+            [
+                ("schemaname", 19), ("sequencename", 19), ("sequenceowner", 19), ("data_type", 2206), ("start_value", 20), ("min_value", 20),
+                ("max_value", 20), ("increment_by", 20), ("cycle", 16), ("cache_size", 20), ("last_value", 20),
+            ], kind: "v"),
+        system(
+            20031, "sequence",
+            [("name", 2205), ("start_value", 20), ("increment_by", 20), ("min_value", 20), ("max_value", 20)], schema: "pgbraid"),
+        Relation(
+            oid: 20030, schema: "public", name: "counter", kind: "S",
+            columns: [column("last_value", 1, 20), column("log_cnt", 2, 20), column("is_called", 3, 16)],
+            placement: .unusable("sequences are advanced on each shard separately")),
         Relation(
             oid: 20021, schema: "public", name: "broken", kind: "m", columns: [column("x", 1, 23)],
             placement: .unusable("materialized views are filled on each shard separately")),
     ], facts: facts)
+
+    private static func system(
+        _ oid: UInt32, _ name: String, _ columns: [(String, UInt32)], schema: String = "pg_catalog", kind: Character = "r"
+    ) -> Relation {
+        Relation(
+            oid: oid, schema: schema, name: name, kind: kind,
+            columns: columns.enumerated().map { column($1.0, $0 + 1, $1.1, collation: $1.1 == 19 ? 950 : 0) }, placement: .system)
+    }
 
     /// A database with a linguistic collation and an enum.
     static var facts: CatalogFacts {

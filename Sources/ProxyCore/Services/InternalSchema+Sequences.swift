@@ -163,14 +163,17 @@ extension InternalSchema {
         END $$;
         """
 
-    /// setval of what the client sees as one sequence. A shard whose part has no number left gives none, or begins anew.
+    /// setval of what the client sees as one sequence. The number before the shard's next one is set as its last, so that the
+    /// last of all shards' is what the client has set; where there is none before it, the next one. A shard whose part has no
+    /// number left gives none, or begins anew. What PostgreSQL tells of its caches while it runs is not the client's.
     private static let setSequence = """
         CREATE OR REPLACE FUNCTION pgbraid.setval(sequence regclass, value bigint, was_given boolean DEFAULT true) RETURNS bigint
-            STRICT \(header) AS $$
+            STRICT \(header) SET client_min_messages = notice AS $$
         DECLARE
             client pgbraid.sequence;
             own pg_sequence;
             next_number numeric;
+            last_number numeric;
         BEGIN
             SELECT * INTO client FROM pgbraid.sequence AS s WHERE s.name = $1;
             IF NOT FOUND THEN RETURN setval($1, $2, $3); END IF;
@@ -181,7 +184,10 @@ extension InternalSchema {
             END IF;
             SELECT * INTO STRICT own FROM pg_sequence WHERE seqrelid = $1;
             next_number := $2 + client.increment_by::numeric * (client.shard + CASE WHEN $3 THEN 1 ELSE 0 END);
-            IF next_number BETWEEN own.seqmin AND own.seqmax THEN
+            last_number := next_number - own.seqincrement;
+            IF last_number BETWEEN own.seqmin AND own.seqmax AND ($3 OR next_number NOT BETWEEN own.seqmin AND own.seqmax) THEN
+                PERFORM setval($1, last_number::bigint, true);
+            ELSIF next_number BETWEEN own.seqmin AND own.seqmax THEN
                 PERFORM setval($1, next_number::bigint, false);
             ELSE
                 PERFORM setval($1, CASE WHEN own.seqincrement > 0 THEN own.seqmax ELSE own.seqmin END, true);

@@ -39,6 +39,11 @@ final class GatherPlanner {
         try checkGatherable(usage)
         try descend(query)
         guard !parts.isEmpty else { throw planner.refusal("nothing could be fetched") }
+        return try finished("gather \(names.joined(separator: ", "))")
+    }
+
+    /// The plan that fetches the parts and runs the edited statement over them.
+    func finished(_ reason: String) throws(Refusal) -> ScatterPlanner.Result {
         let layout = GatherLayout(parts, firstParameter: binder.parameterCount + 1)
         let text = try finisherText(layout)
         let readsTables = try planner.checkFinisher(text, reading: parts.flatMap { $0.columns.map(\.type) })
@@ -47,7 +52,7 @@ final class GatherPlanner {
             readsTables: readsTables, isGather: true)
         return .init(
             plan: ScatterPlan(shardText: layout.shardText, merge: MergePlan(visibleColumnCount: finisher.rowWidth), finisher: finisher),
-            reason: "gather \(names.joined(separator: ", "))")
+            reason: reason)
     }
 
     func checkGatherable(_ usage: StatementUsage) throws(Refusal) {

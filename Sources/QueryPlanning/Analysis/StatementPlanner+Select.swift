@@ -12,6 +12,7 @@ extension StatementPlanner {
         if let locked = try planReferenceLocks(query, usage) { return locked }
         try refuseReferenceWrites()
         if let plan = planSettingCalls(query, usage) { return plan }
+        if let plan = try planLogicalCatalog(query, usage) { return plan }
         if let plan = try planWithoutSharding(usage, "SELECT", effect: effect) { return plan }
         let placed = analysis.analyse(query, Facts())
         let confinement = try modificationConfinement().reduce(placed.confinement) { $0.merged($1) }

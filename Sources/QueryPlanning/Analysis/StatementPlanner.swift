@@ -49,7 +49,7 @@ struct StatementPlanner {
             let route: Route = usage.hasTemporary ? .home : .any
             return plan(.passThrough(route), commandName, usage, effect: effect, reason: "unknown table \(binder.unknownTables[0])")
         }
-        if let unusable = usage.unusable {
+        if let unusable = usage.unusable ?? (context.environment.shardCount > 1 ? usage.sequence : nil) {
             throw Refusal("0A000", "relation \"\(unusable.table)\" cannot be used here", detail: unusable.reason)
         }
         try refuseHiddenReads(usage)

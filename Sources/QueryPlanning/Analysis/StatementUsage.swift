@@ -7,6 +7,8 @@ struct StatementUsage {
     var hasTemporary = false
     /// A table that cannot be served, with the reason.
     var unusable: (table: String, reason: String)?
+    /// A sequence that is read as a table, with the reason why that needs all shards.
+    var sequence: (table: String, reason: String)?
     /// A reference table whose rows a locking clause locks.
     var lockedReference: String?
     /// Functions that nobody knows, by name.
@@ -44,6 +46,7 @@ struct StatementUsage {
                 hasReference = true
                 if entry.isRowLocked { lockedReference = lockedReference ?? entry.name }
             case .system: hasSystem = true
+            case .unusable(let reason) where relation.kind == "S": sequence = sequence ?? (relation.name, reason)
             case .unusable(let reason): unusable = unusable ?? (relation.name, reason)
             }
         case .query, .recursiveReference, .function, .mergedColumns: break

@@ -47,7 +47,9 @@ extension Binder {
         case .column(let variable, _):
             use(variable)
             adopt([variable], into: binding.query, level: binding.level.id)
-        case .systemColumn: binding.level.usesSystemColumns = true
+        case .systemColumn:
+            binding.level.usesSystemColumns = true
+            readsSystemColumns = true
         case .row: usesWholeRows = true
         case .unknownColumn, .unresolved: break
         }

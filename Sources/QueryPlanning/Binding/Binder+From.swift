@@ -152,7 +152,7 @@ extension Binder {
         return entryItem(entry, alias)
     }
 
-    private func hasUnknownTargets(_ query: BoundQuery) -> Bool {
+    func hasUnknownTargets(_ query: BoundQuery) -> Bool {
         switch query.body {
         case .select(let level), .values(let level): level.hasUnknownTargets
         case .setOperation(_, _, let left, _): hasUnknownTargets(left)

@@ -29,6 +29,8 @@ final class Binder {
     /// A value is cast to the name of something in the catalogs.
     var castsToCatalogName = false
     var usesWholeRows = false
+    /// ctid, tableoid ... at any depth.
+    var readsSystemColumns = false
     /// A row-locking clause anywhere.
     var locksRows = false
 

@@ -41,6 +41,7 @@ extension StatementClassifier {
         if plan.drawing != nil { return nil }
         switch plan.action {
         case .passThrough(let route): return route
+        case .scatter(.catalog, _): return .catalog
         case .cursor(.declare(let declaration)):
             if case .oneShard(let route) = declaration.query { return route }
             return nil

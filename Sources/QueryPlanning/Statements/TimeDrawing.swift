@@ -25,6 +25,7 @@ struct TimeDrawing {
         guard context.environment.shardCount > 1 else { return plan }
         let isAlike: Bool
         switch plan.action {
+        case .scatter(.catalog, _): return plan
         case .scatter: isAlike = false
         case .modify(_, _, let tag): isAlike = tag == .first
         case .modifyFetched(_, let plan): isAlike = plan.tag == .first
