@@ -1,4 +1,5 @@
-// The system catalogs through the proxy: what they tell of sequences is what clients defined, and of schema pgbraid nothing.
+// The system catalogs through the proxy: what they tell of sequences is what clients defined, and of schema pgbraid nothing; and
+// blocks that hold locks while the proxy must learn of new tables.
 import TestSupport
 import Testing
 
@@ -54,6 +55,35 @@ extension IntegrationTests {
                 let (said, right) = (try through.run(statement), try direct.run(statement))
                 #expect(said.rows == right.rows && said.error?.sqlState == right.error?.sqlState, "\(statement): \(said), not \(right)")
             }
+        }
+
+        /// The catalog cannot be read while a table that a view reads is locked.
+        @Test(.timeLimit(.minutes(1))) func aBlockThatLocksATableGoesOnWhileTablesChange() throws {
+            let cluster = try cluster()
+            let (first, second) = (try client(cluster.port), try client(cluster.port))
+            try first.rows("CREATE SCHEMA cataloged; CREATE TABLE locked (user_id int); CREATE VIEW looking AS SELECT user_id FROM locked")
+            try first.rows("BEGIN; TRUNCATE locked")
+            try second.send(FrontendFrame.query("CREATE TABLE another (user_id int)"))
+            try eventually("the catalog is being read") {
+                try cluster.servers[0].psql("SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '/* pgbraid: catalog%'").count == 1
+            }
+            try first.rows("INSERT INTO locked VALUES (1), (2), (3), (4), (5)")
+            #expect(try first.rows("SELECT count(*) FROM looking") == [["5"]])
+            try first.rows("COMMIT")
+            _ = try second.answer()
+            #expect(try second.rows("SELECT count(*) FROM locked") == [["5"]])
+        }
+
+        /// A block knows its own tables, and those that others make afterwards.
+        @Test(.timeLimit(.minutes(1))) func aBlockThatMadeTablesSeesThoseOfOthers() throws {
+            let cluster = try cluster()
+            let (first, second) = (try client(cluster.port), try client(cluster.port))
+            try first.rows("CREATE SCHEMA cataloged")
+            try first.rows("BEGIN; CREATE TABLE own (user_id int)")
+            try second.rows("CREATE TABLE later (user_id int); INSERT INTO later VALUES (1), (2), (3), (4), (5), (6), (7), (8)")
+            #expect(try first.rows("SELECT count(*) FROM later") == [["8"]])
+            try first.rows("INSERT INTO own SELECT user_id FROM later; COMMIT")
+            #expect(try second.rows("SELECT count(*) FROM own") == [["8"]])
         }
     }
 }

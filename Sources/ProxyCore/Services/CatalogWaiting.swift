@@ -1,10 +1,38 @@
 // CatalogWaiting: sessions whose next plan needs the catalog that is just being read, and catalogs that only one
 // transaction block sees.
+//
+// Reading the catalog waits for who has locked a table exclusively that a view reads. So a block that has done something does
+// not wait for it, which would be for ever: it reads the catalog on a link of its own, and again whenever DDL has changed it.
 import Primitives
 import QueryPlanning
 import WireProtocol
 
+/// Whether a statement can be planned.
+enum CatalogReadiness {
+    /// Tables are known as they are.
+    case known
+    /// The frame must wait.
+    case awaited
+    /// The block cannot read them.
+    case failed(DatabaseMessage)
+}
+
 extension Worker {
+    /// Tables may have changed: nothing is planned before they are read again. A failed block is: it can only end.
+    func catalogReadiness(_ index: Int32, _ session: UnsafeMutablePointer<Session>) -> CatalogReadiness {
+        guard let transaction = session.pointee.detail?.transaction, transaction.catalog != nil || transaction.canReadCatalog else {
+            guard cluster.isCatalogOld else { return .known }
+            awaitCatalog(index)
+            return .awaited
+        }
+        if let failure = transaction.takeCatalogFailure() { return .failed(failure) }
+        let isOld = transaction.catalog == nil ? cluster.isCatalogOld : transaction.catalogRequest != cluster.catalogRequests
+        guard isOld, session.pointee.status != TransactionStatus.failed.rawValue else { return .known }
+        guard isQuiescent(index) else { return .awaited }
+        start(PrivateCatalogExecution(worker: self, session: index, parent: nil), on: index)
+        return .awaited
+    }
+
     /// The catalog is there: who waited for it goes on.
     func resumeCatalogWaiters() {
         let waiting = catalogWaiters
@@ -18,11 +46,13 @@ extension Worker {
     }
 }
 
-/// Reads the catalog on a link of the session's own block, with the block's DDL in it, and on all of its links what OIDs the DDL gave away.
+/// Reads the catalog on a link of the session's own block, with the block's DDL in it, and on all of its links what OIDs the DDL gave
+/// away. Without a parent it does so for a frame that waits, which then hears of a failure.
 final class PrivateCatalogExecution: Execution {
     private var results: [[[String?]]] = []
     private var rowsOfOIDs: [ShardIndex: [[String?]]] = [:]
     private var wasSent = false
+    private var request = 0
 
     /// The questions without a transaction of their own: a savepoint undoes the settings they need.
     private static let script =
@@ -35,6 +65,7 @@ final class PrivateCatalogExecution: Execution {
             let participant = transaction.participants.min(by: { $0.shard < $1.shard })
         else { return }
         wasSent = true
+        request = worker.cluster.catalogRequests
         for participant in [participant] + transaction.participants.filter({ $0.link != participant.link }) {
             ask(addLeg(link: participant.link), legs.count == 1 ? Self.script + ";\n" + ObjectOIDs.question : ObjectOIDs.question)
         }
@@ -56,14 +87,15 @@ final class PrivateCatalogExecution: Execution {
     }
 
     override func allReady() {
-        if let failure { return finish(.failure(failure)) }
+        if let failure { return fail(failure) }
         guard let transaction = worker.sessions.at(session).pointee.detail?.transaction, let catalog = worker.catalog(from: results),
             takeOIDs(transaction)
         else {
-            return finish(.failure(DatabaseMessage(error: .internalError, "the catalog cannot be read within the transaction")))
+            return fail(DatabaseMessage(error: .internalError, "the catalog cannot be read within the transaction"))
         }
         worker.cluster.lastPrivateEpoch += 1
         transaction.catalog = catalog
+        transaction.catalogRequest = request
         transaction.catalogEpoch = worker.cluster.lastPrivateEpoch
         worker.sessions.at(session).pointee.environment = worker.environmentNumber(of: session)
         finish(.success)
@@ -80,5 +112,10 @@ final class PrivateCatalogExecution: Execution {
         transaction.oidTranslations = Worker.translations(oids, catalogShard: worker.cluster.catalogShard)
         for participant in transaction.participants { worker.setTranslation(ofLink: participant.link) }
         return true
+    }
+
+    private func fail(_ message: DatabaseMessage) {
+        if parent == nil { worker.sessions.at(session).pointee.detail?.transaction?.catalogFailure = message }
+        finish(.failure(message))
     }
 }

@@ -27,6 +27,8 @@ final class Cluster {
     var fences: ShardFences
     var catalog = Catalog(relations: [])
     var catalogEpoch = 0
+    /// How often the catalog was asked for: what was read before the last request may be old.
+    var catalogRequests = 0
     var isCatalogLoading = false
     var isCatalogStale = false
     /// What is known of tables may be outdated: nothing is planned until it is read again.

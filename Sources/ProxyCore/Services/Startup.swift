@@ -90,6 +90,7 @@ extension Worker {
 
     /// Reads tables, types and functions from the catalog shard.
     func loadCatalog() {
+        cluster.catalogRequests += 1
         if cluster.isCatalogLoading {
             cluster.isCatalogStale = true
             return
@@ -119,7 +120,10 @@ extension Worker {
         cluster.catalogEpoch += 1
         for number in environments.forget(olderThan: cluster.catalogEpoch) { planner.forget(environment: number) }
         for index in 0..<sessions.highWater where sessions.at(index).pointee.detail != nil {
-            if sessions.at(index).pointee.phase == .ready { sessions.at(index).pointee.environment = environmentNumber(of: index) }
+            guard sessions.at(index).pointee.phase == .ready else { continue }
+            // A block's own catalog may be old as well, which it sees when it plans.
+            let hasOwnCatalog = sessions.at(index).pointee.detail?.transaction?.catalog != nil
+            sessions.at(index).pointee.environment = hasOwnCatalog ? 0 : environmentNumber(of: index)
         }
         catalogLoaded()
     }

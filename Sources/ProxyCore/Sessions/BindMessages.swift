@@ -68,7 +68,13 @@ extension Worker {
         _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ detail: SessionDetail, _ message: BindMessage,
         _ frame: UnsafeRawBufferPointer, _ statement: SharedStatement
     ) -> FrameResult {
-        if statement.planEnvironment != session.pointee.environment, mustAwaitCatalog(index, session) { return .blocked }
+        if statement.planEnvironment != session.pointee.environment {
+            switch catalogReadiness(index, session) {
+            case .known: break
+            case .awaited: return .blocked
+            case .failed(let failure): return raise(index, failure)
+            }
+        }
         let plan: StatementPlan
         do throws(DatabaseMessage) {
             plan = try currentPlan(of: statement, session: index)

@@ -11,7 +11,11 @@ extension Worker {
     ) -> FrameResult {
         guard let detail = session.pointee.detail else { return .consumed }
         if let result = settleHeldParse(index, session) { return result }
-        if mustAwaitCatalog(index, session) { return .blocked }
+        switch catalogReadiness(index, session) {
+        case .known: break
+        case .awaited: return .blocked
+        case .failed(let failure): return raiseInParse(index, detail, message, failure)
+        }
         let types = (0..<message.parameterCount).map { message.parameterType($0) }
         let plan: StatementPlan
         do throws(DatabaseMessage) {

@@ -68,7 +68,7 @@ extension Worker {
         if transaction.oidTranslations != nil {
             for participant in transaction.participants { setTranslation(ofLink: participant.link) }
         }
-        if transaction.changesCatalog || transaction.hasChangedSettings || transaction.startedAt <= pools[Int(session.pointee.pool)].defaultsChangedAt {
+        if transaction.changesCatalog || transaction.catalog != nil || transaction.hasChangedSettings || transaction.startedAt <= pools[Int(session.pointee.pool)].defaultsChangedAt {
             session.pointee.environment = 0
             if transaction.changesCatalog, committed { noteCatalogChange() }
         } else if number != before {

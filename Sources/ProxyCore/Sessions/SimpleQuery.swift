@@ -56,7 +56,13 @@ extension Worker {
     private func plannedQuery(
         _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ text: UnsafeRawBufferPointer, _ frame: UnsafeRawBufferPointer
     ) -> FrameResult {
-        if mustAwaitCatalog(index, session) { return .blocked }
+        switch catalogReadiness(index, session) {
+        case .known: break
+        case .awaited: return .blocked
+        case .failed(let message):
+            failQuery(index, message)
+            return .consumed
+        }
         let planned: [PlannedStatement]
         do throws(Refusal) {
             planned = try planner.plan(text: text, parameterTypes: [], environment: planningEnvironment(index))
@@ -66,6 +72,11 @@ extension Worker {
             return .consumed
         }
         if planned.isEmpty || planned.count == 1 && planned[0].plan.isEmpty { return answerEmptyQuery(index) }
+        if planned.count > 1, session.pointee.status == TransactionStatus.failed.rawValue, cluster.isCatalogOld {
+            // What follows the end of the failed block is a matter of tables again.
+            awaitCatalog(index)
+            return .blocked
+        }
         let effect = planned.reduce(DataEffect.reads) { $0.joined($1.plan.effect) }
         if session.pointee.status != TransactionStatus.failed.rawValue, !isBlockImplicit(session), !needsOwnCommit(effect, session),
             let shard = commonShard(planned, text, index)
@@ -75,13 +86,6 @@ extension Worker {
         let script = ScriptExecution(worker: self, session: index, text: Array(text), statements: planned)
         start(script, on: index)
         return .consumed
-    }
-
-    /// Tables may have changed: nothing is planned before they are read again.
-    func mustAwaitCatalog(_ index: Int32, _ session: UnsafeMutablePointer<Session>) -> Bool {
-        guard cluster.isCatalogOld, session.pointee.detail?.transaction?.catalog == nil else { return false }
-        awaitCatalog(index)
-        return true
     }
 
     private func answerEmptyQuery(_ index: Int32) -> FrameResult {

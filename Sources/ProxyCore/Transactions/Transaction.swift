@@ -94,6 +94,10 @@ final class Transaction {
     var catalogEpoch: Int?
     /// The same for the OIDs of what it made; nil: as outside of it.
     var oidTranslations: [OIDTranslation?]?
+    /// `Cluster.catalogRequests` when it was read.
+    var catalogRequest = 0
+    /// Why it could not be read for a frame that waits.
+    var catalogFailure: DatabaseMessage?
 
     init(isExplicit: Bool, beginText: String, settingsBefore: SettingList, startedAt: Instant) {
         self.isExplicit = isExplicit
@@ -107,6 +111,14 @@ final class Transaction {
         defer { untoldLoss = nil }
         return untoldLoss
     }
+
+    func takeCatalogFailure() -> DatabaseMessage? {
+        defer { catalogFailure = nil }
+        return catalogFailure
+    }
+
+    /// It has a link to ask for the catalog, and asking would not take the block's snapshot before its time.
+    var canReadCatalog: Bool { !participants.isEmpty && (snapshotState == .free || snapshotState == .taken) }
 
     /// Every participant reads from one snapshot, all of one instant.
     var holdsSnapshots: Bool { snapshotState == .taken }
