@@ -166,7 +166,9 @@ final class TransactionCommandExecution: Execution {
                 if transaction.hasChangedSettings { record.pointee.environment = 0 }
             }
             record.pointee.status = TransactionStatus.inTransaction.rawValue
-            done("ROLLBACK")
+            // The DDL behind the savepoint is undone, and with it what was read of the catalog since.
+            guard transaction.changesCatalog else { return done("ROLLBACK") }
+            worker.start(PrivateCatalogExecution(worker: worker, session: session, parent: self), on: session)
         default: done(call.plan.commandName)
         }
     }
@@ -185,6 +187,10 @@ final class TransactionCommandExecution: Execution {
 
     override func childFinished(_ child: Execution, _ outcome: Outcome) {
         if child is FinishPreparedExecution { return finish(outcome) }
+        if child is PrivateCatalogExecution {
+            if case .failure = outcome { return finish(outcome) }
+            return done("ROLLBACK")
+        }
         if let broadcast = child as? BroadcastExecution {
             if case .failure = outcome { return finish(outcome) }
             guard case .prepare = command else { return savepointDone() }
