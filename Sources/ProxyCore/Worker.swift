@@ -219,9 +219,7 @@ public final class Worker {
         case .cancel(let process, let secret): cancelSession(CancelKey(processID: process, secretKey: secret))
         case .gateEntered(let ticket): admit(ticket)
         case .deadlockVictim(let victim, let detail): endDeadlock(victim, detail: detail)
-        case .catalogChanged:
-            forgetEnvironments()
-            loadCatalog()
+        case .catalogChanged: catalogChanged()
         }
     }
 

@@ -77,6 +77,10 @@ public struct Relation: Sendable {
     public var constraints: [RelationConstraint] = []
     /// It has partitions or inheritance children.
     public var hasChildren = false
+    /// It is a partition or an inheritance child, placed as its topmost parent.
+    public var isChild = false
+    /// What create_distributed_table and its kin have stored of it.
+    public var storedPlacement: StoredPlacement?
     /// Tables with a foreign key to this one.
     public var referencingTables: [UInt32] = []
 

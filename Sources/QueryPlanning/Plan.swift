@@ -366,6 +366,8 @@ public indirect enum Action: Sendable {
     case setting(SettingCommand)
     case prepared(PreparedCommand)
     case cursor(CursorCommand)
+    /// Change where a table's rows are.
+    case place(PlacementCall)
     /// EXPLAIN of a statement over several shards.
     case explain(ExplainPlan)
     /// NOTIFY: once, on the transaction's first writer.

@@ -1,4 +1,4 @@
-// ShardingRules: what the configuration (and create_distributed_table and its kin) say about tables.
+// ShardingRules: what the configuration says about tables.
 //
 // Without any rule, a table that has the default key column is sharded by it and every other table is a reference
 // table. A rule for `schema.table` goes before a rule for `table`, which goes before the default.
@@ -54,24 +54,21 @@ public struct ShardingRules: Hashable, Sendable {
         self.kinds = kinds
     }
 
-    /// These rules with `rules` over them: a rule set by SQL replaces the configuration's for the same name.
-    public func replacing(with rules: [TableRule]) -> ShardingRules {
-        var kinds = kinds
-        for rule in rules { kinds[rule.name] = rule.kind }
-        return ShardingRules(defaultKeyColumn: defaultKeyColumn, defaultMethod: defaultMethod, kinds: kinds)
-    }
-
     /// The table rules in the order of their names.
     public var tables: [TableRule] {
         kinds.map { TableRule(name: $0.key, kind: $0.value) }
             .sorted { Array($0.name.description.utf8).lexicographicallyPrecedes(Array($1.name.description.utf8)) }
     }
 
+    /// What a rule for just this table says; nil: there is none, and the default holds.
+    public func kind(schema: String, table: String) -> TableRule.Kind? {
+        kinds[TableName(schema: schema, table: table)] ?? kinds[TableName(schema: nil, table: table)]
+    }
+
     /// Where the rows of a table with these columns live. O(columns).
     /// - Throws: `keyColumnMissing` if a rule names a key column that is not among `columns`.
     public func rule(schema: String, table: String, columns: [String]) throws(PlacementError) -> TablePlacement {
-        let kind = kinds[TableName(schema: schema, table: table)] ?? kinds[TableName(schema: nil, table: table)]
-        switch kind {
+        switch kind(schema: schema, table: table) {
         case .reference: return .reference
         case .local: return .local
         case .sharded(let keyColumn, let method):

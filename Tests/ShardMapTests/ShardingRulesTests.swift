@@ -80,10 +80,9 @@ import Testing
                 """)
     }
 
-    @Test func rulesSetBySQLReplaceTheConfigurations() throws {
-        let name = TableName(schema: "public", table: "t")
-        let configured = try ShardingRules(tables: [TableRule(name: name, kind: .reference)])
-        let effective = configured.replacing(with: [TableRule(name: name, kind: .local)])
-        #expect(try effective.rule(schema: "public", table: "t", columns: ["user_id"]) == .local)
+    @Test func rulesForATableAreToldApartFromTheDefault() throws {
+        let rules = try ShardingRules(tables: [TableRule(name: TableName(schema: "public", table: "t"), kind: .reference)])
+        #expect(rules.kind(schema: "public", table: "t") == .reference)
+        #expect(rules.kind(schema: "other", table: "t") == nil)
     }
 }

@@ -135,7 +135,7 @@ final class SettingExecution: Execution {
         record.pointee.settings = number
         worker.links.at(firstLink).pointee.settings = number
         for pinned in detail.pinnedLinks { worker.links.at(pinned.link).pointee.settings = number }
-        record.pointee.environment = worker.environmentNumber(of: session)
+        worker.renewEnvironment(of: session)
     }
 
     /// What is set or reset for the session is so in the block, too, whatever SET LOCAL has said before.
@@ -171,7 +171,7 @@ final class SettingExecution: Execution {
         for number in detail.statements.removeAll() { worker.statements.release(number) }
         detail.settings = worker.startupSettings(detail)
         record.pointee.settings = worker.settingsTable.number(of: detail.settings)
-        record.pointee.environment = worker.environmentNumber(of: session)
+        worker.renewEnvironment(of: session)
         record.pointee.isPlain = detail.transaction == nil && worker.settings.poolMode == .transaction
         worker.noteLoginStatus(session)
         worker.tellComplete(session, "DISCARD ALL")

@@ -68,6 +68,7 @@ final class StatementExecution: Execution {
         case .setting(let command): run(SettingExecution(worker: worker, session: session, parent: self, call: call, command: command))
         case .prepared(let command): run(PreparedCommandExecution(worker: worker, session: session, parent: self, call: call, command: command))
         case .cursor(let command): cursor(command)
+        case .place(let placement): place(placement)
         case .explain(let plan): explain(plan)
         case .notify: notify()
         case .listen: listen()

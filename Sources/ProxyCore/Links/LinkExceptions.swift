@@ -50,7 +50,8 @@ extension Worker {
     /// Passes a notification on. The sender is told apart from the receiver by the process id, and clients know their own
     /// as the proxy told it in BackendKeyData: a session's own notification bears that one, another's never does.
     private func passNotification(_ frame: UnsafeRawBufferPointer, _ link: UnsafeMutablePointer<Link>) {
-        guard link.pointee.session >= 0, let message = try? NotificationResponseMessage(frame) else { return }
+        guard let message = try? NotificationResponseMessage(frame) else { return }
+        guard link.pointee.session >= 0 else { return (link.pointee.task as? LockKeeper)?.notified(message) ?? () }
         guard sessions.at(link.pointee.session).pointee.phase != .leaving else { return }
         let own = cancelKey(of: link.pointee.session).processID
         let sender = message.processID == link.pointee.cancelKey.processID ? own : message.processID == own ? 0 : message.processID

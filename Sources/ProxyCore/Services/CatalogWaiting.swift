@@ -20,6 +20,10 @@ enum CatalogReadiness {
 extension Worker {
     /// Tables may have changed: nothing is planned before they are read again. A failed block is: it can only end.
     func catalogReadiness(_ index: Int32, _ session: UnsafeMutablePointer<Session>) -> CatalogReadiness {
+        if cluster.isPlanningPaused {
+            awaitCatalog(index)
+            return .awaited
+        }
         guard let transaction = session.pointee.detail?.transaction, transaction.catalog != nil || transaction.canReadCatalog else {
             guard cluster.isCatalogOld else { return .known }
             awaitCatalog(index)
@@ -97,7 +101,7 @@ final class PrivateCatalogExecution: Execution {
         transaction.catalog = catalog
         transaction.catalogRequest = request
         transaction.catalogEpoch = worker.cluster.lastPrivateEpoch
-        worker.sessions.at(session).pointee.environment = worker.environmentNumber(of: session)
+        worker.renewEnvironment(of: session)
         finish(.success)
     }
 

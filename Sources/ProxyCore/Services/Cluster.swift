@@ -32,7 +32,10 @@ final class Cluster {
     var isCatalogLoading = false
     var isCatalogStale = false
     /// What is known of tables may be outdated: nothing is planned until it is read again.
-    var isCatalogOld: Bool { isCatalogLoading || isCatalogStale }
+    var isCatalogOld: Bool { isCatalogLoading || isCatalogStale || isPlanningPaused }
+    /// Rows of a table move: no statement begins until it is known where they are (`Worker.pausePlanning`).
+    var isPlanningPaused = false
+    var pauseRequestedAt = Instant.origin
     /// The OIDs of types and tables by shard, as last read.
     var objectOIDs: [ObjectOIDs]
     /// By shard; nil: its OIDs are those that clients see.

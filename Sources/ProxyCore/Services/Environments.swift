@@ -101,11 +101,18 @@ extension Worker {
         return ["UTF8", "UTF-8", "UNICODE"].contains(encoding.trimming { $0 == "\"" || $0 == "'" })
     }
 
+    /// What the session's next statement means may have changed.
+    func renewEnvironment(of index: Int32) {
+        sessions.at(index).pointee.environment = cluster.isPlanningPaused ? 0 : environmentNumber(of: index)
+    }
+
     func planningEnvironment(_ index: Int32) -> PlanningEnvironment {
         let session = sessions.at(index)
         if session.pointee.environment != 0, let known = environments.at(session.pointee.environment) { return known }
-        session.pointee.environment = environmentNumber(of: index)
-        return environments.at(session.pointee.environment)
+        // While planning is paused, what still runs plans as it has begun, and nothing else is planned.
+        let number = environmentNumber(of: index)
+        if !cluster.isPlanningPaused { session.pointee.environment = number }
+        return environments.at(number)
             ?? PlanningEnvironment(
                 catalog: cluster.catalog, searchPath: ["pg_catalog", "public"], number: 0, temporaryTables: [], shardCount: shardCount)
     }
@@ -113,8 +120,13 @@ extension Worker {
     /// A statement changed tables or types: everyone's knowledge of them is read again before the next plan. Until then
     /// no session has an environment, so that no plan made before is found.
     func noteCatalogChange() {
-        forgetEnvironments()
+        catalogChanged()
         effects.append(.tellWorkers(.catalogChanged))
+        runAdmin(cluster.catalogShard, "NOTIFY \(PlanningLock.catalogChannel), '\(cluster.instance)'") { _ in }
+    }
+
+    func catalogChanged() {
+        forgetEnvironments()
         loadCatalog()
     }
 
@@ -141,7 +153,7 @@ extension Worker {
     func noteTemporaryTables(_ index: Int32, _ names: TemporaryNames) {
         guard !names.isEmpty, let detail = sessions.at(index).pointee.detail else { return }
         detail.temporaryTables = names.applied(to: detail.temporaryTables)
-        sessions.at(index).pointee.environment = environmentNumber(of: index)
+        renewEnvironment(of: index)
     }
 }
 

@@ -46,6 +46,7 @@ enum InternalSchema {
         GRANT USAGE ON SCHEMA pgbraid TO PUBLIC;
         GRANT EXECUTE ON FUNCTION pgbraid.decide(bytea, text), pgbraid.is_own(xid) TO PUBLIC;
         \(sequences)
+        \(placements)
         COMMIT
         """
 

@@ -116,15 +116,20 @@ extension Worker {
 
     private func takeCatalog(_ results: [[[String?]]]) {
         guard let catalog = catalog(from: results) else { return timers.add(.catalog, at: now + Span.seconds(10)) }
+        let former = cluster.catalog
         cluster.catalog = catalog
         cluster.catalogEpoch += 1
         for number in environments.forget(olderThan: cluster.catalogEpoch) { planner.forget(environment: number) }
         for index in 0..<sessions.highWater where sessions.at(index).pointee.detail != nil {
             guard sessions.at(index).pointee.phase == .ready else { continue }
             // A block's own catalog may be old as well, which it sees when it plans.
-            let hasOwnCatalog = sessions.at(index).pointee.detail?.transaction?.catalog != nil
-            sessions.at(index).pointee.environment = hasOwnCatalog ? 0 : environmentNumber(of: index)
+            if sessions.at(index).pointee.detail?.transaction?.catalog != nil {
+                sessions.at(index).pointee.environment = 0
+            } else {
+                renewEnvironment(of: index)
+            }
         }
+        endBlocksBeforeMove(from: former, to: catalog)
         catalogLoaded()
     }
 
@@ -178,48 +183,9 @@ extension Worker {
             logger.warning("shard is down", metadata: ["shard": "\(shard)"])
             closeShard(shard)
         }
+        endPauseIfPossible()
         if !isShuttingDown { timers.add(.install(shard), at: now + delay) }
     }
-}
-
-/// Keeps one admin link with the instance's advisory lock.
-final class LockKeeper: LinkTask {
-    private unowned let worker: Worker
-    private let shard: ShardIndex
-    private var whenHeld: (() -> Void)?
-
-    init(worker: Worker, shard: ShardIndex) {
-        self.worker = worker
-        self.shard = shard
-    }
-
-    func hold(_ text: String, whenHeld: @escaping () -> Void) {
-        self.whenHeld = whenHeld
-        worker.runAdmin(shard, "SELECT 1") { [self] answer in
-            guard answer.isSuccess else { return worker.lockKeeperLost(shard, retryAfter: worker.settings.reconnectDelay) }
-            let pool = worker.adminPool.shards + shard.int
-            let link = pool.pointee.idle.first
-            guard link >= 0 else { return worker.lockKeeperLost(shard, retryAfter: .milliseconds(10)) }
-            let record = worker.links.at(link)
-            pool.pointee.idle.remove(record.pointee.place)
-            record.pointee.state = .leased
-            record.pointee.session = -1
-            record.pointee.task = self
-            worker.outputEndingUnnamed(ofLink: link).pointee.output.writeQuery(text)
-            record.pointee.expectations.append(.task)
-            worker.streams.markDirty(record.pointee.stream.index)
-        }
-    }
-
-    func received(_ frame: UnsafeRawBufferPointer, type: UInt8, from link: Int32) {
-        guard type == BackendMessageType.readyForQuery else { return }
-        whenHeld?()
-        whenHeld = nil
-        // The entry stays, so that the link is watched by this task for the rest of its life.
-        worker.links.at(link).pointee.expectations.append(.task)
-    }
-
-    func lost(_ link: Int32, reason: String) { worker.lockKeeperLost(shard, retryAfter: worker.settings.reconnectDelay) }
 }
 
 extension Worker {

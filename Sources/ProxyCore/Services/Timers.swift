@@ -116,6 +116,7 @@ extension Worker {
         endIdleClients()
         forgetDecisions()
         sweepTables()
+        endForgottenPause()
         streams.at(sink.index).pointee.output.free()
         releaseMemory()
         if isShuttingDown { shutdownProgress() }

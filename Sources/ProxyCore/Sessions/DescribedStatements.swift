@@ -67,7 +67,13 @@ extension Worker {
         _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ statement: SharedStatement, isDescribe: Bool
     ) -> FrameResult? {
         // The session has no environment before the catalog has been read again.
-        if session.pointee.environment == 0, mustAwaitCatalog(index, session) { return .blocked }
+        if session.pointee.environment == 0 {
+            switch catalogReadiness(index, session) {
+            case .known: break
+            case .awaited: return .blocked
+            case .failed(let failure): return raise(index, failure)
+            }
+        }
         guard statement.isUncertain(in: planningEnvironment(index).number) else { return nil }
         // What FETCH returns is its cursor's business.
         if case .cursor? = statement.plan?.action { return nil }

@@ -72,7 +72,7 @@ extension Worker {
             session.pointee.environment = 0
             if transaction.changesCatalog, committed { noteCatalogChange() }
         } else if number != before {
-            session.pointee.environment = environmentNumber(of: index)
+            renewEnvironment(of: index)
         }
         detail.portals = [:]
         detail.cursors.blockEnded(committed: committed)

@@ -134,6 +134,10 @@ extension Worker {
             output(ofSession: index).pointee.output.writeCommandComplete("\(portal.plan.commandName) 0")
             return .consumed
         }
+        if cluster.isPlanningPaused {
+            awaitCatalog(index)
+            return .blocked
+        }
         detail.portals[name]?.isDone = true
         openForBatch(index, portal.plan)
         var call = StatementCall(plan: portal.plan, text: statement.text)

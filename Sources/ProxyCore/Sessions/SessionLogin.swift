@@ -266,7 +266,7 @@ extension Worker {
         session.pointee.phase = .ready
         session.pointee.activity = .idle
         session.pointee.lastActive = now
-        session.pointee.environment = environmentNumber(of: index)
+        renewEnvironment(of: index)
         session.pointee.isPlain = settings.poolMode == .transaction
         resumeReading(session.pointee.stream)
     }

@@ -23,6 +23,9 @@ final class CommitExecution: Execution {
     private var participants: [Participant] = []
     private var isAnswered = false
     private var commitWindow: GateTicket?
+    /// Nobody runs a statement that was planned before this transaction moved rows; or why that cannot be had.
+    private var isPlanningPaused = false
+    private var pauseFailure: DatabaseMessage?
     /// Which history each participant's shard had when it was asked to prepare.
     private var histories: [String?] = []
 
@@ -38,13 +41,17 @@ final class CommitExecution: Execution {
 
     override func resume() {
         guard let transaction, step == .idle else { return }
+        if transaction.changesPlacement, !transaction.hasLostParticipant, !isPlanningPaused {
+            isPlanningPaused = true
+            return worker.start(PlanningPauseExecution(worker: worker, session: session, parent: self), on: session)
+        }
         participants = transaction.participants
         for participant in participants { _ = addLeg(link: participant.link) }
         questions = Array(repeating: nil, count: legs.count)
         failures = Array(repeating: nil, count: legs.count)
         histories = Array(repeating: nil, count: legs.count)
         let hasFailed = legs.contains { worker.links.at($0.link).pointee.status == TransactionStatus.failed.rawValue }
-        failure = transaction.takeUntoldLoss()
+        failure = pauseFailure ?? transaction.takeUntoldLoss()
         // A COMMIT outside a block says COMMIT as well, and commits nothing.
         let isOver = legs.first { worker.links.at($0.link).pointee.status == TransactionStatus.idle.rawValue }
         if let isOver, failure == nil {
@@ -52,12 +59,17 @@ final class CommitExecution: Execution {
                 error: .transactionRollback, "the transaction was rolled back: its part on shard \(isOver.shard) had ended before COMMIT",
                 hint: "Run it again.")
         }
-        if hasFailed || isOver != nil || transaction.hasLostParticipant { return rollBack() }
+        if hasFailed || isOver != nil || transaction.hasLostParticipant || pauseFailure != nil { return rollBack() }
         let unknown = participants.indices.filter { participants[$0].effect == .unknown }
         let writing = participants.count { $0.effect == .writes }
         if unknown.isEmpty || unknown.count + writing <= 1 { return choose() }
         step = .askingWriters
         for leg in unknown { ask(leg, "SELECT pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL") }
+    }
+
+    override func childFinished(_ child: Execution, _ outcome: Outcome) {
+        if case .failure(let message) = outcome { pauseFailure = message }
+        resume()
     }
 
     private func choose() {

@@ -89,6 +89,8 @@ final class Transaction {
     var snapshotScope: ShardSet?
     /// DDL ran in it.
     var changesCatalog = false
+    /// It has moved rows of a table that others know.
+    var changesPlacement = false
     /// The catalog as the block sees it after its own DDL, and the number that tells it from all others.
     var catalog: Catalog?
     var catalogEpoch: Int?

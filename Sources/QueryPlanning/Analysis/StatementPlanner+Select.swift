@@ -5,6 +5,7 @@ import ResultMerging
 extension StatementPlanner {
     func planSelect(_ select: Message<PgQuery__SelectStmt>) throws(Refusal) -> StatementPlan {
         if select.pointee.into_clause != nil { throw Refusal("0A000", "SELECT INTO is not supported", hint: "Use CREATE TABLE and INSERT.") }
+        if let call = try PlacementCall(select, context) { return placementPlan(call) }
         let query = binder.bindQuery(select, parent: nil)
         try binder.checkSize()
         let usage = StatementUsage(binder)

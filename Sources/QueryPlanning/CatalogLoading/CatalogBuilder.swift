@@ -27,6 +27,7 @@ public struct CatalogBuilder: Sendable {
         case .collations: try addCollation(row)
         case .functions: try addFunction(row)
         case .operators: try addOperator(row)
+        case .placements: drafts[try row.number(0), default: RelationDraft()].stored = try StoredPlacement(row)
         }
     }
 
@@ -37,7 +38,7 @@ public struct CatalogBuilder: Sendable {
         for (oid, labels) in enumLabels { facts.types[oid]?.enumLabels = labels }
         let parents = Set(drafts.values.flatMap(\.parents))
         let placer = RelationPlacement(drafts: drafts, facts: facts)
-        let relations = drafts.values.sorted { $0.relation.oid < $1.relation.oid }.map { draft in
+        let relations = drafts.values.filter(\.isKnown).sorted { $0.relation.oid < $1.relation.oid }.map { draft in
             var relation = draft.relation
             relation.placement = placer.placement(of: draft)
             relation.primaryKey = draft.primaryKeyNumbers.compactMap { number in
@@ -45,6 +46,8 @@ public struct CatalogBuilder: Sendable {
             }
             relation.referencingTables = draft.referencedBy
             relation.hasChildren = parents.contains(relation.oid)
+            relation.isChild = !draft.parents.isEmpty
+            relation.storedPlacement = draft.stored
             return relation
         }
         return FunctionReading.reading(Catalog(relations: relations, facts: facts))
@@ -137,6 +140,7 @@ struct RelationDraft: Sendable {
     var parents: [UInt32] = []
     var primaryKeyNumbers: [Int] = []
     var referencedBy: [UInt32] = []
+    var stored: StoredPlacement?
 }
 
 extension DatabaseFacts {

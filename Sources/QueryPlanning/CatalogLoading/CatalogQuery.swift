@@ -6,7 +6,7 @@
 
 /// One question of the catalog, and the shape of its answer.
 public enum CatalogQuery: Int, CaseIterable, Sendable {
-    case database, schemas, relations, columns, constraints, types, enumLabels, collations, functions, operators
+    case database, schemas, relations, columns, constraints, types, enumLabels, collations, functions, operators, placements
 
     /// All questions as one simple Query; answers with rows are those of `allCases`, in order, between other tags.
     public static var script: String {
@@ -30,6 +30,7 @@ public enum CatalogQuery: Int, CaseIterable, Sendable {
         case .collations: 6
         case .functions: 16
         case .operators: 5
+        case .placements: 4
         }
     }
 
@@ -47,6 +48,7 @@ public enum CatalogQuery: Int, CaseIterable, Sendable {
         case .collations: Self.collationsText
         case .functions: Self.functionsText
         case .operators: Self.operatorsText
+        case .placements: "SELECT name::pg_catalog.oid, kind, key_number, method FROM pgbraid.placement ORDER BY name"
         }
     }
 

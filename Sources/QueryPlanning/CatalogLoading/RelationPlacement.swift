@@ -28,21 +28,21 @@ struct RelationPlacement {
         if draft.hasRules { return .unusable("tables with rewrite rules (CREATE RULE) are not supported") }
         let roots = roots(of: draft, depth: 0)
         guard let root = roots.first else { return .unusable("the table's parent is not known") }
-        let placements = roots.map { placement(of: draft.relation, like: $0.relation) }
+        let placements = roots.map { placement(of: draft.relation, like: $0) }
         guard placements.allSatisfy({ $0 == placements[0] }) else {
             return .unusable("the table inherits from tables that are placed differently")
         }
         if draft.isPartition || draft.parents.isEmpty { return placements[0] }
-        return sameKind(placements[0], as: root.relation)
+        return sameKind(placements[0], as: root)
     }
 
     /// A child without the key column of a sharded parent, or with it where the parent has none, cannot be read
     /// through the parent.
-    private func sameKind(_ placement: Placement, as root: Relation) -> Placement {
-        let parent = self.placement(of: root, like: root)
+    private func sameKind(_ placement: Placement, as root: RelationDraft) -> Placement {
+        let parent = self.placement(of: root.relation, like: root)
         switch (placement, parent) {
         case (.sharded, .sharded), (.reference, .reference), (.unusable, _): return placement
-        default: return .unusable("the table and its parent \"\(root.name)\" are placed differently")
+        default: return .unusable("the table and its parent \"\(root.relation.name)\" are placed differently")
         }
     }
 
@@ -57,10 +57,11 @@ struct RelationPlacement {
         }
     }
 
-    /// The placement of a table with `relation`'s columns by the rule for `named`.
-    private func placement(of relation: Relation, like named: Relation) -> Placement {
-        TableKey.placement(
-            schema: named.schema, name: named.name, columns: relation.columns.map(TableKey.Candidate.init), facts: facts)
+    /// The placement of a table with `relation`'s columns by what is stored of `root`, or else by the rule for its name.
+    private func placement(of relation: Relation, like root: RelationDraft) -> Placement {
+        let columns = relation.columns.map(TableKey.Candidate.init)
+        if let stored = root.stored { return TableKey.placement(stored: stored, of: root.relation, columns: columns, facts: facts) }
+        return TableKey.placement(schema: root.relation.schema, name: root.relation.name, columns: columns, facts: facts)
     }
 }
 
@@ -88,7 +89,7 @@ enum TableKey {
         }
     }
 
-    private static func placement(key: Candidate, at index: Int, method: PlacementMethod, facts: CatalogFacts) -> Placement {
+    static func placement(key: Candidate, at index: Int, method: PlacementMethod, facts: CatalogFacts) -> Placement {
         guard let keyType = KeyType(typeOID: key.typeOID) else {
             let type = facts.types[key.typeOID]?.name ?? "\(key.typeOID)"
             return .unusable(

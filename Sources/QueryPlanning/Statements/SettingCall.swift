@@ -42,7 +42,7 @@ extension StatementPlanner {
             reason: "set_config: as SET")
     }
 
-    private static func isTargetListOnly(_ select: PgQuery__SelectStmt) -> Bool {
+    static func isTargetListOnly(_ select: PgQuery__SelectStmt) -> Bool {
         select.n_from_clause == 0 && select.where_clause == nil && select.n_group_clause == 0 && select.having_clause == nil
             && select.n_window_clause == 0 && select.n_values_lists == 0 && select.n_sort_clause == 0 && select.n_distinct_clause == 0
             && select.limit_offset == nil && select.limit_count == nil && select.n_locking_clause == 0 && select.with_clause == nil
@@ -59,16 +59,26 @@ extension StatementPlanner {
         return operands.count == 3 ? SettingCall(name: operands[0], value: operands[1], isLocal: operands[2]) : nil
     }
 
-    /// Casts of parameters to other types than these would change the value.
-    private static let plainCasts: Set<String> = ["text", "varchar", "bool"]
+    private func operand(_ node: Node) -> SettingCall.Operand? { SettingCall.Operand(node) }
+}
 
-    private func operand(_ node: Node) -> SettingCall.Operand? {
+extension SettingCall.Operand {
+    /// - Returns: nil for anything but a constant or a parameter.
+    init?(_ node: Node) {
+        guard let operand = Self.read(node) else { return nil }
+        self = operand
+    }
+
+    /// Casts of parameters to other types than these would change the value.
+    private static let plainCasts: Set<String> = ["text", "varchar", "bool", "regclass", "name"]
+
+    private static func read(_ node: Node) -> SettingCall.Operand? {
         if let parameter = node.paramRef { return .parameter(Int(parameter.pointee.number)) }
         if let cast = node.typeCast {
             guard let type = cast.pointee.type_name?.pointee, type.n_array_bounds == 0, type.n_typmods == 0,
                 let name = NodeList(type.names, type.n_names).strings.last, Self.plainCasts.contains(name)
             else { return nil }
-            return Node(cast.pointee.arg).flatMap(operand)
+            return Node(cast.pointee.arg).flatMap(read)
         }
         switch node.literal?.value {
         case .string(let text): return .constant(text)

@@ -30,7 +30,7 @@ extension StatementClassifier {
                 try check(constraint, on: table)
             }
         case PG_QUERY__ALTER_TABLE_TYPE__AT_DropColumn where name == table.key?.name:
-            throw keyChange("dropped", table, hint: "Make the table a reference table in the sharding rules first.")
+            throw keyChange("dropped", table, hint: "Make the table a reference table first: SELECT create_reference_table(...).")
         case PG_QUERY__ALTER_TABLE_TYPE__AT_AlterColumnType where name == table.key?.name:
             try checkNewKeyType(Node(command.def)?.columnDef?.pointee, table)
         case PG_QUERY__ALTER_TABLE_TYPE__AT_AttachPartition:
@@ -52,13 +52,14 @@ extension StatementClassifier {
         widened.columns.append(candidate(column))
         try checkConstraints(of: column, on: widened)
         if !hasSteadyDefault(column, on: table) { throw differing(table, "ADD COLUMN") }
-        guard let relation = table.reference.relation(in: context), table.placement == .reference else { return }
+        guard let relation = table.reference.relation(in: context), table.placement == .reference, relation.followsDefault else { return }
         let after = TableKey.placement(
             schema: relation.schema, name: relation.name, columns: widened.columns, facts: context.environment.catalog.facts)
         if after != .reference {
             throw Refusal(
                 "0A000", "column \"\(text(column.colname))\" would make reference table \"\(relation.name)\" a sharded one",
-                hint: "Create a new table with the column and copy the rows.", position: context.position(Int(column.location)))
+                hint: "SELECT create_reference_table(...) first, so that it remains one; create_distributed_table can then shard it.",
+                position: context.position(Int(column.location)))
         }
     }
 
@@ -116,22 +117,35 @@ extension StatementClassifier {
         }
     }
 
-    /// A table that loses its parent is placed by the rule for its own name.
+    /// A table that loses its parent is placed by what is stored of itself, or by the rule for its own name.
     private func checkStandingAlone(_ reference: TableReference) throws(Refusal) {
         guard let relation = reference.relation(in: context) else { return }
-        try checkRenamed(relation, schema: relation.schema, name: relation.name, columns: relation.columns.map(TableKey.Candidate.init))
+        try checkPlaced(relation, schema: relation.schema, name: relation.name, columns: relation.columns.map(TableKey.Candidate.init))
     }
 
-    /// - Throws: if the rules place a table by this name, or with these columns, elsewhere than where its rows are.
+    /// A partition or child goes on with its parent, whatever its own name is.
     private func checkRenamed(
         _ relation: Relation, schema: String, name: String, columns: [TableKey.Candidate]
     ) throws(Refusal) {
+        if !relation.isChild { try checkPlaced(relation, schema: schema, name: name, columns: columns) }
+    }
+
+    /// - Throws: if a table by this name, or with these columns, is placed elsewhere than where its rows are.
+    private func checkPlaced(
+        _ relation: Relation, schema: String, name: String, columns: [TableKey.Candidate]
+    ) throws(Refusal) {
         guard relation.kind == "r" || relation.kind == "p" else { return }
-        let after = TableKey.placement(schema: schema, name: name, columns: columns, facts: context.environment.catalog.facts)
+        let facts = context.environment.catalog.facts
+        var renamed = relation
+        renamed.schema = schema
+        renamed.name = name
+        for (index, column) in columns.enumerated() { renamed.columns[index].name = column.name }
+        let after = relation.storedPlacement.map { TableKey.placement(stored: $0, of: renamed, columns: columns, facts: facts) }
+            ?? TableKey.placement(schema: schema, name: name, columns: columns, facts: facts)
         guard after != relation.placement else { return }
         throw Refusal(
             "0A000", "the sharding rules would place the rows of table \"\(relation.name)\" differently afterwards",
-            hint: "Add a rule for the new name that places the table as before.")
+            hint: "Store where they are first, which then follows the table: SELECT create_distributed_table(...), or create_reference_table(...).")
     }
 
     func rename(_ node: Node, _ entry: StatementFamily.Entry) throws(Refusal) -> StatementPlan {

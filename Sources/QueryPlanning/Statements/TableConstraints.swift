@@ -101,7 +101,8 @@ extension StatementClassifier {
 
     private func crossShardForeignKey(_ constraint: TableConstraint, _ table: TableShape, _ other: TableShape) -> Refusal {
         let key = other.key?.name ?? ""
-        var hint = "Reference tables cannot refer to sharded tables; drop the foreign key, or shard \"\(table.reference.name)\" too."
+        var hint = "Reference tables cannot refer to sharded tables; drop the foreign key, or shard \"\(table.reference.name)\" too "
+            + "(create_distributed_table) before you add it."
         if let own = table.key {
             let left = ([own.name] + constraint.columns.filter { $0 != own.name }).map(SQLText.identifier).joined(separator: ", ")
             let right = ([key] + constraint.referencedColumns.filter { $0 != key }).map(SQLText.identifier).joined(separator: ", ")

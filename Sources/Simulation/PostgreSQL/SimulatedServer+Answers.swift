@@ -96,7 +96,7 @@ enum SimulatedCatalog {
                 ["\(oid)", "pg_catalog", name, "b", name == "text" ? "S" : "N", "0", "-1", "0", "0", name == "text" ? "100" : "0", nil, "f", "t", "f"]
             }
         case .collations: [["100", "pg_catalog", "default", "d", "t", "f"]]
-        case .enumLabels, .functions, .operators: []
+        case .enumLabels, .functions, .operators, .placements: []
         }
     }
 }

@@ -1,0 +1,137 @@
+// PlanningPause: no statement runs by a plan that is older than where its tables' rows are.
+//
+// Nothing in a statement's text tells where its tables' rows were when it was planned. So a transaction that has moved rows does not
+// commit before all workers of all proxies on the cluster are between statements. It asks for it through the shards: each worker
+// holds the planning lock, shared, on every shard it reaches (`LockKeeper`), and gives it up when it is asked to and all that it had
+// begun is answered; what clients send meanwhile waits. Statements that wait for the transaction itself can get no answer; they are
+// cancelled. Then the transaction has the lock alone and commits. When the workers have their shares again, they read the catalog and
+// go on.
+//
+// A worker that is cut off from some shards is held to this by the others, since the transaction needs the lock on all of them.
+import Primitives
+import QueryPlanning
+import WireProtocol
+
+extension Worker {
+    /// Somebody has moved rows and wants to commit.
+    func pausePlanning() {
+        cluster.pauseRequestedAt = now
+        if !cluster.isPlanningPaused {
+            cluster.isPlanningPaused = true
+            forgetEnvironments()
+        }
+        guard isBetweenStatements else { return }
+        for keeper in keepers { keeper?.yieldPlanningLock() }
+    }
+
+    /// No statement runs by a plan made before, but those that want the pause themselves.
+    private var isBetweenStatements: Bool {
+        for index in 0..<sessions.highWater {
+            let session = sessions.at(index)
+            guard let detail = session.pointee.detail, session.pointee.phase == .ready || session.pointee.phase == .leaving else { continue }
+            switch session.pointee.activity {
+            case .idle: continue
+            case .waiting:
+                // Else it waits for the catalog, and plans anew.
+                if session.pointee.waitingShard >= 0 || session.pointee.isLinkReserved { return false }
+            case .passing: return false
+            case .executing: if !(detail.execution is PlanningPauseExecution) { return false }
+            }
+        }
+        return true
+    }
+
+    /// A share of the planning lock is had, for the first time or again.
+    func planningLockTaken(_ shard: ShardIndex) {
+        let isAlone = keepers.indices.allSatisfy { $0 == shard.int || keepers[$0]?.holdsPlanningLock != true }
+        // Rows may have moved while there was no share at all.
+        if isAlone, cluster.isReady, !cluster.isPlanningPaused {
+            forgetEnvironments()
+            loadCatalog()
+        }
+        endPauseIfPossible()
+    }
+
+    /// Everything is as before the pause, but for the catalog, which is read first.
+    func endPauseIfPossible() {
+        let present = keepers.compactMap { $0 }
+        guard cluster.isPlanningPaused, !present.isEmpty, present.allSatisfy(\.holdsPlanningLock) else { return }
+        cluster.isPlanningPaused = false
+        loadCatalog()
+    }
+
+    /// Whoever asked for the pause may be gone before it was granted.
+    func endForgottenPause() {
+        if cluster.isPlanningPaused, now - cluster.pauseRequestedAt > PlanningLock.requestLifetime { endPauseIfPossible() }
+    }
+
+    /// Some tables' rows are elsewhere than they were. A block with an older snapshot, or with a view of the catalog of its own, would
+    /// look for them at their old places, or find them twice.
+    func endBlocksBeforeMove(from old: Catalog, to new: Catalog) {
+        guard new.relations.contains(where: { relation in old.relation(oid: relation.oid).map { !$0.isPlaced(as: relation) } ?? false }) else { return }
+        for index in 0..<sessions.highWater {
+            guard let detail = sessions.at(index).pointee.detail else { continue }
+            detail.portals = detail.portals.filter { $0.value.link >= 0 || $0.value.buffer != nil || $0.value.cursor != nil }
+            guard let transaction = detail.transaction, !transaction.participants.isEmpty, !transaction.hasLostParticipant,
+                transaction.isolation != .readCommitted || transaction.catalog != nil
+            else { continue }
+            transaction.hasLostParticipant = true
+            transaction.untoldLoss = DatabaseMessage(
+                error: .serializationFailure, "could not serialize access: rows of a table have moved to other shards",
+                hint: "Run the transaction again.")
+            if transaction.isExplicit { sessions.at(index).pointee.status = TransactionStatus.failed.rawValue }
+        }
+    }
+}
+
+/// Has all workers of all proxies pause before a transaction that has moved rows commits.
+final class PlanningPauseExecution: Execution {
+    private var asked = 0
+
+    override func resume() {
+        guard asked == 0, let transaction = worker.sessions.at(session).pointee.detail?.transaction else { return }
+        for participant in transaction.participants.sorted(by: { $0.shard < $1.shard }) { _ = addLeg(link: participant.link) }
+        askNext()
+        for leg in legs.indices { interrupt(leg, after: .zero) }
+    }
+
+    /// One shard after the other, the lowest first, so that two transactions do not each have the lock on a shard.
+    private func askNext() {
+        guard failure == nil, asked < legs.count else { return }
+        let leg = asked
+        asked += 1
+        ask(leg, "SELECT pgbraid.await_planning()")
+    }
+
+    /// On all shards, until the lock is had on all: a worker may have begun another statement before it heard, and a statement may
+    /// wait for this transaction anywhere.
+    private func interrupt(_ leg: Int, after pause: Span) {
+        guard !isFinished, !legs[leg].isLost else { return }
+        let process = worker.links.at(legs[leg].link).pointee.cancelKey.processID
+        worker.runAdmin(legs[leg].shard, "SELECT pgbraid.interrupt_planning(\(process), \(pause.seconds))") { [weak self] answer in
+            if answer.isSuccess { self?.interrupt(leg, after: PlanningLock.requestInterval) }
+        }
+    }
+
+    override func legReady(_ leg: Int) { askNext() }
+
+    override func allReady() {
+        guard let failure else { return finish(.success) }
+        guard failure.sqlState.rawValue == "55P03" else { return finish(.failure(failure)) }
+        finish(
+            .failure(
+                DatabaseMessage(
+                    error: failure.sqlState, "statements that were begun before a table's rows moved are still running",
+                    hint: "Nothing has changed. Try again, or end them first: none may be running anywhere when the rows are to be seen at their new places.")))
+    }
+}
+
+extension Relation {
+    /// Its rows are where those of `other` are: the same table at another time.
+    func isPlaced(as other: Relation) -> Bool {
+        guard case .sharded(let index, let key) = placement, case .sharded(let otherIndex, let otherKey) = other.placement else {
+            return placement == other.placement
+        }
+        return key == otherKey && columns[index].number == other.columns[otherIndex].number
+    }
+}
