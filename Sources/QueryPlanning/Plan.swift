@@ -366,6 +366,8 @@ public indirect enum Action: Sendable {
     case setting(SettingCommand)
     case prepared(PreparedCommand)
     case cursor(CursorCommand)
+    /// CREATE TABLE AS: make the table on all shards, then insert the query's rows.
+    case fillTable(TableOfQueryPlan)
     /// Change where a table's rows are.
     case place(PlacementCall)
     /// EXPLAIN of a statement over several shards.

@@ -95,6 +95,7 @@ struct StatementWorld {
         case .cursor(.fetch(let name, let movement)): "fetch \(name) \(movement.direction) \(movement.count)"
         case .cursor(.move(let name, let movement)): "move \(name) \(movement.direction) \(movement.count)"
         case .cursor(let command): "\(command)"
+        case .fillTable(let plan): "fill [\(plan.definition)] [\(plan.insertion)]"
         case .place(let call): "\(call.function) \(call.arguments.map { $0.map { "\($0)" } ?? "-" }.joined(separator: " "))"
         case .explain(let plan):
             "explain [\(plan.command)]\(plan.runs ? " runs" : "")\(plan.isJSON ? " json" : "") [\(describe(plan.statement.action))] at \(plan.range.lowerBound)"

@@ -68,7 +68,7 @@ extension StatementPlan {
             case .show, .configure: false
             default: true
             }
-        case .passThrough, .scatter, .modify, .modifyFetched, .modifyReplayed, .insertRows, .insertFetched, .copyIn, .copyOut, .copyQuery, .explain, .place: false
+        case .passThrough, .scatter, .modify, .modifyFetched, .modifyReplayed, .insertRows, .insertFetched, .copyIn, .copyOut, .copyQuery, .explain, .place, .fillTable: false
         }
     }
 }

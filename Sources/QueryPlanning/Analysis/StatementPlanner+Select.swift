@@ -4,7 +4,7 @@ import ResultMerging
 
 extension StatementPlanner {
     func planSelect(_ select: Message<PgQuery__SelectStmt>) throws(Refusal) -> StatementPlan {
-        if select.pointee.into_clause != nil { throw Refusal("0A000", "SELECT INTO is not supported", hint: "Use CREATE TABLE and INSERT.") }
+        if let into = select.pointee.into_clause { return try planSelectInto(select.pointee, into.pointee) }
         if let call = try PlacementCall(select, context) { return placementPlan(call) }
         let query = binder.bindQuery(select, parent: nil)
         try binder.checkSize()
@@ -19,6 +19,15 @@ extension StatementPlanner {
         let confinement = try modificationConfinement().reduce(placed.confinement) { $0.merged($1) }
         if let plan = planOneShard(confinement, usage, "SELECT", effect: effect) { return plan }
         return try planAcrossShards(query, confinement, usage)
+    }
+
+    private func planSelectInto(_ select: PgQuery__SelectStmt, _ into: PgQuery__IntoClause) throws(Refusal) -> StatementPlan {
+        guard let target = into.rel else { throw Refusal("XX000", "SELECT INTO names no table") }
+        let reference = TableReference(target)
+        guard text(target.pointee.relpersistence) != "t", reference.schema != "pg_temp" else {
+            throw Refusal("0A000", "SELECT INTO of a temporary table is not supported", hint: "Use CREATE TEMPORARY TABLE AS.")
+        }
+        return try StatementClassifier(context: context).selectInto(select, into, reference)
     }
 
     /// The pass-through plan when constants confine every sharded table.

@@ -125,10 +125,13 @@ extension StatementClassifier {
             try refuseProxySchema(reference.schema)
             return onAllShards(entry, changesCatalog: true)
         }
-        if isTemporary, query.selectStmt != nil, try planQuery(query).runsOnHomeLink { return makeOnHomeLink([reference.name], entry) }
+        if isTemporary, query.selectStmt != nil, let plan = try? planQuery(query), plan.runsOnHomeLink {
+            return makeOnHomeLink([reference.name], entry)
+        }
+        if !isTemporary { return try createFilledTable(statement, into, reference, entry) }
         throw Refusal(
-            "0A000", "\(entry.command) is not supported for rows of the shards",
-            hint: "Use CREATE TABLE and INSERT ... SELECT.", position: context.position(reference.location))
+            "0A000", "\(entry.command) is not supported for a temporary table with rows of the shards",
+            hint: "Create an ordinary table.", position: context.position(reference.location))
     }
 
     /// CREATE SCHEMA with the tables and indexes written inside.
