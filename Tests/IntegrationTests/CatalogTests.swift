@@ -23,6 +23,7 @@ extension IntegrationTests {
             "CREATE SEQUENCE counter START 100 INCREMENT 10 MAXVALUE 5000 CACHE 3 CYCLE; CREATE SEQUENCE down INCREMENT -2 START -5",
             "SELECT * FROM pg_sequences WHERE schemaname = 'cataloged' ORDER BY 2",
             "SELECT * FROM information_schema.sequences WHERE sequence_schema = 'cataloged' ORDER BY sequence_name",
+            "SELECT * FROM information_schema.columns WHERE table_schema = 'cataloged' AND table_name = 'entry' ORDER BY column_name",
             "SELECT c.relname, s.seqstart, s.seqincrement, s.seqmin, seqmax, pg_sequence.seqcache FROM pg_sequence s, pg_sequence "
                 + "JOIN pg_catalog.pg_class AS c ON c.oid = seqrelid WHERE s.seqrelid = c.oid AND relnamespace = 'cataloged'::regnamespace ORDER BY 1",
             "SELECT last_value, is_called FROM counter", "SELECT is_called, c.last_value AS v FROM cataloged.down c",
