@@ -12,11 +12,12 @@
 # make mutants  the simulation against proxies with a mistake each (Tests/Campaigns/mutants); MUTANTS="--seeds N ..."
 # make difference  random statements to the proxy and to one PostgreSQL, whose answers must be the same; DIFFERENCE="--seed N --statements M"
 # make tpch   TPC-H's 22 queries compared with one PostgreSQL, and how each was answered; TPCH="--scale 0.1 --only 3 5 ..."
+# make dump   pg_dump through the proxy while transactions run, restored into one PostgreSQL and other clusters; DUMP="--targets 2 8 ..."
 # make crash  kill the proxy and shards under load and look whether any transaction is halved; some minutes
 #
 # Works as root and as an ordinary user. What is missing is installed by apt (with sudo when not root).
 
-.PHONY: run test build fuzz memory soak build-asan bench train crash contention pgbench transfers simulate mutants difference tpch lint packages test-packages clean
+.PHONY: run test build fuzz memory soak build-asan bench train crash contention pgbench transfers simulate mutants difference tpch dump lint packages test-packages clean
 
 # Where `make run` keeps its servers, and where the proxy listens.
 DATA ?= /tmp/pgbraid-dev
@@ -80,6 +81,10 @@ difference: build
 tpch: build
 	@bash scripts/install-packages.sh test
 	/usr/bin/python3 Tests/Campaigns/tpch.py $(TPCH)
+
+dump: build
+	@bash scripts/install-packages.sh test
+	/usr/bin/python3 Tests/Campaigns/dump.py $(DUMP)
 
 crash: build
 	@bash scripts/install-packages.sh test
