@@ -51,8 +51,6 @@ struct Session {
     var environment: UInt32 = 0
     /// The unnamed portal: the link it is bound on, -1 when it is not bound or not on a link.
     var unnamedPortalLink: Int32 = -1
-    /// Rows of the unnamed portal may be in binary; kept up where its link translates OIDs only.
-    var isUnnamedPortalBinary = false
     /// A Parse that waits for its shard to be known: the statement's number, and whether it is the unnamed one.
     var heldParse: UInt32 = 0
     var isHeldParseUnnamed = false
@@ -80,6 +78,8 @@ struct Session {
     var hasStatusNews = false
     /// Flush was sent for what is outstanding.
     var isFlushSent = false
+    /// Rows of the unnamed portal may be in binary; kept up where its link translates OIDs only.
+    var isUnnamedPortalBinary = false
     /// A COPY FROM STDIN is running by pass-through: data frames go to `link`.
     var isCopyingIn = false
     /// An ErrorResponse passed to the client since this was last cleared.
