@@ -67,6 +67,13 @@ struct CursorTable {
         cursors = cursors.filter { $0.value.livesApart(from: link) }
     }
 
+    /// Whether a cursor WITH HOLD of the block lives on the link: PREPARE TRANSACTION fails there (manual, PREPARE TRANSACTION, Notes).
+    /// One that is closed, undone or of an earlier block is no obstacle.
+    func forbidPreparation(on link: Int32) -> Bool {
+        guard !cursors.isEmpty else { return false }
+        return cursors.values.contains { $0.isHeld && !$0.isPersistent && !$0.livesApart(from: link) }
+    }
+
     // MARK: Blocks and savepoints
 
     /// - Parameter depth: of the savepoint gone back to: 1 for the first that is open.

@@ -337,10 +337,11 @@ extension Worker {
     func preparationObstacle(_ index: Int32, link: Int32) -> PreparationObstacle? {
         let shard = links.at(link).pointee.shard
         if cluster.shards[shard.int].maximumPreparedTransactions == 0 { return .preparedTransactionsDisabled }
-        guard let pinned = sessions.at(index).pointee.detail?.pinnedLinks.first(where: { $0.link == link }) else { return nil }
+        guard let detail = sessions.at(index).pointee.detail else { return nil }
+        if detail.cursors.forbidPreparation(on: link) { return .heldCursors }
+        guard let pinned = detail.pinnedLinks.first(where: { $0.link == link }) else { return nil }
         if pinned.reasons.contains(.temporaryTable) { return .temporaryObjects }
         if pinned.reasons.contains(.listen) { return .notifications }
-        if pinned.reasons.contains(.holdCursor) { return .heldCursors }
         return pinned.reasons.contains(.sessionAdvisoryLock) ? .mixedAdvisoryLocks : nil
     }
 }
