@@ -242,6 +242,7 @@ final class FetchedInsertExecution: CompoundExecution {
     override func concluded(_ problem: DatabaseMessage?) {
         fetched = nil
         if let problem { return finish(.failure(problem)) }
+        worker.statistics.fetchedWrites &+= 1
         worker.tellComplete(session, (plan.movesRows ? "UPDATE " : "INSERT 0 ") + "\(insertedRows)")
         finish(.success)
     }

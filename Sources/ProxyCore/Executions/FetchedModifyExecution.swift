@@ -163,6 +163,7 @@ final class FetchedModifyExecution: CompoundExecution {
 
     override func concluded(_ problem: DatabaseMessage?) {
         if let problem { return finish(.failure(problem)) }
+        worker.statistics.fetchedWrites &+= 1
         if let answer { tellClient(answer.stream.pointee.output.readable) }
         finish(.success)
     }

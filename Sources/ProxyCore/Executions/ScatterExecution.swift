@@ -159,6 +159,7 @@ final class ScatterExecution: MultiShardExecution {
                 command: "SELECT", rowCount: UInt64(merger.rowsEmitted))
         }
         worker.statistics.scatters &+= 1
+        if plan.merge.aggregate != nil { worker.statistics.aggregates &+= 1 }
         conclude(.success)
     }
 }

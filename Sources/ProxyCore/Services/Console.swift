@@ -191,8 +191,9 @@ extension Worker {
         let counters: [(String, UInt64)] = [
             ("statements", statistics.statements), ("statements_per_second", statistics.statementsPerSecond),
             ("bytes_to_clients", statistics.bytesToClients), ("scatter_statements", statistics.scatters),
-            ("finished_statements", statistics.finishes), ("gathered_statements", statistics.gathers),
-            ("broadcast_statements", statistics.broadcasts), ("one_phase_commits", statistics.onePhaseCommits),
+            ("aggregated_statements", statistics.aggregates), ("finished_statements", statistics.finishes),
+            ("gathered_statements", statistics.gathers), ("broadcast_statements", statistics.broadcasts),
+            ("fetched_write_statements", statistics.fetchedWrites), ("one_phase_commits", statistics.onePhaseCommits),
             ("two_phase_commits", statistics.twoPhaseCommits), ("prepares", statistics.prepares), ("errors", statistics.errors),
             ("queue_timeouts", statistics.queueTimeouts), ("cancels", statistics.cancels), ("gate_waits", statistics.gateWaits),
             ("snapshot_retries", statistics.snapshotRetries), ("deadlock_looks", statistics.deadlockLooks),

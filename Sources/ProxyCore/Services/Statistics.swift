@@ -6,11 +6,15 @@ struct Statistics {
     /// Raw memory: an array would be checked for being shared at each statement.
     let statementsByShard: UnsafeMutablePointer<UInt64>
     var bytesToClients: UInt64 = 0
-    /// Queries over several shards, and those of them whose rows one shard made of partial results, or of fetched rows.
+    /// Queries over several shards, and those of them whose rows the proxy made of partial aggregates, or one shard made of partial
+    /// results or of fetched rows.
     var scatters: UInt64 = 0
+    var aggregates: UInt64 = 0
     var finishes: UInt64 = 0
     var gathers: UInt64 = 0
     var broadcasts: UInt64 = 0
+    /// Statements that wrote rows, or changed others with rows, that had been fetched.
+    var fetchedWrites: UInt64 = 0
     var onePhaseCommits: UInt64 = 0
     var twoPhaseCommits: UInt64 = 0
     var prepares: UInt64 = 0
