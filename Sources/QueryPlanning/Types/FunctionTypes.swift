@@ -40,8 +40,7 @@ extension Binder {
         for argument in arguments {
             guard let type = inferType(argument) else { return .indeterminate }
             guard TypeOID.isCollatable(type.oid) else { continue }
-            if let current = result, current != type.collation { return .indeterminate }
-            result = type.collation
+            result = result?.combined(with: type.collation) ?? type.collation
         }
         return result ?? .default
     }

@@ -6,11 +6,7 @@ extension Binder {
         switch expression.pointee.kind {
         case PG_QUERY__A__EXPR__KIND__AEXPR_OP: break
         case PG_QUERY__A__EXPR__KIND__AEXPR_NULLIF:
-            // The result has the type that the operator = takes on its left, which differs where the two types do.
-            guard let left = Node(expression.pointee.lexpr).flatMap({ inferType($0) }),
-                let right = Node(expression.pointee.rexpr).flatMap({ inferType($0) }), left.oid == right.oid || right.oid == TypeOID.unknown
-            else { return nil }
-            return left
+            return nullIfType(expression)
         default: return .bool
         }
         let names = NodeList(expression.pointee.name, expression.pointee.n_name).strings
@@ -21,6 +17,16 @@ extension Binder {
         guard let right = Node(expression.pointee.rexpr).flatMap({ inferType($0) }) else { return nil }
         guard let leftNode = Node(expression.pointee.lexpr) else { return prefixType(name, right) }
         return inferType(leftNode).flatMap { binaryType(name, $0, right) }
+    }
+
+    /// NULLIF has the type that the operator = takes on its left, which differs where the two types do, and compares by both sides' collation.
+    private func nullIfType(_ expression: Message<PgQuery__AExpr>) -> SQLType? {
+        let arguments = [Node(expression.pointee.lexpr), Node(expression.pointee.rexpr)].compactMap { $0 }
+        let types = arguments.compactMap { inferType($0) }
+        guard types.count == 2, types[0].oid == types[1].oid || types[1].oid == TypeOID.unknown else { return nil }
+        var result = types[0]
+        if TypeOID.isCollatable(result.oid) { result.collation = resultCollation(arguments) }
+        return result
     }
 
     static let comparisons: Set<String> = [
@@ -48,7 +54,7 @@ extension Binder {
         guard isText(left.oid) || isText(right.oid), isPlain(left), isPlain(right) else { return nil }
         guard isText(left.oid) else { return SQLType(TypeOID.text, collation: right.collation) }
         guard isText(right.oid) else { return SQLType(TypeOID.text, collation: left.collation) }
-        return SQLType(TypeOID.text, collation: left.collation == right.collation ? left.collation : .indeterminate)
+        return SQLType(TypeOID.text, collation: left.collation.combined(with: right.collation))
     }
 
     /// Arithmetic on numbers; an unknown literal takes the other side's type.

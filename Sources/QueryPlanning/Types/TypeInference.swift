@@ -120,8 +120,8 @@ extension Binder {
 
     private func commonType(_ left: SQLType, _ right: SQLType) -> SQLType? {
         if left.oid == right.oid {
-            let collation = left.collation == right.collation ? left.collation : .indeterminate
-            return SQLType(left.oid, modifier: left.modifier == right.modifier ? left.modifier : -1, collation: collation)
+            return SQLType(
+                left.oid, modifier: left.modifier == right.modifier ? left.modifier : -1, collation: left.collation.combined(with: right.collation))
         }
         if let one = NumberRank.rank(left.oid), let other = NumberRank.rank(right.oid) {
             return SQLType(max(one, other).oid)

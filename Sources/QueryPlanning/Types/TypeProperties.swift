@@ -118,4 +118,10 @@ extension AnalysisContext {
 extension Collation {
     static let cOID: UInt32 = 950
     static let posixOID: UInt32 = 951
+
+    /// What an expression of two such inputs compares with: the database's default gives way to any other (manual, Collation Support).
+    func combined(with other: Collation) -> Collation {
+        if self == other || other == .default { return self }
+        return self == .default ? other : .indeterminate
+    }
 }
