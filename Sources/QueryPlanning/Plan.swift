@@ -31,12 +31,17 @@ public struct KeyCondition: Sendable, Equatable {
     public var isArrayParameter: Bool
     /// The key of a row that is to be written: NULL and unreadable values are errors, not conditions that no row meets.
     public var isStored: Bool
+    /// NULL is the shards' own error, of the row that is to have it: the column is NOT NULL.
+    public var leavesNullToShards: Bool
 
-    public init(placement: KeyPlacement, operands: [KeyOperand], isArrayParameter: Bool = false, isStored: Bool = false) {
+    public init(
+        placement: KeyPlacement, operands: [KeyOperand], isArrayParameter: Bool = false, isStored: Bool = false, leavesNullToShards: Bool = false
+    ) {
         self.placement = placement
         self.operands = operands
         self.isArrayParameter = isArrayParameter
         self.isStored = isStored
+        self.leavesNullToShards = leavesNullToShards
     }
 }
 

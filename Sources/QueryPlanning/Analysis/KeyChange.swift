@@ -19,11 +19,14 @@ struct KeyChange {
     /// The key's value after assignment, as a condition on the shards; nil where it is not a constant.
     func newKey() throws(Refusal) -> KeyCondition? {
         guard let value, value.literal != nil || planner.binder.constantTerm(value) != nil else { return nil }
+        let isNotNull = key.definition.isNotNull
         do throws(Refusal) {
             let operand = try StatementClassifier(context: context).storedKey(value, key, isExact: context.acrossShards)
-            return KeyCondition(placement: key.placement, operands: [operand], isStored: true)
+            return KeyCondition(placement: key.placement, operands: [operand], isStored: true, leavesNullToShards: isNotNull)
         } catch where error.sqlState == "0A000" {
             return nil
+        } catch where error.sqlState == "23502" && isNotNull {
+            return KeyCondition(placement: key.placement, operands: [.null], isStored: true, leavesNullToShards: true)
         }
     }
 

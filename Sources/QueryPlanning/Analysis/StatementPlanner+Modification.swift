@@ -164,13 +164,15 @@ extension StatementPlanner {
             return .unbound(modification.target.name)
         }
         let conditions = analysis.exportedConstants(query)[position, default: []]
-            .compactMap { context.condition($0, key.placement) }.map(stored)
+            .compactMap { context.condition($0, key.placement) }.map { stored($0, modification, key.variable) }
         return source.merged(conditions.isEmpty ? .unbound(modification.target.name) : .bound(conditions))
     }
 
-    private func stored(_ condition: KeyCondition) -> KeyCondition {
+    /// The values may be those that a condition of the source names: with NULL among them there are fewer rows, or none.
+    private func stored(_ condition: KeyCondition, _ modification: BoundModification, _ key: Variable) -> KeyCondition {
         var condition = condition
         condition.isStored = true
+        if case .table(let relation) = modification.target.source { condition.leavesNullToShards = relation.columns[key.column].isNotNull }
         return condition
     }
 
@@ -185,7 +187,7 @@ extension StatementPlanner {
             let value = row.first { $0.column == key.name }?.value
             var sets = value.flatMap { binder.constantTerm($0) }.map { [ConstantSet(terms: [$0])] } ?? []
             if let variable = binder.variable(value) { sets += facts.constants(of: variable) }
-            let conditions = sets.compactMap { context.condition($0, key.placement) }.map(stored)
+            let conditions = sets.compactMap { context.condition($0, key.placement) }.map { stored($0, modification, key.variable) }
             result = result.merged(conditions.isEmpty ? .unbound(modification.target.name) : .bound(conditions))
         }
         return result

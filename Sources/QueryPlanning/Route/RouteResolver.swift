@@ -110,6 +110,7 @@ public struct RouteResolver {
             if case .noShard = error { return ShardSet() }
             return map.allShards
         }
+        if case .null = reading, condition.leavesNullToShards { return ShardSet() }
         if condition.isStored { throw Self.refusal(of: reading, condition.placement.keyType) }
         if case .null = reading { return ShardSet() }
         return map.allShards
