@@ -79,8 +79,16 @@ extension GatherPlanner {
             }
             outputs.append("\(name) AS \(SQLText.quoted(column.name))")
         }
-        let number = try add(GatheredPart(text: planner.context.slice(tokens.bytes(range)), columns: rows.ordered), source.name)
+        let text = try sourceText(planner.context.slice(tokens.bytes(range)), node)
+        let number = try add(GatheredPart(text: text, columns: rows.ordered), source.name)
         replace(tokens.bytes(range), with: "SELECT \(outputs.joined(separator: ", ")) FROM \(GatherLayout.name(number)) AS \(PartialRows.name)")
+    }
+
+    /// The source by itself, with the WITH items in front of MERGE that it reads.
+    private func sourceText(_ text: String, _ node: Node) throws(Refusal) -> String {
+        if isSelfContained(node) { return text }
+        guard let merge = tokens.firstOutside(PG_QUERY__TOKEN__MERGE) else { throw SelectRewriting.notUnderstood }
+        return planner.context.slice(tokens.bytes(0..<merge)) + " SELECT * FROM (\(text)) AS \(PartialRows.name)"
     }
 }
 

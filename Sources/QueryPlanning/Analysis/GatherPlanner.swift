@@ -122,7 +122,7 @@ final class GatherPlanner {
     }
 
     /// Whether a query uses no WITH item of a query around it.
-    private func isSelfContained(_ node: Node) -> Bool {
+    func isSelfContained(_ node: Node) -> Bool {
         var defined: Set<String> = []
         var mentioned: Set<String> = []
         TreeWalk.nodes(under: node) { node in
