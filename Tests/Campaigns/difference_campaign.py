@@ -1,14 +1,11 @@
-"""The run of difference.py: what is drawn, and how often."""
-
-import time
+"""A piece of difference.py: what is drawn, and how often."""
 
 from difference_writing import Writing
 
 
 class Campaign(Writing):
     def run(self, statements):
-        begun, next_time = time.monotonic(), 0
-        while sum(self.counts.values()) < statements:
+        while self.tally.statements < statements:
             if self.random.random() < 0.02:
                 self.connect()
             pick = self.random.random()
@@ -22,6 +19,3 @@ class Campaign(Writing):
                 self.copy()
             else:
                 self.read()
-            if time.monotonic() - begun > next_time:
-                next_time += 60
-                print(dict(self.counts), flush=True)

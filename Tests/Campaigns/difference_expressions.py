@@ -81,15 +81,15 @@ class Expressions:
     def predicate(self, scope, depth=2):
         if depth > 0 and self.chance(0.3):
             one, two = self.predicate(scope, depth - 1), self.predicate(scope, depth - 1)
-            return self.choose(f"({one} AND {two})", f"({one} OR {two})", f"NOT ({one})", f"({one}) IS NOT TRUE")
+            return self.choose(f"({one} AND {two})", f"({one} OR {two})", f"({one} OR {two})", f"NOT ({one})", f"({one}) IS NOT TRUE")
         keys = [(text, kind) for text, kind in scope if text.endswith(("user_id", "word"))]
         text, kind = self.random.choice(keys if keys and self.chance(0.3) else scope or [("1", "int")])
         if kind == "stat":
             return "true"
         value = mark(kind) if self.chance(0.6) else self.expression(kind, scope, depth - 1)
-        compare = self.choose("=", "=", "<", ">", "<=", ">=", "<>")
+        compare = self.choose("=", "<", ">", "<=", ">=", "<>")
         options = [f"{text} {compare} {value}", f"{text} IS NULL", f"{text} IS NOT NULL", f"{text} IS DISTINCT FROM {value}",
-                   f"{text} IN ({mark(kind)}, {mark(kind)}, {value})", f"{text} BETWEEN {mark(kind)} AND {value}", f"{text} = {value}",
+                   f"{text} IN ({mark(kind)}, {mark(kind)}, {mark(kind)}, {value})", f"{text} BETWEEN {mark(kind)} AND {value}", f"{text} IS NOT NULL",
                    f"{text} NOT IN ({mark(kind)}, {mark(kind)})", f"{text} IS NOT DISTINCT FROM {value}"]
         if kind not in ("arr", "rng", "txts"):
             options.append(f"{text} = ANY (ARRAY[{mark(kind)}, {mark(kind)}]::{SQL_TYPES[kind]}[])")

@@ -7,7 +7,7 @@ from difference_tables import KEYS, SQL_TYPES, TABLES
 class Items(Changes):
     def change(self):
         """A writing statement."""
-        self.tables, self.names, self.is_move = {}, 0, False
+        self.tables, self.names, self.is_move, self.is_bound = {}, 0, False, False
         table = self.random.choice([*TABLES, *KEYS, *KEYS])
         pick = self.random.random()
         if pick < 0.15:

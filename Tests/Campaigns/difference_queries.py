@@ -1,10 +1,24 @@
 """Random queries for difference.py."""
 
+import re
+
 from difference_aggregates import Aggregates
 from difference_tables import MARK, SQL_TYPES, TYPES, mark
 
+# What may make a column a constant to PostgreSQL.
+CONSTANT = re.compile(" = (?:ANY|[(]?\x01)|IN [(]|NOT DISTINCT| IS TRUE")
+
 
 class Queries(Aggregates):
+    # Whether the tables of the query are bound to one key each, so that most likely one shard answers.
+    is_bound = False
+
+    def binding(self, scope):
+        """A condition that binds the sharding keys."""
+        users, words = [[text for text, _ in scope if text.endswith(end)] for end in (".user_id", ".word")]
+        ties = [f"{text} = {users[0]}" for text in users[1:]]
+        return " AND ".join([f"{text} = {mark(kind)}" for text, kind in [*((text, "int") for text in users[:1]), *((text, "txt") for text in words)]] + ties)
+
     def alias(self, texts, names):
         return ", ".join(f"{text} AS c{n}" if names else f"{text} AS {self.choose('x', 'user_id', 'y')}{n}" if self.chance(0.2) else text
                          for n, text in enumerate(texts, 1))
@@ -17,6 +31,9 @@ class Queries(Aggregates):
             where = f" WHERE {self.correlation(scope, outer)}"
         elif self.chance(0.6):
             where = f" WHERE {self.predicate(scope + list(outer if self.chance(0.3) and correlated else ()))}"
+        binding = self.binding(scope) if self.is_bound and not correlated else ""
+        if binding:
+            where = f" WHERE {binding}" + (f" AND ({where.removeprefix(' WHERE ')})" if where else "")
         pick = self.random.random()
         tail = ""
         if kinds:
@@ -24,7 +41,8 @@ class Queries(Aggregates):
         elif pick < 0.4:
             kinds = [self.random.choice(TYPES) for _ in range(self.random.randint(1, 4))]
             texts, distinct = [self.expression(kind, scope) for kind in kinds], self.choose("", "", "DISTINCT ")
-            if plain and not names and self.chance(0.15):
+            # Subqueries may have columns that are shown and never used, and no order is over them.
+            if plain and not names and self.chance(0.15) and "SELECT" not in source and " w AS" not in f" {source}":
                 texts, kinds, distinct = ["*"], [kind for _, kind in scope], ""
         elif pick < 0.48:
             columns = [self.random.choice(scope) for _ in range(3)]
@@ -43,8 +61,8 @@ class Queries(Aggregates):
             if keys:
                 by = [text if not MARK.search(text) and text in [column for column, _ in scope] else str(n) for n, text in enumerate(texts[:len(keys)], 1)]
                 both = ", ".join(by)
-                # PostgreSQL 15 leaves a constant out of ORDER BY, although grouping sets make NULLs of it.
-                is_constant = not any(text in texts[0] for text, _ in scope)
+                # PostgreSQL 15 leaves a constant out of ORDER BY and DISTINCT, although grouping sets make NULLs of it; a condition makes constants too.
+                is_constant = not any(text in texts[0] for text, _ in scope) or CONSTANT.search(where + source)
                 tail = " GROUP BY " + (self.choose(f"ROLLUP ({both})", f"CUBE ({both})", f"GROUPING SETS (({both}), ())", f"GROUPING SETS (({by[0]}), ({by[-1]}))")
                                        if self.chance(0.25) and not is_constant else both)
             if self.chance(0.25):
@@ -68,7 +86,7 @@ class Queries(Aggregates):
 
     def query(self):
         """(text, is its order total) of a whole query."""
-        self.tables, self.names, head = {}, 0, ""
+        self.tables, self.names, head, self.is_bound = {}, 0, "", self.chance(0.15)
         if self.chance(0.15):
             text, kinds = self.select(depth=1, names=True)
             head = f"WITH w AS {self.choose('', '', 'MATERIALIZED ', 'NOT MATERIALIZED ')}({text}) "

@@ -1,17 +1,11 @@
 """Sessions of difference.py and what servers answer."""
 
-import math
-import re
 import struct
 
 from psycopg import pq
 
 from difference_tables import quote
 
-# Which row's error comes first is PostgreSQL's freedom.
-RACES = {"23502", "23505", "21000", "22003"}
-# Collations that do not fit each other: where that is noticed depends on the plan.
-BY_PLAN = {"42P22"}
 FLOATS = {700: ">f", 701: ">d"}
 # The first OID of types of users, which are not the same on two servers.
 FIRST_USER_OID = 16384
@@ -38,6 +32,21 @@ class Outcome:
         self.tag = result.command_status
         self.parameters = [type_of(result.param_type(n)) for n in range(result.nparams)]
 
+    @property
+    def has_result(self):
+        """Whether it tells rows, or how many it changed."""
+        return bool(self.columns) or self.copied is not None or self.count is not None
+
+    @property
+    def is_filled(self):
+        return bool(self.rows or self.copied or self.count)
+
+    @property
+    def count(self):
+        """Of the command's tag: UPDATE 3."""
+        last = (self.tag or b"").split()[-1:]
+        return int(last[0]) if last and last[0].isdigit() else None
+
     def _value(self, value, column):
         _, kind, is_binary = self.columns[column]
         if value is None or kind not in FLOATS:
@@ -51,74 +60,11 @@ class Outcome:
         return f"{self.code} {self.message}" if self.code else f"{self.tag} {[column[:2] for column in self.columns]} {self.rows[:12]}{self.copied[:12] if self.copied else ''}"
 
 
-def is_same(one, two):
-    if isinstance(one, float) and isinstance(two, float):
-        return (math.isnan(one) and math.isnan(two)) or math.isclose(one, two, rel_tol=1e-9, abs_tol=1e-9)
-    return one == two
-
-
-def order_of_row(row):
-    return [(value is not None, format(value, ".12g") if isinstance(value, float) else value.hex() if value is not None else "") for value in row]
-
-
-def difference(proxy, judge, is_ordered):
-    """What is not the same, or None."""
-    if BY_PLAN & {proxy.code, judge.code}:
-        return None
-    if proxy.code != judge.code and not {proxy.code, judge.code} <= RACES:
-        return "SQLSTATE"
-    if proxy.code:
-        return None
-    if proxy.copied != judge.copied and not is_same_copy(proxy.copied, judge.copied, is_ordered):
-        return "copied"
-    if proxy.columns != judge.columns:
-        return "columns"
-    if proxy.tag != judge.tag:
-        return "tag"
-    if proxy.parameters != judge.parameters:
-        return "parameters"
-    left, right = proxy.rows, judge.rows
-    if not is_ordered:
-        left, right = sorted(left, key=order_of_row), sorted(right, key=order_of_row)
-    if len(left) != len(right) or not all(is_same(a, b) for one, two in zip(left, right) for a, b in zip(one, two)):
-        return "rows"
-    return None
-
-
-def is_same_copy(one, two, is_ordered):
-    """Lines of COPY: floats may differ in their last digits, and lines come in any order without ORDER BY."""
-    if one is None or two is None:
-        return False
-    # Not certain to be comparable: floats of binary rows.
-    if b"PGCOPY" in (one + [b""])[0]:
-        return sum(map(len, one)) == sum(map(len, two))
-
-    def fields(line):
-        return [float(word) if re.fullmatch(rb"-?\d+(\.\d+)?(e[-+]\d+)?", word) else word for word in re.split(rb"[,|\t\n\"]", line)]
-
-    left, right = ([fields(line) for line in lines] for lines in (one, two))
-    if not is_ordered:
-        left, right = sorted(left, key=order_of_row), sorted(right, key=order_of_row)
-    return len(left) == len(right) and all(len(a) == len(b) and all(map(is_same, a, b)) for a, b in zip(left, right))
-
-
-def is_scale_only(one, two):
-    """Equal numbers of different scale (1.5 and 1.50) in a tie are both right."""
-    def shorten(value):
-        # Binary: digits, weight and sign are the number; then comes its scale.
-        if isinstance(value, bytes) and len(value) >= 8 and len(value) == 8 + 2 * int.from_bytes(value[:2], "big"):
-            return value[:6] + value[8:]
-        is_number = isinstance(value, bytes) and re.fullmatch(rb"-?\d+\.\d+", value)
-        return value.rstrip(b"0").rstrip(b".") if is_number else value
-
-    one, two = ([[shorten(value) for value in row] for row in rows] for rows in (one, two))
-    return sorted(one, key=order_of_row) == sorted(two, key=order_of_row)
-
-
 class Session:
     """One connection, without a driver's own ideas."""
 
-    def __init__(self, words):
+    def __init__(self, words, trace=lambda text, outcome: None):
+        self.trace = trace
         self.connection, self.calls = pq.PGconn.connect(words.encode()), 0
         if self.connection.status != pq.ConnStatus.OK:
             raise RuntimeError(self.connection.error_message.decode())
@@ -127,9 +73,9 @@ class Session:
         result = self.connection.exec_(text.encode())
         if self.connection.status != pq.ConnStatus.OK:
             raise RuntimeError(f"connection lost by {text}")
-        if result.status != pq.ExecStatus.COPY_OUT:
-            return Outcome(result)
-        return self.copied(Outcome(result))
+        outcome = Outcome(result) if result.status != pq.ExecStatus.COPY_OUT else self.copied(Outcome(result))
+        self.trace(text, outcome)
+        return outcome
 
     def copied(self, start):
         """The rows of COPY TO STDOUT, and how it ended."""
@@ -148,24 +94,29 @@ class Session:
         return end
 
     def call(self, text, values, mode):
-        """`mode`: (kind, are types given, format of rows)."""
-        kind, typed, result_format = mode
-        if kind == "simple":
+        """The answers to a statement. `mode`: (kind, are types given, format of rows)."""
+        if mode[0] == "simple":
             return [self.run(text)]
-        data = [None if value is None else value.encode() for value, _ in values]
         self.calls += 1
-        name = f"s{self.calls}".encode()
-        types = [OIDS.get(name, 0) if typed else 0 for _, name in values]
+        answers = self.call_extended(f"s{self.calls}", text, values, mode)
+        for answer in answers:
+            self.trace(f"{mode} {text} {[value for value, _ in values]}", answer)
+        return answers
+
+    def call_extended(self, name, text, values, mode):
+        kind, typed, result_format = mode
+        if kind == "sql":
+            made = self.run(f"PREPARE {name} AS {text}")
+            return [made] if made.code else [made, self.run(f"EXECUTE {name}{arguments(values)}")]
+        data = [None if value is None else value.encode() for value, _ in values]
+        types = [OIDS.get(type, 0) if typed else 0 for _, type in values]
         if kind == "params":
             return [Outcome(self.connection.exec_params(text.encode(), data, types, None, result_format))]
-        if kind == "sql":
-            made = self.run(f"PREPARE {name.decode()} AS {text}")
-            return [made] if made.code else [made, self.run(f"EXECUTE {name.decode()}{arguments(values)}")]
-        made = Outcome(self.connection.prepare(name, text.encode(), types))
+        made = Outcome(self.connection.prepare(name.encode(), text.encode(), types))
         if made.code:
             return [made]
-        answers = [made, Outcome(self.connection.describe_prepared(name))]
-        return answers + [Outcome(self.connection.exec_prepared(name, data, None, result_format)) for _ in range(2 if kind == "twice" else 1)]
+        answers = [made, Outcome(self.connection.describe_prepared(name.encode()))]
+        return answers + [Outcome(self.connection.exec_prepared(name.encode(), data, None, result_format)) for _ in range(2 if kind == "twice" else 1)]
 
 
 def arguments(values):

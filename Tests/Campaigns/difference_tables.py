@@ -28,7 +28,7 @@ COLUMN_TYPES = {("orders", "amount"): "numeric(10,2)", ("words", "price"): "nume
 TEXTS = ["a", "b", "B", "ab", "a b", "é", "", "zz", "x_y", "50%", "NULL", "O'k", "de", "fr", "\\n"]
 VALUES = {
     "int": [0, 1, 2, 3, 4, 5, 7, 11, -1, 40], "small": [0, 1, 2, 3, -5], "big": [0, 1, 2, 3, 5, 7, 3000000000, -4, -11],
-    "num": ["0.00", "1.50", "1.50", "2.25", "-3.10", "100.00", "0.01"], "flt": [0, 0.5, 1.5, -2.25, -4, -11, 8, 1024.125], "txt": TEXTS,
+    "num": ["0.00", "1.50", "1.50", "2.25", "-3.10", "100.00", "0.01", "7", "0.125"], "flt": [0, 0.5, 1.5, -2.25, -4, -11, 8, 1024.125], "txt": TEXTS,
     "tz": ["2024-03-31 00:30:00+00", "2024-03-31 02:30:00+00", "2024-01-01 00:00:00+00", "2023-12-31 23:59:59.5+00", "2024-07-01 12:00:00+02"],
     "date": ["2024-03-31", "2024-02-29", "2023-12-31", "2024-01-01"], "bool": ["true", "false"],
     "json": ['{"a": 1, "b": "x"}', '{"a": 2}', "[1, 2]", "null", '"s"', '{"b": {"c": 1.50}}'], "arr": ["{1,2}", "{}", "{3}", "{2,NULL}", "{1,2,3}"],
@@ -84,11 +84,13 @@ def write(random, template, parameters):
         sql = SQL_TYPES.get(kind, "text")
         if random.random() < parameters:
             values.append((None if random.random() < 0.05 else str(chosen), sql))
-            return f"${len(values)}" + ("" if random.random() < 0.4 else f"::{sql}")
+            return f"${len(values)}" + ("" if kind != "pair" and random.random() < 0.4 else f"::{sql}")
         if kind in ("int", "count", "small", "num", "flt", "big"):
             return f"({chosen})" if str(chosen).startswith("-") else str(chosen)
         if kind == "bool":
             return str(chosen)
-        return quote(chosen) if kind in ("like", "txt") or random.random() < 0.3 else f"{quote(chosen)}::{sql}"
+        # PostgreSQL reads no row without its type.
+        is_bare = kind in ("like", "txt") or kind != "pair" and random.random() < 0.3
+        return quote(chosen) if is_bare else f"{quote(chosen)}::{sql}"
 
     return MARK.sub(value, template), values

@@ -1,8 +1,8 @@
 """What difference.py writes, and the whole tables compared afterwards."""
 
+from difference_comparison import difference
 from difference_random_writes import random_write
 from difference_reading import PARAMETER_SHARES, Reading
-from difference_session import difference
 from difference_sides import REFUSALS
 from difference_tables import KEYS, TABLES, write
 
@@ -16,8 +16,7 @@ class Writing(Reading):
             if difference(one, two, False):
                 lost = [row for row in two.rows if row not in one.rows]
                 more = [row for row in one.rows if row not in two.rows]
-                self.findings += 1
-                print(f"FAIL {table} is not the same after: {text}\n  {one.code} only judge {lost[:5]} only proxy {more[:5]}", flush=True)
+                self.find("tables", f"{table} is not the same after: {text}\n  {one.code} only judge {lost[:5]} only proxy {more[:5]}")
                 return False
         return True
 
@@ -30,11 +29,10 @@ class Writing(Reading):
                 wrong = [(value, count) for value, count in whole
                          if self.proxy.call(f"SELECT count(*) FROM {table} WHERE {key} = $1", [(value.decode(), "")], ("params", False, 0))[0].rows != [(count,)]]
             else:
-                copies = [sorted(map(str, self.shards.sql(shard, f"SELECT * FROM {table}"))) for shard in range(self.shards.count)]
+                copies = self.place.rows_of_shards(f"SELECT * FROM {table}")
                 wrong = [copy for copy in copies if copy != copies[0]]
             if wrong:
-                self.findings += 1
-                print(f"FAIL {table} is not in its place after: {text}\n  {wrong[:3]}", flush=True)
+                self.find("places", f"{table} is not in its place after: {text}\n  {wrong[:3]}")
                 return False
         return True
 
@@ -44,19 +42,18 @@ class Writing(Reading):
         kind = self.random.choice(["simple", "params"])
         before = self.proxy.run(f"SELECT * FROM {table}").rows
         answer = self.proxy.call(text, [], (kind, False, 0))[0]
-        self.counts["random writes refused" if answer.code in REFUSALS else "random writes"] += 1
+        self.tally.counts["random writes refused" if answer.code in REFUSALS else "random writes"] += 1
         if answer.code in REFUSALS:
-            self.refusals[f"random write: {answer.message} ({answer.detail})"] += 1
-            self.examples.setdefault(f"random write: {answer.message} ({answer.detail})", text)
+            message = f"random write: {answer.message} ({answer.detail})"
+            self.tally.refusals[message] += 1
+            self.tally.note_example(message, text)
         elif answer.code and answer.code not in ("23505", "23502", "21000"):
-            self.findings += 1
-            print(f"FAIL random write: {text}\n  {answer}", flush=True)
+            self.find("random write", f"{text}\n  {answer}")
         after = self.proxy.run(f"SELECT * FROM {table}").rows
         told = [row for row in answer.rows if row not in after] if is_told else []
         kept = before != after and answer.code and sorted(map(str, before)) != sorted(map(str, after))
         if told or kept:
-            self.findings += 1
-            print(f"FAIL {'rows that are not there' if told else 'an error that changed rows'}: {text}\n  {answer}\n  {after[:8]}", flush=True)
+            self.find("rows that are not there" if told else "an error that changed rows", f"{text}\n  {answer}\n  {after[:8]}")
         self.is_placed(f"{text} {kind}")
         self.load()
 
@@ -76,9 +73,11 @@ class Writing(Reading):
         end = "COMMIT" if not self.is_aborted() and (not in_block or self.random.random() < 0.3) else "ROLLBACK"
         for side in sides:
             code = side.run(end).code
-            if code:
-                self.findings += 1
-                print(f"FAIL {end}: {code}", flush=True)
+            if code in REFUSALS and side is self.proxy:
+                self.tally.counts["refused commits"] += 1
+                good = False
+            elif code:
+                self.find(f"{end}: {code}", side.words)
         self.writes += 1
         is_good = good and self.compare_tables(end) and (self.random.random() < 0.85 or self.is_placed("several statements"))
         if self.writes > 20 or not is_good:
@@ -94,11 +93,11 @@ class Writing(Reading):
         text, values = write(self.random, template, 0 if kind == "simple" else self.random.choice(PARAMETER_SHARES))
         for side in sides:
             side.run("SAVEPOINT s")
-        result = self.outcome(text, values, mode, False)
+        result = self.outcome(text, values, mode, False, "writes")
         if result != "same" or self.is_aborted():
             end = "ROLLBACK TO s"
         else:
             end = self.random.choice(["RELEASE s", "SAVEPOINT t", "SAVEPOINT t"])
         for side in sides:
             side.run(end)
-        return self.compare_tables(f"{text} {values} {mode} in block: {in_block}")
+        return result != "apart" and self.compare_tables(f"{text} {values} {mode} in block: {in_block}")

@@ -83,9 +83,9 @@ class Shards:
     def _run(self, program, *arguments):
         subprocess.run([os.path.join(BINARIES, program), *arguments], check=True, stdout=subprocess.DEVNULL, cwd="/", **as_service_user())
 
-    def sql(self, shard, text):
+    def sql(self, shard, text, database="postgres"):
         """Rows of a statement on one shard, past the proxy."""
-        with psycopg.connect(host=self.sockets, port=FIRST_PORT + shard, user="postgres", dbname="postgres", autocommit=True) as connection:
+        with psycopg.connect(host=self.sockets, port=FIRST_PORT + shard, user="postgres", dbname=database, autocommit=True) as connection:
             cursor = connection.execute(text)
             return cursor.fetchall() if cursor.description else []
 
@@ -109,8 +109,7 @@ def temporary_cluster(executable, name, checks, transactions=(), count=4, sectio
     os.chmod(directory, 0o755)
     shards = Shards(directory, count)
     proxy = Proxy(os.path.abspath(executable), directory, shards.sockets, count, name, 1)
-    with open(proxy.config, "a") as file:
-        file.write("".join(f"{line}\n" for line in ("[transactions]", *transactions, *sections)))
+    proxy.configure(["[transactions]", *transactions, *sections])
     try:
         shards.create()
         proxy.start()
@@ -145,7 +144,7 @@ class Checks:
 class Proxy:
     """pgbraid, started and killed."""
 
-    def __init__(self, executable, directory, shard_sockets, shards, name, workers):
+    def __init__(self, executable, directory, shard_sockets, shards, name, workers, database=None):
         self.executable, self.shards = executable, shards
         self.sockets = os.path.join(directory, f"proxy-{name}")
         make_directory(self.sockets)
@@ -158,8 +157,15 @@ class Proxy:
             file.write(f'[proxy]\nlisten = ["{self.sockets}:{PROXY_PORT}"]\nauth = "trust"\nallow_unlisted_users = true\nworkers = {workers}\n')
             for shard in range(shards):
                 file.write(f'[[shard]]\nhost = "{shard_sockets}"\nport = {FIRST_PORT + shard}\n')
+                if database:
+                    file.write(f'dbname = "{database}"\n')
             for table, key in keys.items():
                 file.write(f'[[table]]\nname = "{table}"\nkey = "{key}"\n')
+
+    def configure(self, lines):
+        """Adds lines to its configuration, before it starts."""
+        with open(self.config, "a") as file:
+            file.write("".join(f"{line}\n" for line in lines))
 
     def start(self, limit=60):
         """Starts it and returns the seconds until it serves clients."""
