@@ -18,8 +18,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 COPIED = ["Package.swift", "Package.resolved", "Sources", "Tests"]
 
 
-def copy_tree(tree):
-    """Puts the sources into `tree`, with their times, so that only what differs is built again."""
+def copy_tree(tree, patch=None):
+    """Puts the sources into `tree`, with their times, so that only what differs is built again, and the mistake into them."""
     tree.mkdir(parents=True, exist_ok=True)
     for name in COPIED:
         shutil.rmtree(tree / name, ignore_errors=True)
@@ -27,10 +27,12 @@ def copy_tree(tree):
             shutil.copytree(ROOT / name, tree / name)
         elif (ROOT / name).exists():
             shutil.copy2(ROOT / name, tree / name)
+    if patch:
+        subprocess.run(["patch", "-p1", "--quiet", "-i", patch.resolve()], cwd=tree, check=True)
 
 
-def build(tree):
-    command = ["swift", "build", "-c", "release", "--product", "simulate"]
+def build(tree, product="simulate", configuration="release"):
+    command = ["swift", "build", "-c", configuration, "--product", product]
     result = subprocess.run(command, cwd=tree, capture_output=True, text=True)
     if result.returncode != 0:
         errors = [line for line in result.stdout.splitlines() if "error:" in line]
@@ -64,9 +66,7 @@ def main():
         sys.exit(f"no patches in {arguments.patches}")
     survivors = []
     for patch in [None, *patches]:
-        copy_tree(arguments.tree)
-        if patch:
-            subprocess.run(["patch", "-p1", "--quiet", "-i", patch.resolve()], cwd=arguments.tree, check=True)
+        copy_tree(arguments.tree, patch)
         begin = time.monotonic()
         build(arguments.tree)
         built = time.monotonic()
