@@ -16,7 +16,7 @@ extension IntegrationTests {
             let judge = DialoguePlace(port: servers.judge.port, servers: [servers.judge])
             let right = try DialogueRunner(dialogue, at: judge).run()
             try keep(right, of: dialogue)
-            let atomic = [clusters.one, clusters.four].filter { dialogue.shardCounts.contains($0.servers.count) }
+            let atomic = [clusters.one, clusters.two, clusters.four].filter { dialogue.shardCounts.contains($0.servers.count) }
             let strict = dialogue.shardCounts.contains(4) && dialogue.isForStrictReads ? [clusters.strict] : []
             for cluster in atomic + strict {
                 let place = DialoguePlace(port: cluster.port, servers: cluster.servers)

@@ -34,7 +34,7 @@ struct Dialogue: CustomTestStringConvertible, Sendable {
     var parameters: [(String, String)] = []
     var isRaw = false
     var comparesOnlyStates = false
-    var shardCounts = [1, 4]
+    var shardCounts = [1, 2, 4]
     var isForStrictReads = true
     var steps: [Step] = []
 
@@ -62,10 +62,13 @@ extension Dialogue {
     static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .appendingPathComponent("Dialogues")
 
-    /// All dialogues, or those whose file and title contain PGBRAID_DIALOGUES.
+    /// All dialogues, or those whose file and title contain PGBRAID_DIALOGUES. With PGBRAID_PROTOCOLS=all (`make dialogues`) those of plain
+    /// queries by the extended protocol too.
     static func all() -> [Dialogue] {
-        let chosen = ProcessInfo.processInfo.environment["PGBRAID_DIALOGUES"] ?? ""
-        return read().filter { chosen.isEmpty || $0.testDescription.contains(chosen) }
+        let environment = ProcessInfo.processInfo.environment
+        let (chosen, protocols) = (environment["PGBRAID_DIALOGUES"] ?? "", environment["PGBRAID_PROTOCOLS"] ?? "")
+        let formats = protocols == "all" ? ResultFormat.allCases : []
+        return read().flatMap { dialogue in [dialogue] + formats.compactMap(dialogue.extended) }.filter { chosen.isEmpty || $0.testDescription.contains(chosen) }
     }
 
     /// A file that cannot be read becomes a dialogue whose only step fails.

@@ -103,6 +103,7 @@ struct SharedClusters: @unchecked Sendable {
     static let shared = Result { try SharedClusters() }
 
     let one: TestCluster
+    let two: TestCluster
     let four: TestCluster
     /// In a database of its own on the four servers, with strict reads.
     let strict: TestCluster
@@ -110,6 +111,7 @@ struct SharedClusters: @unchecked Sendable {
     private init() throws {
         let servers = try TestServers.shared.get()
         one = try TestCluster(servers: [servers.single])
+        two = try TestCluster(servers: servers.two)
         four = try TestCluster(servers: servers.four)
         for server in servers.four { try server.psql("CREATE DATABASE strict") }
         strict = try TestCluster(

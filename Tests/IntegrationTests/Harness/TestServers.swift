@@ -1,7 +1,6 @@
 // TestServers: the PostgreSQL servers all suites of this target share, started once: starting servers is what costs.
 //
-// One plain server is the judge: what it answers is right. Five more are shards: one for the cluster of one shard, four
-// for the cluster of four.
+// One plain server is the judge: what it answers is right. Seven more are shards: of the clusters of one, two and four.
 import TestSupport
 
 struct TestServers: Sendable {
@@ -10,6 +9,7 @@ struct TestServers: Sendable {
 
     let judge: TemporaryPostgreSQL
     let single: TemporaryPostgreSQL
+    let two: [TemporaryPostgreSQL]
     let four: [TemporaryPostgreSQL]
 
     static let settings = [
@@ -19,6 +19,7 @@ struct TestServers: Sendable {
     private init() throws {
         judge = try TemporaryPostgreSQL(settings: Self.settings)
         single = try TemporaryPostgreSQL(settings: Self.settings)
+        two = try (0..<2).map { _ in try TemporaryPostgreSQL(settings: Self.settings) }
         four = try (0..<4).map { _ in try TemporaryPostgreSQL(settings: Self.settings) }
     }
 }
