@@ -1,5 +1,6 @@
 # make run    a cluster of four PostgreSQL servers on this machine, pgbraid in front of it, and sample data
 # make test   build everything and run all tests
+# make dialogues  the dialogues of the tests by the simple and the extended protocol, in text and binary, on 1, 2 and 4 shards
 # make build  the optimised executable, .build/release/pgbraid
 # make fuzz   spoilt frames from clients and a shard against a build with address sanitizer; FUZZ="--seed N ..."
 # make memory the proxy's peak memory under bulk loads and slow peers; MEMORY="--copy-megabytes N ..."
@@ -10,14 +11,16 @@
 # make simulate  whole proxies against a model of PostgreSQL, a million seeds, hours; what was done is kept in .build/simulation.txt
 #             and not done again; SIMULATE="--seed N --count M ..."
 # make mutants  the simulation against proxies with a mistake each (Tests/Campaigns/mutants); MUTANTS="--seeds N ..."
-# make difference  random statements to the proxy and to one PostgreSQL, whose answers must be the same; DIFFERENCE="--seed N --statements M"
+# make difference  100,000 random statements to proxies and to one PostgreSQL, whose answers must be the same; what was done is kept in
+#             .build/difference.txt and not done again; DIFFERENCE="--seed N --statements M ..."
+# make difference-mutants  the same against proxies that merge wrongly (Tests/Campaigns/merge_mutants)
 # make tpch   TPC-H's 22 queries compared with one PostgreSQL, and how each was answered; TPCH="--scale 0.1 --only 3 5 ..."
 # make dump   pg_dump through the proxy while transactions run, restored into one PostgreSQL and other clusters; DUMP="--targets 2 8 ..."
 # make crash  kill the proxy and shards under load and look whether any transaction is halved; some minutes
 #
 # Works as root and as an ordinary user. What is missing is installed by apt (with sudo when not root).
 
-.PHONY: run test build fuzz memory soak build-asan bench train crash contention pgbench transfers simulate mutants difference tpch dump lint packages test-packages clean
+.PHONY: run test dialogues build fuzz memory soak build-asan bench train crash contention pgbench transfers simulate mutants difference difference-mutants tpch dump lint packages test-packages clean
 
 # Where `make run` keeps its servers, and where the proxy listens.
 DATA ?= /tmp/pgbraid-dev
@@ -25,6 +28,9 @@ SHARDS ?= 4
 
 # What `make simulate` lives, and where it adds what came of it.
 SIMULATE ?= --seed 0 --count 1000000 --check-reads --jobs $(shell nproc) --report .build/simulation.txt
+
+# What `make difference` compares, and where it adds what came of it.
+DIFFERENCE ?= --seed 0 --statements 100000 --journal .build/difference.txt
 
 # With Swift's libraries inside, the executable runs anywhere and calls into the runtime without detours (0.2 µs less
 # for a forwarded transaction). Toolchains without the static libraries link them dynamically.
@@ -58,6 +64,10 @@ test: test-packages
 	swift build --build-tests
 	swift test --disable-xctest --skip-build
 
+dialogues: test-packages
+	swift build --build-tests
+	PGBRAID_PROTOCOLS=all swift test --disable-xctest --skip-build --filter DialogueTests
+
 bench: build
 	@bash scripts/install-packages.sh bench
 	bench/run $(BENCH)
@@ -77,6 +87,10 @@ contention: build
 difference: build
 	@bash scripts/install-packages.sh test
 	/usr/bin/python3 Tests/Campaigns/difference.py $(DIFFERENCE)
+
+difference-mutants: packages
+	@bash scripts/install-packages.sh test
+	/usr/bin/python3 Tests/Campaigns/difference_mutants.py $(MUTANTS)
 
 tpch: build
 	@bash scripts/install-packages.sh test
