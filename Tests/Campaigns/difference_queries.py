@@ -61,8 +61,8 @@ class Queries(Aggregates):
             if keys:
                 by = [text if not MARK.search(text) and text in [column for column, _ in scope] else str(n) for n, text in enumerate(texts[:len(keys)], 1)]
                 both = ", ".join(by)
-                # PostgreSQL 15 leaves a constant out of ORDER BY and DISTINCT, although grouping sets make NULLs of it; a condition makes constants too.
-                is_constant = not any(text in texts[0] for text, _ in scope) or CONSTANT.search(where + source)
+                # PostgreSQL 15 leaves a constant out of ORDER BY and DISTINCT, although grouping sets make NULLs of it; conditions make them, and equal columns, too.
+                is_constant = not any(text in texts[0] for text, _ in scope) or CONSTANT.search(where) or " = " in source or "USING" in source
                 tail = " GROUP BY " + (self.choose(f"ROLLUP ({both})", f"CUBE ({both})", f"GROUPING SETS (({both}), ())", f"GROUPING SETS (({by[0]}), ({by[-1]}))")
                                        if self.chance(0.25) and not is_constant else both)
             if self.chance(0.25):
