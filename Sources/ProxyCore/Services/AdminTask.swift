@@ -27,7 +27,8 @@ final class AdminTask: LinkTask {
     /// Simple Queries sent in one write, each answered with its own ReadyForQuery.
     let texts: [String]
     private var outstanding = 0
-    private let completion: (AdminAnswer) -> Void
+    /// Nil once called: the timer of the task's limit keeps the task, and is not to keep all that hangs on the completion.
+    private var completion: ((AdminAnswer) -> Void)?
     private unowned let worker: Worker
     private var answer = AdminAnswer()
     private var isDone = false
@@ -97,7 +98,11 @@ final class AdminTask: LinkTask {
     private func finish() {
         guard !isDone else { return }
         isDone = true
-        completion(answer)
+        guard let completion else { return }
+        let whole = answer
+        self.completion = nil
+        answer = AdminAnswer()
+        completion(whole)
     }
 }
 
