@@ -130,7 +130,7 @@ class Relay:
 class PgBouncer:
     """One PgBouncer in front of the four servers' full copies. The database decides mode and kind of socket."""
 
-    def __init__(self, shards, program, port, wrapper=()):
+    def __init__(self, shards, program, port, wrapper=(), environment=None):
         self.port = port
         self.directory = os.path.join(shards.directory, "pgbouncer")
         os.makedirs(self.directory, exist_ok=True)
@@ -157,7 +157,7 @@ class PgBouncer:
         path = f"{self.directory}/pgbouncer.ini"
         with open(path, "w") as file:
             file.write("\n".join(lines) + "\n")
-        self.program = Program([*wrapper, program, path], f"{self.directory}/log", **as_service_user())
+        self.program = Program([*wrapper, program, path], f"{self.directory}/log", environment, **as_service_user())
         self.program.wait_until(lambda: os.path.exists(f"{self.directory}/.s.PGSQL.{port}"))
 
     def target(self, kind, mode):
