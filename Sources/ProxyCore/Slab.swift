@@ -29,7 +29,8 @@ struct Slab<Record> {
 
     @inline(__always)
     func at(_ index: Int32) -> UnsafeMutablePointer<Record> {
-        (base + Int(index) &* Self.stride).assumingMemoryBound(to: Record.self)
+        assert(index >= 0 && index < highWater, "no record has the index \(index)")
+        return (base + Int(index) &* Self.stride).assumingMemoryBound(to: Record.self)
     }
 
     /// Takes a record; `make` gives its first value where the slot was never used, otherwise the freed record stays as it was.

@@ -23,11 +23,14 @@ extension Worker {
             let link = session.pointee.link
             session.pointee.isLinkReserved = false
             session.pointee.link = -1
-            if links.at(link).pointee.shard == shard {
-                if hotSettings.poolsSessions { pin(index, link: link, reasons: []) }
-                return .link(link)
+            // The link may have been lost just now: another is asked for.
+            if link >= 0 {
+                if links.at(link).pointee.shard == shard {
+                    if hotSettings.poolsSessions { pin(index, link: link, reasons: []) }
+                    return .link(link)
+                }
+                giveBack(link, from: index)
             }
-            giveBack(link, from: index)
         }
         if !session.pointee.isPlain, let pinned = session.pointee.detail?.pinnedLinks.first(where: {
             links.at($0.link).pointee.shard == shard

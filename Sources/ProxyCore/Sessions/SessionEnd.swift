@@ -106,6 +106,8 @@ extension Worker {
             let link = session.pointee.link
             session.pointee.isLinkReserved = false
             session.pointee.link = -1
+            // Lost while the session waited for it.
+            if link < 0 { return }
             if links.at(link).pointee.expectations.isEmpty {
                 giveBack(link, from: index)
             } else {

@@ -60,6 +60,13 @@ final class StatementReader {
         if text.starts(with: (prefix + "catalog").utf8) {
             return [.begin(isRepeatableRead: true)] + CatalogQuery.allCases.map { .catalog($0) } + [.commit]
         }
+        // A block reads the catalog itself, and what OIDs its shard has.
+        if text.starts(with: "SAVEPOINT pgbraid_catalog".utf8) {
+            return [
+                .savepoint("pgbraid_catalog"), .set(name: "search_path", value: "", isLocal: true),
+                .set(name: "bytea_output", value: "hex", isLocal: true),
+            ] + CatalogQuery.allCases.map { .catalog($0) } + [.rollbackTo("pgbraid_catalog"), .release("pgbraid_catalog"), .objectOIDs]
+        }
         var statements: [Statement] = []
         for tokens in Tokens.statements(in: text) {
             var pattern = Pattern(tokens)
