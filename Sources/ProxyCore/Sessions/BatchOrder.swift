@@ -47,7 +47,8 @@ extension Worker {
     func isQuiescent(_ index: Int32) -> Bool {
         let session = sessions.at(index)
         guard isDrained(session) else { return false }
-        guard session.pointee.link >= 0 else { return true }
+        // A link that was only reserved has nothing of the batch; whoever asks for a link next takes it, or gives it back.
+        guard session.pointee.link >= 0, !session.pointee.isLinkReserved else { return true }
         let link = session.pointee.link
         if session.pointee.isLinkUnsynced {
             let output = output(ofLink: link)
