@@ -1,0 +1,34 @@
+// A session that has waited for a link is given one, and asks for something else first: the link is neither lost nor missing.
+import Testing
+
+extension IntegrationTests {
+    @Suite struct ReservedLinkTests {
+        @Test(.timeLimit(.minutes(1)), arguments: [false, true]) func aLinkOutlastsALookAtTheStatementsColumns(isInBlock: Bool) throws {
+            let cluster = try TestCluster(servers: try TestServers.shared.get().four, settings: ["proxy": ["pool_size = 1"]])
+            let other = try TestCluster(servers: cluster.servers)
+            // Not the admin user, whose pool has links for the proxy's own work too.
+            try cluster.psql("DROP ROLE IF EXISTS reserver; CREATE ROLE reserver LOGIN SUPERUSER")
+            try cluster.psql("DROP TABLE IF EXISTS kept, newer; CREATE TABLE kept (user_id int PRIMARY KEY, n int); INSERT INTO kept VALUES (1, 7)")
+            let console = try WireClient(port: cluster.port, database: "pgbraid")
+            let holder = try WireClient(port: cluster.port, user: "reserver")
+            let waiter = try WireClient(port: cluster.port, user: "reserver")
+            try waiter.send(
+                FrontendFrame.parse("look", [], "SELECT n FROM kept WHERE user_id = $1") + FrontendFrame.describe("S", "look") + FrontendFrame.sync)
+            #expect(try waiter.outcome().error == nil)
+            if isInBlock { try waiter.rows("BEGIN") }
+
+            try holder.rows("BEGIN; UPDATE kept SET n = n WHERE user_id = 1")
+            let key = BoundValue(bytes: Array("1".utf8))
+            try waiter.send(FrontendFrame.bind("", "look", [key], resultFormats: []) + FrontendFrame.execute("") + FrontendFrame.sync)
+            try eventually("it waits for the only link") { try console.rows("SHOW POOLS").contains { $0[5] == "1" } }
+            // What the proxy knows of tables is new, so that it looks at the described statement once more.
+            try other.psql("CREATE TABLE newer (user_id int); INSERT INTO newer SELECT generate_series(1, 40)")
+            try eventually("the proxy has read the catalog") { try cluster.psql("SELECT count(*) FROM newer") == [["40"]] }
+            try holder.rows("COMMIT")
+            let answer = try waiter.outcome()
+            #expect(answer.error == nil && answer.rows == [["7"]], "\(answer)")
+            if isInBlock { try waiter.rows("COMMIT") }
+            #expect(try holder.rows("SELECT n FROM kept WHERE user_id = 1") == [["7"]])
+        }
+    }
+}
