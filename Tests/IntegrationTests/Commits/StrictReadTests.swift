@@ -126,7 +126,9 @@ extension IntegrationTests {
             _ = commits.relay.takeQueries()
             let outcome = try client.run("INSERT INTO numbered VALUES (\(commits.keys[0]), 1), (\(commits.keys[0]), 1)")
             #expect(outcome.state == "23505", "\(outcome)")
-            #expect(!commits.relay.takeQueries().contains { $0.text.contains("COMMIT") })
+            // The proxy itself may have read the catalog meanwhile, in a transaction of its own.
+            let commit = commits.relay.takeQueries().first { $0.text.contains("COMMIT") && !$0.text.hasPrefix("/* pgbraid: catalog") }
+            #expect(commit == nil, "\(commit?.text ?? "")")
             #expect(try client.run("SELECT count(*) FROM numbered").rows == [["0"]])
         }
     }
