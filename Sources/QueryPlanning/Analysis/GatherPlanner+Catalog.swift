@@ -13,7 +13,7 @@ extension StatementPlanner {
     func planLogicalCatalog(_ query: BoundQuery, _ usage: StatementUsage) throws(Refusal) -> StatementPlan? {
         guard usage.unusable == nil, !usage.hasSharded, !usage.hasTemporary, usage.functionEffect == .reads, usage.pins.isEmpty,
             !usage.hasSessionFunctions, !usage.hasSequenceReads, !usage.changesSettings, usage.textFunction == nil,
-            !binder.locksRows, binder.modifications.isEmpty, binder.unknownTables.isEmpty, binder.firstError == nil,
+            !binder.locksRows, binder.modifications.isEmpty, binder.unknownTable == nil, binder.firstError == nil,
             usage.hasSystem || usage.sequence != nil && context.environment.shardCount > 1, !binder.hasUnknownTargets(query)
         else { return nil }
         // `TABLE name` is left alone.

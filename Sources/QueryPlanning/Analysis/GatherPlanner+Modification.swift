@@ -69,7 +69,7 @@ extension StatementPlanner {
         guard let (modification, _) = inner.binder.bindModification(tree.statements[0].node, parent: nil) else {
             throw SelectRewriting.notUnderstood
         }
-        guard inner.binder.firstError == nil, inner.binder.unknownTables.isEmpty, inner.binder.unsupported == nil else {
+        guard inner.binder.firstError == nil, inner.binder.unknownTable == nil, inner.binder.unsupported == nil else {
             throw SelectRewriting.notUnderstood
         }
         let sharded = inner.binder.entries.filter { entry in

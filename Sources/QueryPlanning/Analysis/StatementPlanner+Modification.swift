@@ -71,8 +71,8 @@ extension StatementPlanner {
         _ modification: BoundModification, _ query: BoundQuery, _ relation: Relation, _ usage: StatementUsage
     ) throws(Refusal) -> StatementPlan {
         let command = commandName(modification.kind)
-        if !binder.unknownTables.isEmpty || context.environment.shardCount == 1 {
-            return plan(.passThrough(.any), command, usage, effect: .writes, reason: "unknown table or the only shard")
+        if context.environment.shardCount == 1 {
+            return plan(.passThrough(.any), command, usage, effect: .writes, reason: "the only shard")
         }
         try checkBinding()
         if let reason = try differences(modification, relation, usage) {

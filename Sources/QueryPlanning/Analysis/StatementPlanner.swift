@@ -45,9 +45,11 @@ struct StatementPlanner {
 
     /// The plan of a statement without sharded tables; nil when it has some.
     func planWithoutSharding(_ usage: StatementUsage, _ commandName: String, effect: DataEffect) throws(Refusal) -> StatementPlan? {
-        if !binder.unknownTables.isEmpty {
+        if let unknown = binder.unknownTable {
+            // Another proxy may have just made it: a shard would answer with its own rows alone.
+            if context.environment.shardCount > 1 { throw unknown }
             let route: Route = usage.hasTemporary ? .home : .any
-            return plan(.passThrough(route), commandName, usage, effect: effect, reason: "unknown table \(binder.unknownTables[0])")
+            return plan(.passThrough(route), commandName, usage, effect: effect, reason: unknown.message)
         }
         if let unusable = usage.unusable ?? (context.environment.shardCount > 1 ? usage.sequence : nil) {
             throw Refusal("0A000", "relation \"\(unusable.table)\" cannot be used here", detail: unusable.reason)
@@ -139,7 +141,7 @@ struct StatementPlanner {
 
     /// The error of a name that could not be resolved, or of what the analysis cannot follow.
     func checkBinding() throws(Refusal) {
-        if let error = binder.firstError { throw error }
+        if let error = binder.unknownTable ?? binder.firstError { throw error }
         if let unsupported = binder.unsupported { throw refusal(unsupported) }
         if binder.aggregateCount > StatementSize.maximumTargetCount {
             throw refusal("more than \(StatementSize.maximumTargetCount) aggregate function calls")
@@ -165,7 +167,7 @@ struct StatementPlanner {
         }
         _ = bound.bindQuery(select, parent: nil)
         let usage = StatementUsage(bound)
-        guard !usage.hasSharded, bound.firstError == nil, bound.unknownTables.isEmpty else {
+        guard !usage.hasSharded, bound.firstError == nil, bound.unknownTable == nil else {
             throw SelectRewriting.notUnderstood
         }
         return usage.hasReference || usage.hasSystem

@@ -88,7 +88,9 @@ extension Binder {
                 level: binding.level, name: alias, schema: schema, columns: [], source: .temporaryTable, hasUnknownColumns: true)
         }
         guard let relation = context.relation(schema: schema, name: name) else {
-            unknownTables.append(name)
+            let displayName = (schema.map { $0 + "." } ?? "") + name
+            unknownTable = unknownTable ?? firstError
+                ?? error("42P01", "relation \"\(displayName)\" does not exist", at: table.pointee.location)
             return makeEntry(level: binding.level, name: alias, columns: [], source: .function, hasUnknownColumns: true)
         }
         return bindRelation(relation, alias, binding)

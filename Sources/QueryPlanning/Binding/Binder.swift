@@ -23,7 +23,8 @@ final class Binder {
     var firstError: Refusal?
     /// Something the analysis cannot follow; only one shard will do.
     var unsupported: String?
-    var unknownTables: [String] = []
+    /// PostgreSQL's error for a statement that names a table nobody knows: for the first of them, or for what failed before it.
+    var unknownTable: Refusal?
     /// Names of all WITH items.
     var commonTableNames: Set<String> = []
     /// A value is cast to the name of something in the catalogs.
@@ -79,9 +80,13 @@ final class Binder {
 
     /// Remembers the first error; `location` is a byte offset in the statement's text.
     func fail(_ sqlState: String, _ message: String, at location: Int32) {
-        guard firstError == nil else { return }
+        firstError = firstError ?? error(sqlState, message, at: location)
+    }
+
+    /// - Parameter location: a byte offset in the statement's text.
+    func error(_ sqlState: String, _ message: String, at location: Int32) -> Refusal {
         let position = viewDepth == 0 && location >= 0 ? context.characterPosition(ofByte: Int(location)) : 0
-        firstError = Refusal(sqlState, message, position: position)
+        return Refusal(sqlState, message, position: position)
     }
 
     /// - Throws: 54001 for more FROM items than may be planned; only the first were bound.
