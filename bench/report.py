@@ -176,7 +176,7 @@ def user_text(results):
     lines = ["## Between the system calls\n\nMicroseconds of a transaction that the proxy runs outside the kernel (unix sockets), by the processor's clock at "
              "the end of each system call and at the beginning of the next (bench/count_user_time.c). The column \"user\" above is the kernel's sample "
              "of ticks, which counts for the user what waits until interrupts are on again: the same code has several times as much of it over TCP. Gaps above "
-             "50 µs are cut, since somebody else had the processor; how many of a thousand is told.", "",
+             "50 µs are cut, since somebody else had the processor; how many of a thousand is told. What reading the clock takes is taken off.", "",
              "| | pgbraid, µs | cut of 1,000 | PgBouncer, µs | cut of 1,000 |", "|---|---:|---:|---:|---:|"]
     return "\n".join(lines + [user_line(entry) for entry in results["user"]])
 
