@@ -30,6 +30,16 @@ struct StatementCall {
 }
 
 extension StatementCall {
+    /// The same call with another plan: what the client bound and expects stays.
+    func replanned(_ plan: StatementPlan, text: [UInt8]) -> StatementCall {
+        var other = StatementCall(plan: plan, text: text)
+        other.parameterTypes = parameterTypes
+        other.describedTypes = describedTypes
+        other.bind = bind
+        other.wantsDescription = wantsDescription
+        return other
+    }
+
     /// LIMIT and OFFSET with the values of the call.
     /// - Throws: for a parameter that is not read as an integer: nothing is guessed.
     func window(of plan: ScatterPlan) throws(MergeError) -> RowWindow {

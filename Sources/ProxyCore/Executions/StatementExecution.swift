@@ -71,8 +71,7 @@ final class StatementExecution: Execution {
         case .place(let placement): place(placement)
         case .fillTable(let plan): run(FillTableExecution(worker: worker, session: session, parent: self, call: call, plan: plan))
         case .explain(let plan): explain(plan)
-        case .notify: notify()
-        case .listen: listen()
+        case .notify, .listen: passNotification()
         case .empty:
             worker.output(ofSession: session).pointee.output.writeEmptyQueryResponse()
             finish(.success)
@@ -122,46 +121,6 @@ final class StatementExecution: Execution {
         perform(call.plan.action)
     }
 
-    /// Carries out the statement with the drawn values in its text.
-    private func performDrawn(_ values: [String?]) {
-        guard let drawing = call.plan.drawing else { return }
-        let text = Array(drawing.text(values: values).utf8)
-        do throws(Refusal) {
-            let planned = try text.withBytes { (text) throws(Refusal) in
-                try worker.planner.plan(
-                    text: text, parameterTypes: call.parameterTypes, environment: worker.planningEnvironment(session))
-            }
-            guard let plan = planned.first?.plan else { return finish(.success) }
-            if plan.drawing != nil, case .refuse(let refusal) = plan.action { throw refusal }
-            var other = StatementCall(plan: plan, text: text)
-            other.parameterTypes = call.parameterTypes
-            other.describedTypes = call.describedTypes
-            other.bind = call.bind
-            other.wantsDescription = call.wantsDescription
-            run(StatementExecution(worker: worker, session: session, parent: self, call: other))
-        } catch {
-            fail(DatabaseMessage(error))
-        }
-    }
-
-    /// Plans the statement anew with the types of all parameters, and carries that out.
-    private func performTyped(_ types: [UInt32]) {
-        do throws(Refusal) {
-            let planned = try call.text.withBytes { (text) throws(Refusal) in
-                try worker.planner.plan(text: text, parameterTypes: types, environment: worker.planningEnvironment(session))
-            }
-            guard let plan = planned.first?.plan else { return finish(.success) }
-            var typed = StatementCall(plan: plan, text: call.text)
-            typed.parameterTypes = types
-            typed.bind = call.bind
-            typed.wantsDescription = call.wantsDescription
-            if typed.hasOpenParameters { throw Refusal("42P18", "could not determine data types of all parameters") }
-            run(StatementExecution(worker: worker, session: session, parent: self, call: typed))
-        } catch {
-            fail(DatabaseMessage(error))
-        }
-    }
-
     // MARK: Routes
 
     func shards(_ route: Route, _ body: ([ShardIndex]) -> Void) {
@@ -179,21 +138,7 @@ final class StatementExecution: Execution {
         case .refused(let refusal): fail(DatabaseMessage(refusal))
         case .many:
             afterwards = nil
-            do throws(Refusal) {
-                let planned = try call.text.withBytes { (text) throws(Refusal) in
-                    try worker.planner.planAcrossShards(
-                        text: text, parameterTypes: call.parameterTypes, environment: worker.planningEnvironment(session))
-                }
-                guard let plan = planned.first?.plan else { return finish(.success) }
-                var other = StatementCall(plan: plan, text: call.text)
-                other.parameterTypes = call.parameterTypes
-                other.describedTypes = call.describedTypes
-                other.bind = call.bind
-                other.wantsDescription = call.wantsDescription
-                run(StatementExecution(worker: worker, session: session, parent: self, call: other))
-            } catch {
-                fail(DatabaseMessage(error))
-            }
+            performAcrossShards()
         }
     }
 
@@ -285,116 +230,8 @@ final class StatementExecution: Execution {
     }
 
     private func notePins(_ link: Int32) {
-        guard !call.plan.pins.isEmpty, let detail = record.pointee.detail else { return }
+        guard !call.plan.pins.isEmpty, record.pointee.detail != nil else { return }
         worker.pin(session, link: link, reasons: call.plan.pins)
-        _ = detail
-    }
-
-    // MARK: Several shards
-
-    private func scatter(_ route: Route, _ plan: ScatterPlan) {
-        if plan.hasOtherParameters, call.hasOpenParameters {
-            return run(ParameterTypesExecution(worker: worker, session: session, parent: self, call: call))
-        }
-        let window: RowWindow
-        do throws(MergeError) {
-            window = try call.window(of: plan)
-        } catch {
-            return fail(error.asError)
-        }
-        shards(route) { shards in
-            if let finisher = plan.finisher {
-                run(
-                    FinisherExecution(
-                        worker: worker, session: session, parent: self, call: call, plan: plan, finisher: finisher, shards: shards))
-            } else {
-                run(
-                    ScatterExecution(
-                        worker: worker, session: session, parent: self, call: call, plan: plan, window: window, shards: shards))
-            }
-        }
-    }
-
-    private func modify(_ route: Route, text: String?, _ tag: TagCombination) {
-        shards(route) { shards in
-            let text = text.map { Array($0.utf8) } ?? call.text
-            run(
-                ModifyExecution(worker: worker, session: session, parent: self, call: call, shards: shards, texts: [text], tag: tag))
-        }
-    }
-
-    private func modifyFetched(_ route: Route, _ plan: FetchedModificationPlan) {
-        if call.hasOpenParameters {
-            return run(ParameterTypesExecution(worker: worker, session: session, parent: self, call: call))
-        }
-        shards(route) { shards in
-            run(FetchedModifyExecution(worker: worker, session: session, parent: self, call: call, plan: plan, shards: shards))
-        }
-    }
-
-    private func insert(_ plan: InsertPlan) {
-        let split: InsertSplit
-        do throws(Refusal) {
-            split = try worker.split(plan, call: call)
-        } catch {
-            return fail(DatabaseMessage(error))
-        }
-        let execution = ModifyExecution(
-            worker: worker, session: session, parent: self, call: call, shards: split.shards, texts: split.texts, tag: .sum)
-        if plan.hasReturning, split.shards.count > 1 { execution.restoreOrder(split.inputRows) }
-        run(execution)
-    }
-
-    private func copyIn(_ route: Route, _ plan: CopyInPlan) {
-        if plan.key?.placement.keyType == .text, !worker.planningEnvironment(session).usesServerEncoding {
-            return fail(
-                DatabaseMessage(
-                    error: .featureNotSupported, "COPY into a table sharded by text needs the server's client_encoding",
-                    hint: "SET client_encoding TO UTF8."))
-        }
-        shards(route) { shards in
-            run(CopyInExecution(worker: worker, session: session, parent: self, call: call, plan: plan, shards: shards))
-        }
-    }
-
-    private func copyOut(_ route: Route, _ text: String, _ options: CopyOptions) {
-        shards(route) { shards in
-            run(
-                CopyOutExecution(
-                    worker: worker, session: session, parent: self, call: call, text: Array(text.utf8), options: options, shards: shards))
-        }
-    }
-
-    private func shardByShard(_ route: Route) {
-        if record.pointee.detail?.transaction?.isExplicit == true {
-            return fail(
-                DatabaseMessage(
-                    error: .activeSQLTransaction, "\(call.plan.commandName) cannot run inside a transaction block"))
-        }
-        shards(route) { shards in
-            run(SerialExecution(worker: worker, session: session, parent: self, call: call, shards: shards))
-        }
-    }
-
-    private func explain(_ plan: ExplainPlan) {
-        if plan.needsTypes, call.hasOpenParameters {
-            return run(ParameterTypesExecution(worker: worker, session: session, parent: self, call: call))
-        }
-        run(ExplainExecution(worker: worker, session: session, parent: self, call: call, plan: plan))
-    }
-
-    // MARK: LISTEN, NOTIFY
-
-    /// NOTIFY goes out once: on a shard that writes anyway, else on the lowest, where LISTEN listens.
-    private func notify() { passNotification() }
-
-    private func listen() { passNotification() }
-
-    private func passNotification() {
-        pass(to: ShardIndex(0))
-        guard let transaction = record.pointee.detail?.transaction, let place = transaction.participant(on: ShardIndex(0)) else { return }
-        transaction.participants[place].obstacle = .notifications
-        transaction.participants[place].effect = .writes
     }
 }
 

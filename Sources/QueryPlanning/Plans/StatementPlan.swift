@@ -1,0 +1,90 @@
+// StatementPlan: what is to be done for one statement. Made by Planner, carried out by ProxyCore. Pure immutable data.
+//
+// A plan knows nothing of sessions or links. It says which shards by a Route, whose key values are taken from the
+// statement's literals or parameters when it is executed, and what to do there by an Action. The other files here are what an
+// action needs to know, by subject.
+
+/// What is to be done for one statement, and what follows from it.
+public final class StatementPlan: Sendable {
+    public let action: Action
+    public let effect: DataEffect
+    public let pins: PinReasons
+    /// Table or type knowledge must be read again afterwards.
+    public let changesCatalog: Bool
+    /// The session's settings or state on the link may have changed unseen (functions not built in, DO, CALL): reset the link before another session has it.
+    public let taintsLink: Bool
+    /// It calls set_config among other things, which reaches only the server that runs it.
+    public let changesSettings: Bool
+    /// The statement takes rows from the client (COPY FROM STDIN).
+    public let isCopyIn: Bool
+    /// COPY in either direction: it speaks with the client itself, and a portal's row limit means nothing to it.
+    public var isCopy: Bool {
+        switch action {
+        case .copyOut, .copyQuery: return true
+        default: return isCopyIn || binaryCopyQuery != nil
+        }
+    }
+    /// What COPY TO in binary format copies, as a query; its own statement does not tell its columns' types.
+    public let binaryCopyQuery: String?
+    /// Command word for messages and statistics, e.g. "SELECT".
+    public let commandName: String
+    /// The number of the highest `$n` in the text.
+    public let parameterCount: Int
+    public let temporaryNames: TemporaryNames
+    /// Each shard must take its share of the numbers of sequences afterwards; nil: there are none to share.
+    public let sequences: SequenceChange?
+    /// The statement can be served once values have been drawn; `action` is the refusal for who cannot draw.
+    public let drawing: DrawPlan?
+    /// Why this plan was chosen, for EXPLAIN and golden tests.
+    public let reason: String
+
+    public init(
+        action: Action, effect: DataEffect, pins: PinReasons = [], changesCatalog: Bool = false, taintsLink: Bool = false,
+        changesSettings: Bool = false, isCopyIn: Bool = false, binaryCopyQuery: String? = nil, commandName: String, parameterCount: Int = 0, temporaryNames: TemporaryNames = TemporaryNames(),
+        sequences: SequenceChange? = nil, drawing: DrawPlan? = nil, reason: String = ""
+    ) {
+        self.action = action
+        self.effect = effect
+        self.pins = pins
+        self.changesCatalog = changesCatalog
+        self.taintsLink = taintsLink
+        self.changesSettings = changesSettings
+        self.isCopyIn = isCopyIn
+        self.binaryCopyQuery = binaryCopyQuery
+        self.commandName = commandName
+        self.parameterCount = parameterCount
+        self.temporaryNames = temporaryNames
+        self.sequences = sequences
+        self.drawing = drawing
+        self.reason = reason
+    }
+}
+
+/// What a statement does to data, as far as the plan can tell; decides who is a writer at COMMIT.
+public enum DataEffect: UInt8, Sendable {
+    case reads
+    case writes
+    /// A function that may write: ask `pg_current_xact_id_if_assigned()` at COMMIT.
+    case unknown
+}
+
+/// Why a link must stay with its session after the transaction.
+public struct PinReasons: OptionSet, Sendable, Hashable {
+    public let rawValue: UInt8
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+    public static let temporaryTable = PinReasons(rawValue: 1)
+    public static let listen = PinReasons(rawValue: 2)
+    public static let holdCursor = PinReasons(rawValue: 4)
+    public static let sessionAdvisoryLock = PinReasons(rawValue: 8)
+}
+
+/// Names of temporary tables, views, sequences and indexes that a statement makes or drops.
+public struct TemporaryNames: Sendable, Equatable {
+    public var created: [String]
+    public var dropped: [String]
+
+    public init(created: [String] = [], dropped: [String] = []) {
+        self.created = created
+        self.dropped = dropped
+    }
+}
