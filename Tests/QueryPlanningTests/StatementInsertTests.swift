@@ -84,6 +84,10 @@ struct StatementInsertTests {
             "0A000 currval and lastval are not supported in an INSERT: another server may have drawn the value"
         ),
         ("INSERT INTO items VALUES (1, set_config('a.b', 'c', false)::int)", "0A000 a function in the INSERT into \"items\" acts on one server only"),
+        (
+            "INSERT INTO items VALUES (1, pg_try_advisory_xact_lock(4)::int)", "0A000 a function in the INSERT into \"items\" acts on one server only"
+        ),
+        ("INSERT INTO items SELECT 1, 2 FROM pg_notify('a', 'b')", "0A000 a function in the INSERT into \"items\" acts on one server only"),
         ("INSERT INTO items VALUES (1, (SELECT count(*) FROM orders))", "0A000 subqueries in an INSERT may read reference tables only"),
         ("INSERT INTO settings (name) VALUES ('a') RETURNING now()", "0A000 INSERT into reference table \"settings\" may store different rows on each shard"),
         (

@@ -98,7 +98,12 @@ struct StatementPlanner {
             throw Refusal(
                 "0A000", "system catalogs cannot be used together with sharded tables", hint: "Run two statements.")
         }
-        if usage.hasSessionFunctions || usage.pins.contains(.sessionAdvisoryLock) {
+        if usage.hasLocksOrNotifications, context.environment.shardCount > 1 {
+            throw Refusal(
+                "0A000", "advisory locks and notifications cannot be used together with sharded tables",
+                hint: "They are those of one server, the lowest shard, for all clients: SELECT pg_advisory_lock(...) in a statement of its own.")
+        }
+        if usage.hasSessionFunctions {
             throw Refusal(
                 "0A000", "functions of the server session cannot be used together with sharded tables", hint: "Run two statements.")
         }

@@ -28,6 +28,8 @@ struct StatementUsage {
     /// Functions that may make the transaction a writer in other ways.
     var hasActingFunctions = false
     var hasVolatileFunctions = false
+    /// Advisory locks and notifications, which are the lowest shard's alone: elsewhere nobody would meet them.
+    var hasLocksOrNotifications = false
     var pins: PinReasons = []
 
     init(_ binder: Binder) {
@@ -59,6 +61,8 @@ struct StatementUsage {
             let acting: [FunctionEffect] = [.assignsTransactionID, .administrative, .largeObject, .notification]
             hasSequenceReads = hasSequenceReads || facts.effect == .sequenceRead
             hasActingFunctions = hasActingFunctions || acting.contains(facts.effect)
+            let ofLowestShard: [FunctionEffect] = [.sessionAdvisoryLock, .transactionAdvisoryLock, .advisoryUnlock, .notification]
+            hasLocksOrNotifications = hasLocksOrNotifications || ofLowestShard.contains(facts.effect)
         }
         let name = NodeList(call.node.pointee.funcname, call.node.pointee.n_funcname).strings.joined(separator: ".")
         changesSettings = changesSettings || name == "set_config" || name == "pg_catalog.set_config"

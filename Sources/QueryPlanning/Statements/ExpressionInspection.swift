@@ -24,10 +24,13 @@ struct ExpressionInspection {
     /// The same value wherever and whenever it is evaluated within the settings of one session.
     var isSteady: Bool { effects.allSatisfy { $0 == .none } && volatility < .volatile && !hasSubquery }
 
-    /// The first effect that only the one server session has that evaluates it.
+    /// The first effect that only the one server session has that evaluates it, or that only the lowest shard may have.
     var sessionEffect: FunctionEffect? {
-        [.setting, .sequenceRead, .sessionAdvisoryLock, .advisoryUnlock, .administrative, .largeObject, .executesText]
-            .first { effects.contains($0) }
+        let ofSession: [FunctionEffect] = [
+            .setting, .sequenceRead, .sessionAdvisoryLock, .advisoryUnlock, .administrative, .largeObject, .executesText,
+        ]
+        let ofLowestShard: [FunctionEffect] = context.environment.shardCount > 1 ? [.transactionAdvisoryLock, .notification] : []
+        return (ofSession + ofLowestShard).first { effects.contains($0) }
     }
 
     mutating func add(_ node: Node) {
