@@ -31,6 +31,7 @@ extension Worker {
         session.pointee.activity = .idle
         if session.pointee.phase == .leaving { return leavingQuiet(index) }
         session.pointee.lastActive = now
+        if !session.pointee.isPlain, let execution = executionAtRest(index) { return start(execution, on: index) }
         unpause(index)
     }
 

@@ -215,7 +215,7 @@ final class StatementExecution: Execution {
         record.pointee.isCopyingIn = false
         let failed = record.pointee.sawError
         worker.lastPassedLink = link
-        if !failed { notePins(link) }
+        notePins(link, failed: failed)
         if call.plan.taintsLink || changesLinkUnseen { worker.links.at(link).pointee.isTainted = true }
         let isOfBlock = record.pointee.detail?.transaction?.participants.contains { $0.link == link } == true
         if !isOfBlock { worker.giveBack(link, from: session) }
@@ -229,9 +229,10 @@ final class StatementExecution: Execution {
         fail(record.pointee.sawError ? DatabaseMessage(error: .internalError, alreadyTold) : message)
     }
 
-    private func notePins(_ link: Int32) {
-        guard !call.plan.pins.isEmpty, record.pointee.detail != nil else { return }
-        worker.pin(session, link: link, reasons: call.plan.pins)
+    /// A session lock stays when the statement that took it fails, or its block.
+    private func notePins(_ link: Int32, failed: Bool) {
+        let pins = failed ? call.plan.pins.intersection(.sessionAdvisoryLock) : call.plan.pins
+        if !pins.isEmpty { worker.pin(session, link: link, reasons: pins) }
     }
 }
 

@@ -69,6 +69,12 @@ enum InternalSchema {
         "SELECT pg_catalog.pg_advisory_lock_shared(\(InstanceLock.classKey), \(instance.lockKey))"
     }
 
+    /// Whether the server session has advisory locks beside that of its instance.
+    static let heldLocks = """
+        SELECT EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid()
+          AND NOT (objsubid = 2 AND classid::pg_catalog.int8 = \(UInt32(bitPattern: InstanceLock.classKey))))
+        """
+
     /// Abort rows and old commit rows; then the instances present in this database.
     static func listDecisions(retention: Span, limit: Int) -> String {
         """

@@ -111,6 +111,7 @@ extension Worker {
         let session = sessions.at(index)
         guard let detail = session.pointee.detail else { return }
         session.pointee.isPlain = false
+        if reasons.contains(.sessionAdvisoryLock) { detail.looksAfterLocks = true }
         links.at(link).pointee.isTainted = true
         if let place = detail.pinnedLinks.firstIndex(where: { $0.link == link }) {
             detail.pinnedLinks[place].reasons.formUnion(reasons)

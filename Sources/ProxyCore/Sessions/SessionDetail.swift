@@ -36,6 +36,8 @@ final class SessionDetail {
     var shardCursorCount = 0
     /// Links that stay with the session beyond the transaction, with the reasons.
     var pinnedLinks: [(link: Int32, reasons: PinReasons)] = []
+    /// Whether session advisory locks are still held is to be asked when the session comes to rest.
+    var looksAfterLocks = false
     var temporaryTables: [String] = []
     /// Session settings by name: the statement that replays each.
     var settings = SettingList()

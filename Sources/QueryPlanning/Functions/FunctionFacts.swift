@@ -64,6 +64,6 @@ public struct FunctionFacts: Sendable, Equatable {
     /// The argument by which a function that is not known otherwise is declared to read.
     public var key: FunctionKey?
 
-    /// What such a call requires of the session's link.
-    public var pins: PinReasons { effect == .sessionAdvisoryLock ? .sessionAdvisoryLock : [] }
+    /// What such a call requires of the session's link. What unlocks is among it: it may have been the last lock.
+    public var pins: PinReasons { effect == .sessionAdvisoryLock || effect == .advisoryUnlock ? .sessionAdvisoryLock : [] }
 }

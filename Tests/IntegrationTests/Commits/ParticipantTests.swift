@@ -44,10 +44,10 @@ extension IntegrationTests {
 
         /// What makes PREPARE TRANSACTION impossible on a shard, with a place for its key.
         static let obstacles = [
-            "SELECT pg_notify('news', 'x') FROM account WHERE user_id = KEY",
+            "SELECT notify_beside(KEY)",
             "DECLARE held CURSOR WITH HOLD FOR SELECT * FROM account WHERE user_id = KEY",
             "SELECT pg_export_snapshot() FROM account WHERE user_id = KEY",
-            "SELECT pg_advisory_lock(7), pg_advisory_xact_lock(7) FROM account WHERE user_id = KEY",
+            "SELECT lock_twice_beside(KEY)",
         ]
 
         /// The decider is never prepared, so it is the one with the obstacle, although another shard wrote first.

@@ -31,6 +31,10 @@ final class CommitCluster {
         for server in servers { try server.psql("DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT ALL ON SCHEMA public TO PUBLIC") }
         cluster = try TestCluster(servers: servers, settings: settings, shardEntries: relay.entries(for: servers))
         try cluster.psql("CREATE TABLE account (user_id int PRIMARY KEY, balance int NOT NULL); GRANT ALL ON account TO PUBLIC")
+        for (name, body) in [("notify", "pg_notify('news', 'x')"), ("lock_twice", "pg_advisory_lock(7), pg_advisory_xact_lock(7)")] {
+            try cluster.psql("CREATE FUNCTION \(name)_beside(int) RETURNS void LANGUAGE sql AS $$SELECT \(body); SELECT$$")
+            try cluster.psql("COMMENT ON FUNCTION \(name)_beside IS 'pgbraid: key = argument 1'")
+        }
         try cluster.psql("INSERT INTO account VALUES " + (1...60).map { "(\($0), 0)" }.joined(separator: ", "))
         keys = try cluster.onShards("SELECT min(user_id) FROM account").compactMap { $0[0][0].flatMap { Int($0) } }
         _ = relay.takeQueries()
