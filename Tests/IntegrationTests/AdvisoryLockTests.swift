@@ -96,6 +96,25 @@ extension IntegrationTests {
             #expect(try holder.rows("SELECT pg_advisory_lock(79)") == [[""]])
         }
 
+        @Test(.timeLimit(.minutes(1))) func theAdminDatabaseTellsWhoHoldsAndWhoWaits() throws {
+            let cluster = try cluster(links: 4)
+            let (console, holder, waiter) = (try WireClient(port: cluster.port, database: "pgbraid"), try client(cluster), try client(cluster))
+            #expect(try console.rows("SHOW LOCKS").isEmpty)
+            try holder.rows("SELECT pg_advisory_lock(-5), pg_advisory_lock_shared(-1, 2147483647)")
+            try waiter.send(FrontendFrame.query("SELECT pg_advisory_lock(-5)"))
+            try eventually("it waits") { try console.rows("SHOW LOCKS").count == 3 }
+            let locks = try console.rows("SHOW LOCKS")
+            #expect(locks.map { $0[0...3].map { $0 ?? "" }.joined(separator: "/") } == [
+                "0/advisory -5/ExclusiveLock/waits", "0/advisory -1, 2147483647/ShareLock/held", "0/advisory -5/ExclusiveLock/held",
+            ])
+            // Sessions are told by what clients know as their process.
+            let pid = { (client: WireClient) in try client.rows("SELECT pg_backend_pid()")[0][0] }
+            #expect(locks[0][8] == locks[2][6] && locks[1][4] == locks[2][4] && locks[0][4] != locks[2][4] && locks.allSatisfy { $0[5] == "locker" })
+            #expect(try pid(holder) == locks[2][6])
+            try holder.rows("SELECT pg_advisory_unlock_all()")
+            #expect(try waiter.outcome().error == nil)
+        }
+
         @Test(.timeLimit(.minutes(1))) func aCircleEnds() throws {
             let cluster = try cluster(links: 4)
             let clients = [try client(cluster), try client(cluster)]

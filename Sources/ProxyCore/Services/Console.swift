@@ -69,8 +69,9 @@ extension Worker {
         let output = output(ofSession: index)
         let written = text.split { $0.isWhitespace || $0 == ";" }.map(String.init)
         let words = written.map { $0.uppercased() }
-        // Answers when it is done.
+        // These answer when they are done.
         if words.first == "RESOLVE" { return resolve(index, written) }
+        if words == ["SHOW", "LOCKS"] { return showLocks(index) }
         if words.isEmpty {
             output.pointee.output.writeEmptyQueryResponse()
         } else if words == ["RELOAD"] {
@@ -88,7 +89,7 @@ extension Worker {
         output.pointee.output.writeReadyForQuery(.idle)
     }
 
-    private func show(_ table: ShownTable, on stream: UnsafeMutablePointer<Stream>) {
+    func show(_ table: ShownTable, on stream: UnsafeMutablePointer<Stream>) {
         stream.pointee.output.writeRowDescription(
             table.columns.map {
                 FieldDescription(
@@ -122,7 +123,7 @@ extension Worker {
                 ["SHOW POOLS", "links by role and shard, and who waits"],
                 ["SHOW CLIENTS", "client sessions"], ["SHOW SERVERS", "links to shards"],
                 ["SHOW STATS", "counters since the start"], ["SHOW TRANSACTIONS", "prepared transactions, own, in doubt and foreign"],
-                ["SHOW CONFIG", "settings in force"], ["SHOW MEMORY", "buffers and records in use"],
+                ["SHOW LOCKS", "advisory locks and who waits for whom, on all shards"], ["SHOW CONFIG", "settings in force"], ["SHOW MEMORY", "buffers and records in use"],
                 ["RESOLVE 'gid' COMMIT | ROLLBACK", "end a prepared transaction whose decider will not come back"],
                 ["SHOW VERSION", "this version"], ["RELOAD", "read the configuration file again"],
                 ["SHUTDOWN", "finish open transactions, then stop"],

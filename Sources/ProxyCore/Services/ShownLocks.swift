@@ -1,0 +1,98 @@
+// ShownLocks: SHOW LOCKS in the admin database: who holds advisory locks, and who waits for whom, on all shards.
+//
+// The shards are asked, and their server processes are matched with the sessions whose links they are. The locks by which
+// the proxy shows that it lives are left out.
+import DistributedCommit
+import Primitives
+import WireProtocol
+
+/// One SHOW LOCKS under way.
+private final class LockListing {
+    let session: Int32
+    let generation: UInt32
+    var answersDue: Int
+    var rows: [[[String?]]]
+    var failure: DatabaseMessage?
+
+    init(session: Int32, generation: UInt32, shards: Int) {
+        self.session = session
+        self.generation = generation
+        answersDue = shards
+        rows = Array(repeating: [], count: shards)
+    }
+}
+
+extension Worker {
+    /// How long a shard may take to tell.
+    private static let lockListingPatience = Span.seconds(5)
+    private static let lockColumns = ["shard", "lock", "mode", "state", "client", "user", "pid", "seconds", "blocked_by"]
+
+    /// Asks all shards that are up; the console session waits for the answer.
+    func showLocks(_ index: Int32) {
+        let shards = cluster.shards.indices.filter { cluster.shards[$0].isUp }
+        let session = sessions.at(index)
+        let listing = LockListing(session: index, generation: session.pointee.generation, shards: shards.count)
+        streams.at(session.pointee.stream.index).pointee.isReadPaused = true
+        guard !shards.isEmpty else { return tell(listing) }
+        for (place, shard) in shards.enumerated() {
+            runAdmin(ShardIndex(shard), InternalSchema.locks, limit: Self.lockListingPatience) { [unowned self] answer in
+                listing.answersDue -= 1
+                if let rows = answer.rows(of: 0, columns: Self.lockColumns.count - 2), answer.isSuccess {
+                    listing.rows[place] = rows.map { shown($0, on: shard) }
+                } else {
+                    listing.failure = answer.error ?? unreachable(ShardIndex(shard), "it did not tell its locks")
+                }
+                if listing.answersDue == 0 { tell(listing) }
+            }
+        }
+    }
+
+    /// A shard's row, with the shard before it and the session whose server process it is.
+    private func shown(_ row: [String?], on shard: Int) -> [String?] {
+        let process = row[4].flatMap { Int32($0) }
+        let link = (0..<links.highWater).first {
+            let link = links.at($0)
+            return link.pointee.isOpen && link.pointee.shard.int == shard && link.pointee.cancelKey.processID == process
+        }
+        let session = link.map { links.at($0).pointee.session }.flatMap { $0 >= 0 ? $0 : nil }
+        return ["\(shard)", row[0], row[1], row[2], session.map { "\(cancelKey(of: $0).processID)" }, row[3], row[4], row[5], row[6]]
+    }
+
+    private func tell(_ listing: LockListing) {
+        let session = sessions.at(listing.session)
+        guard session.pointee.generation == listing.generation, session.pointee.phase == .console else { return }
+        let output = output(ofSession: listing.session)
+        if let failure = listing.failure {
+            output.pointee.output.writeErrorResponse(failure)
+        } else {
+            show(ShownTable(columns: Self.lockColumns, rows: listing.rows.flatMap { $0 }), on: output)
+        }
+        output.pointee.output.writeReadyForQuery(.idle)
+        unpause(listing.session)
+    }
+}
+
+extension InternalSchema {
+    /// The most locks one shard tells of; who waits comes first.
+    private static let locksTold = 1_000
+
+    /// Advisory locks, and whatever else somebody waits for: lock, mode, state, role, process, seconds of waiting, who blocks it.
+    static let locks = """
+        SELECT CASE l.locktype
+            WHEN 'advisory' THEN 'advisory ' || CASE l.objsubid
+              WHEN 1 THEN ((l.classid::pg_catalog.int8 << 32) | l.objid::pg_catalog.int8)::pg_catalog.text
+              ELSE ((l.classid::pg_catalog.int8 << 32) >> 32) || ', ' || ((l.objid::pg_catalog.int8 << 32) >> 32) END
+            WHEN 'transactionid' THEN 'transaction ' || l.transactionid::pg_catalog.text
+            ELSE pg_catalog.concat_ws(' ', l.locktype, l.relation::pg_catalog.regclass::pg_catalog.text) END,
+          l.mode, CASE WHEN l.granted THEN 'held' ELSE 'waits' END, a.usename, l.pid,
+          pg_catalog.round(EXTRACT(epoch FROM pg_catalog.clock_timestamp() - l.waitstart), 1),
+          CASE WHEN NOT l.granted THEN pg_catalog.array_to_string(pg_catalog.pg_blocking_pids(l.pid), ',') END
+        FROM pg_catalog.pg_locks AS l LEFT JOIN pg_catalog.pg_stat_activity AS a USING (pid)
+        WHERE (l.locktype = 'advisory' OR NOT l.granted)
+          AND l.database IS NOT DISTINCT FROM CASE WHEN l.database IS NULL THEN NULL ELSE
+            (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) END
+          AND NOT (l.locktype = 'advisory' AND l.objsubid = 2
+            AND l.classid::pg_catalog.int8 IN (\(UInt32(bitPattern: InstanceLock.classKey)), \(UInt32(bitPattern: PlanningLock.classKey))))
+        ORDER BY l.granted, l.waitstart, 1, l.pid LIMIT \(locksTold)
+        """
+}
