@@ -12,6 +12,8 @@ final class ExplainExecution: DivertingExecution {
     private let plan: ExplainPlan
     private var step = Step.idle
     private let startedAt: Instant
+    /// The final rows are made of the shards' rows, and not these rows.
+    private var combinesRows = false
     /// The plan as far as it is told.
     private var node = ExplainNode("Distributed Plan")
     /// The steps around `node`, the outermost last.
@@ -50,6 +52,7 @@ final class ExplainExecution: DivertingExecution {
             }
         case .scatter(let route, let scatter):
             node = ExplainNode(scatter, reason: statement.reason)
+            combinesRows = scatter.finisher?.isGather == false || scatter.merge.aggregate != nil
             let shards = try shards(route, call)
             if scatter.finisher != nil, plan.runs, statement.effect == .reads { finishing = (scatter, shards) }
             ask(shards, [Array(scatter.shardText.utf8)[...]], call)
@@ -137,6 +140,8 @@ final class ExplainExecution: DivertingExecution {
         if case .failure(let message) = outcome { return finish(.failure(message)) }
         if let shards = child as? ExplainShardsExecution {
             for position in node.children.indices { node.children[position].output = shards.lines[position] }
+            let parts = node.children.map { ExplainEstimate($0.output, isJSON: plan.isJSON) }
+            node.estimate = ExplainEstimate(parts, rows: combinesRows ? .most : .sum)
         } else if let answer {
             takeFinisher(answer)
         }
@@ -188,6 +193,7 @@ final class ExplainExecution: DivertingExecution {
 
     private func tell() {
         for var outer in outer {
+            outer.estimate = node.estimate.map { ExplainEstimate(startupCost: $0.startupCost, totalCost: $0.totalCost, rows: 0, width: 0) }
             outer.children = [node]
             node = outer
         }

@@ -12,6 +12,8 @@ struct ExplainNode {
 
     /// The kind of step: "Distributed Append".
     var title: String
+    /// nil with COSTS OFF.
+    var estimate: ExplainEstimate?
     var properties: [(name: String, value: Value)] = []
     var children: [ExplainNode] = []
     /// What a server wrote about this step: lines of text, or of a JSON array.
@@ -35,7 +37,7 @@ extension ExplainNode {
     func lines(indentation: Int = 0) -> [[UInt8]] {
         let margin = Self.blanks(indentation)
         let inner = indentation + (indentation == 0 ? 2 : 6)
-        var lines = [margin + (indentation == 0 ? "" : "->  ").utf8 + title.utf8]
+        var lines = [margin + (indentation == 0 ? "" : "->  ").utf8 + title.utf8 + (estimate?.text ?? "").utf8]
         for property in properties {
             let texts = property.value.text.split(separator: "\n", omittingEmptySubsequences: true)
                 .map { $0.prefix(through: $0.lastIndex { $0 != " " } ?? $0.startIndex) }
@@ -73,6 +75,7 @@ extension ExplainNode {
     private func object(indentation: Int) -> [UInt8] {
         let margin = Self.blanks(indentation + 2)
         var members = ["\"Node Type\": \(JSONText.quoted(title))".utf8.map { $0 }]
+        for member in estimate?.members ?? [] { members.append(Array("\(JSONText.quoted(member.name)): \(member.value)".utf8)) }
         for property in properties { members.append(Array("\(JSONText.quoted(property.name)): \(property.value.json)".utf8)) }
         if !output.isEmpty {
             members.append(Array("\"Explain\": ".utf8) + Array(output.joined(separator: [UInt8(ascii: "\n")] + margin)))

@@ -11,21 +11,27 @@ struct AnalysisContext {
     let parameterTypes: [UInt32]
     /// A pass-through plan was made before, but its keys lie on several shards: plan for that.
     let acrossShards: Bool
+    /// The statement is only explained: ctid and its kin are told of nobody. postgres_fdw asks so what to expect of an UPDATE, also
+    /// where it then sends another one.
+    let isExplained: Bool
 
     init(
-        environment: PlanningEnvironment, text: String, range: Range<Int>, parameterTypes: [UInt32] = [], acrossShards: Bool = false
+        environment: PlanningEnvironment, text: String, range: Range<Int>, parameterTypes: [UInt32] = [], acrossShards: Bool = false,
+        isExplained: Bool = false
     ) {
         self.environment = environment
         self.text = text
         self.range = range
         self.parameterTypes = parameterTypes
         self.acrossShards = acrossShards
+        self.isExplained = isExplained
     }
 
     /// The same surroundings for another text.
     func replacingText(_ text: String) -> AnalysisContext {
         AnalysisContext(
-            environment: environment, text: text, range: 0..<text.utf8.count, parameterTypes: parameterTypes, acrossShards: acrossShards)
+            environment: environment, text: text, range: 0..<text.utf8.count, parameterTypes: parameterTypes, acrossShards: acrossShards,
+            isExplained: isExplained)
     }
 
     /// The statement's own text.

@@ -75,7 +75,7 @@ final class PlacementAnalysis {
 
     /// Rule 7: what the level's own expressions forbid.
     private func checked(_ state: RelationState, _ level: BoundLevel) -> RelationState {
-        if level.usesSystemColumns { return .other("system columns differ from shard to shard") }
+        if level.usesSystemColumns, !context.isExplained { return .other("system columns differ from shard to shard") }
         for call in level.calls {
             switch context.knowledge(of: call.node) {
             case .stable, .transactionTime: continue

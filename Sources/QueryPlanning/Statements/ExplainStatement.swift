@@ -12,7 +12,7 @@ extension StatementClassifier {
             throw Refusal("0A000", "EXPLAIN EXECUTE is not supported", hint: "Explain the prepared statement's text.")
         }
         let options = ExplainOptions(NodeList(statement.options, statement.n_options))
-        let inner = inner(range)
+        let inner = inner(range, isExplained: !options.runs && query.selectStmt != nil)
         let plan = try TimeDrawing.plan(insteadOf: try inner.plan(query), query, inner.context)
         let before = context.slice(context.range.lowerBound..<range.lowerBound)
         if var drawing = plan.drawing, options.runs || query.insertStmt == nil {

@@ -4,9 +4,10 @@ import CPGQuery
 
 extension AnalysisContext {
     /// The same surroundings for a part of the statement.
-    func narrowed(to range: Range<Int>) -> AnalysisContext {
+    func narrowed(to range: Range<Int>, isExplained: Bool? = nil) -> AnalysisContext {
         AnalysisContext(
-            environment: environment, text: text, range: range, parameterTypes: parameterTypes, acrossShards: acrossShards)
+            environment: environment, text: text, range: range, parameterTypes: parameterTypes, acrossShards: acrossShards,
+            isExplained: isExplained ?? self.isExplained)
     }
 }
 
@@ -59,7 +60,7 @@ extension StatementTokens {
 
 extension StatementClassifier {
     /// The classifier of the statement inside that stands at `range`; itself if that was not found.
-    func inner(_ range: Range<Int>?) -> StatementClassifier {
-        range.map { StatementClassifier(context: context.narrowed(to: $0)) } ?? self
+    func inner(_ range: Range<Int>?, isExplained: Bool? = nil) -> StatementClassifier {
+        range.map { StatementClassifier(context: context.narrowed(to: $0, isExplained: isExplained)) } ?? self
     }
 }
