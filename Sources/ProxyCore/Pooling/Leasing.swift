@@ -1,4 +1,4 @@
-// Leasing: which session gets which link, and when it goes back.
+// Leasing: which session gets which link (Releasing has how it goes back).
 //
 // A link is leased for a transaction (or for as long as the session is pinned to it). A session that finds none free
 // waits in the shard's queue with its frame unread; it is resumed holding a reserved link and handles the frame anew.
@@ -49,7 +49,7 @@ extension Worker {
     }
 
     /// Replays the session's settings where the link has others; the session waits for the answer.
-    private func settle(_ index: Int32, _ link: Int32) -> Lease {
+    func settle(_ index: Int32, _ link: Int32) -> Lease {
         let session = sessions.at(index)
         let record = links.at(link)
         if record.pointee.settings == session.pointee.settings { return .link(link) }
@@ -192,160 +192,4 @@ extension Worker {
             error: .unableToEstablishConnection, "shard \(shard) (\(place.host):\(place.port)) is not reachable: \(reason)",
             hint: "Statements that do not need this shard still run. It is used again by itself once it answers.")
     }
-
-    /// The session does not need the link for what it did on it: back it goes, unless the session keeps it. Whoever gave back a
-    /// pinned link would let two sessions use it.
-    func giveBack(_ link: Int32, from index: Int32) {
-        guard sessions.at(index).pointee.detail?.pinnedLinks.contains(where: { $0.link == link }) != true else { return }
-        release(link)
-    }
-
-    /// The session is done with the link: it goes to who waits, to the idle stack, or is cleaned or closed first.
-    func release(_ index: Int32) {
-        let link = links.at(index)
-        guard link.pointee.isOpen else { return }
-        if link.pointee.task != nil { link.pointee.task = nil }
-        link.pointee.isCancelDelayed = false
-        if link.pointee.cancelsUnderWay > 0 {
-            link.pointee.isReleasePending = true
-            link.pointee.session = -1
-            return
-        }
-        if link.pointee.injectedFailed { return breakLink(index, reason: "a statement of the proxy failed on it") }
-        if link.pointee.status != TransactionStatus.idle.rawValue || link.pointee.isTainted { return clean(index) }
-        link.pointee.session = -1
-        makeIdle(index)
-    }
-
-    /// Ends what is open on the server session and forgets its state.
-    private func clean(_ index: Int32) {
-        let link = links.at(index)
-        link.pointee.session = -1
-        link.pointee.state = .leased
-        link.pointee.askedSince = now
-        let task = CleanTask(worker: self, link: index)
-        link.pointee.task = task
-        if link.pointee.status != TransactionStatus.idle.rawValue { task.ask("ROLLBACK") }
-        if link.pointee.isTainted {
-            task.ask("DISCARD ALL")
-            task.holdInstanceLock()
-        }
-    }
-
-    /// The link is clean and nobody has it.
-    func makeIdle(_ index: Int32) {
-        let link = links.at(index)
-        let shardPool = link.pointee.shardPool.unsafelyUnwrapped
-        if link.pointee.isRetiring || isShuttingDown && sessions.takenCount == 0
-            || now - link.pointee.connectedAt > hotSettings.linkLifetime
-        {
-            return closeLink(index)
-        }
-        if hasAdminWork, takeAdminWork(index) { return }
-        let waiting = shardPool.pointee.firstWaiting
-        if waiting >= 0 {
-            leaveQueue(waiting)
-            claim(index, for: waiting)
-            if case .link = settle(waiting, index) {
-                sessions.at(waiting).pointee.link = index
-                sessions.at(waiting).pointee.isLinkReserved = true
-                wake(waiting)
-            }
-            return
-        }
-        link.pointee.state = .idle
-        link.pointee.session = -1
-        link.pointee.idleSince = now
-        shardPool.pointee.idle.insert(link.pointee.place)
-    }
-
-    /// Says goodbye to the shard and frees the record.
-    func closeLink(_ index: Int32) {
-        let stream = links.at(index).pointee.stream
-        streams.at(stream.index).pointee.output.writeTerminate()
-        streams.at(stream.index).pointee.owner = -1
-        streams.markDirty(stream.index)
-        effects.append(.close(stream))
-        forget(index)
-    }
-
-    func forget(_ index: Int32) {
-        let link = links.at(index)
-        let shardPool = pools[Int(link.pointee.pool)].shards + link.pointee.shard.int
-        shardPool.pointee.linkCount -= 1
-        shardPool.pointee.idle.close(link.pointee.place)
-        link.pointee.generation &+= 1
-        link.pointee.isOpen = false
-        link.pointee.session = -1
-        link.pointee.task = nil
-        link.pointee.login = nil
-        link.pointee.describing = []
-        link.pointee.translation = nil
-        link.pointee.prepared.removeAll()
-        links.giveBack(index)
-    }
-
-    @inline(__always)
-    func output(ofLink index: Int32) -> UnsafeMutablePointer<Stream> { streams.at(links.at(index).pointee.stream.index) }
-
-    /// The link's output for a Query, or an unnamed Parse of the proxy's own: either ends the unnamed statement that was there,
-    /// which may be of use to another session.
-    @inline(__always)
-    func outputEndingUnnamed(ofLink index: Int32) -> UnsafeMutablePointer<Stream> {
-        links.at(index).pointee.unnamedStatement = 0
-        return output(ofLink: index)
-    }
-
-    /// Reads on from a stream the worker had paused.
-    func resumeReading(_ stream: StreamID) {
-        streams.at(stream.index).pointee.isReadPaused = false
-        effects.append(.resume(stream))
-    }
-}
-
-/// Makes a link fit for the next session: ROLLBACK and DISCARD ALL where something is open, and the advisory lock that
-/// shows this instance lives as long as the link can decide a transaction.
-final class CleanTask: LinkTask {
-    private unowned let worker: Worker
-    private let link: Int32
-    private var outstanding = 0
-    private var failed = false
-
-    init(worker: Worker, link: Int32) {
-        self.worker = worker
-        self.link = link
-    }
-
-    func holdInstanceLock() {
-        guard let instance = try? InstanceIdentifier(worker.cluster.instance) else { return }
-        worker.links.at(link).pointee.task = self
-        worker.links.at(link).pointee.askedSince = worker.now
-        ask(InternalSchema.instanceLock(instance))
-    }
-
-    func ask(_ text: String) {
-        outstanding += 1
-        worker.outputEndingUnnamed(ofLink: link).pointee.output.writeQuery(text)
-        worker.links.at(link).pointee.expectations.append(.task)
-        worker.streams.markDirty(worker.links.at(link).pointee.stream.index)
-    }
-
-    func received(_ frame: UnsafeRawBufferPointer, type: UInt8, from index: Int32) {
-        if type == BackendMessageType.errorResponse { failed = true }
-        guard type == BackendMessageType.readyForQuery else { return }
-        outstanding -= 1
-        guard outstanding == 0 else { return }
-        let record = worker.links.at(link)
-        if failed || record.pointee.status != TransactionStatus.idle.rawValue {
-            return worker.breakLink(link, reason: "it could not be cleaned")
-        }
-        if record.pointee.isTainted {
-            record.pointee.isTainted = false
-            record.pointee.settings = 0
-            record.pointee.prepared.removeAll()
-        }
-        worker.release(link)
-    }
-
-    func lost(_ link: Int32, reason: String) {}
 }

@@ -1,0 +1,97 @@
+// Releasing: what happens to a link that a session is done with: to who waits, to the idle stack, or cleaned or closed first.
+import Primitives
+import WireProtocol
+
+extension Worker {
+    /// The session does not need the link for what it did on it: back it goes, unless the session keeps it. Whoever gave back a
+    /// pinned link would let two sessions use it.
+    func giveBack(_ link: Int32, from index: Int32) {
+        guard sessions.at(index).pointee.detail?.pinnedLinks.contains(where: { $0.link == link }) != true else { return }
+        release(link)
+    }
+
+    /// The session is done with the link: it goes to who waits, to the idle stack, or is cleaned or closed first.
+    func release(_ index: Int32) {
+        let link = links.at(index)
+        guard link.pointee.isOpen else { return }
+        if link.pointee.task != nil { link.pointee.task = nil }
+        link.pointee.isCancelDelayed = false
+        if link.pointee.cancelsUnderWay > 0 {
+            link.pointee.isReleasePending = true
+            link.pointee.session = -1
+            return
+        }
+        if link.pointee.injectedFailed { return breakLink(index, reason: "a statement of the proxy failed on it") }
+        if link.pointee.status != TransactionStatus.idle.rawValue || link.pointee.isTainted { return clean(index) }
+        link.pointee.session = -1
+        makeIdle(index)
+    }
+
+    /// Ends what is open on the server session and forgets its state.
+    private func clean(_ index: Int32) {
+        let link = links.at(index)
+        link.pointee.session = -1
+        link.pointee.state = .leased
+        link.pointee.askedSince = now
+        let task = CleanTask(worker: self, link: index)
+        link.pointee.task = task
+        if link.pointee.status != TransactionStatus.idle.rawValue { task.ask("ROLLBACK") }
+        if link.pointee.isTainted {
+            task.ask("DISCARD ALL")
+            task.holdInstanceLock()
+        }
+    }
+
+    /// The link is clean and nobody has it.
+    func makeIdle(_ index: Int32) {
+        let link = links.at(index)
+        let shardPool = link.pointee.shardPool.unsafelyUnwrapped
+        if link.pointee.isRetiring || isShuttingDown && sessions.takenCount == 0
+            || now - link.pointee.connectedAt > hotSettings.linkLifetime
+        {
+            return closeLink(index)
+        }
+        if hasAdminWork, takeAdminWork(index) { return }
+        let waiting = shardPool.pointee.firstWaiting
+        if waiting >= 0 {
+            leaveQueue(waiting)
+            claim(index, for: waiting)
+            if case .link = settle(waiting, index) {
+                sessions.at(waiting).pointee.link = index
+                sessions.at(waiting).pointee.isLinkReserved = true
+                wake(waiting)
+            }
+            return
+        }
+        link.pointee.state = .idle
+        link.pointee.session = -1
+        link.pointee.idleSince = now
+        shardPool.pointee.idle.insert(link.pointee.place)
+    }
+
+    /// Says goodbye to the shard and frees the record.
+    func closeLink(_ index: Int32) {
+        let stream = links.at(index).pointee.stream
+        streams.at(stream.index).pointee.output.writeTerminate()
+        streams.at(stream.index).pointee.owner = -1
+        streams.markDirty(stream.index)
+        effects.append(.close(stream))
+        forget(index)
+    }
+
+    func forget(_ index: Int32) {
+        let link = links.at(index)
+        let shardPool = pools[Int(link.pointee.pool)].shards + link.pointee.shard.int
+        shardPool.pointee.linkCount -= 1
+        shardPool.pointee.idle.close(link.pointee.place)
+        link.pointee.generation &+= 1
+        link.pointee.isOpen = false
+        link.pointee.session = -1
+        link.pointee.task = nil
+        link.pointee.login = nil
+        link.pointee.describing = []
+        link.pointee.translation = nil
+        link.pointee.prepared.removeAll()
+        links.giveBack(index)
+    }
+}
