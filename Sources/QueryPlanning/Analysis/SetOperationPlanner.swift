@@ -128,7 +128,7 @@ struct SetRowPlanner {
         var text = "SELECT pgbraid_rows.*, pgbraid_keys.* FROM (\(inner())) AS pgbraid_rows "
             + "CROSS JOIN LATERAL (SELECT pgbraid_rows.*) AS pgbraid_keys"
         if !keys.isEmpty { text += " ORDER BY " + keys.map { "\($0.column + 1) \($0.suffix)" }.joined(separator: ", ") }
-        if let limit = limits.shardLimit { text += " LIMIT " + limit }
+        if let clause = limits.shardClause { text += " " + clause }
         try verify(text)
         let count = columns.count
         let merge = MergePlan(

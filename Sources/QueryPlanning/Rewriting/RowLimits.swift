@@ -62,8 +62,16 @@ struct RowLimits {
         return false
     }
 
-    /// How many rows each shard is asked for, as SQL; nil for all. Saturates instead of overflowing.
-    var shardLimit: String? {
+    /// What each shard is asked for, as SQL; nil for all rows.
+    var shardClause: String? {
+        if let shardLimit { return "LIMIT \(shardLimit)" }
+        // PostgreSQL wants every parameter in the text: it would find no type for one that is missing. Nothing is skipped by this.
+        if limit == nil, case .count(.parameter(let number))? = offset { return "OFFSET LEAST($\(number), 0::pg_catalog.int8)" }
+        return nil
+    }
+
+    /// How many rows each shard is asked for; nil for all. Saturates instead of overflowing.
+    private var shardLimit: String? {
         guard !hasTies, case .count(let limit)? = limit else { return nil }
         switch (limit, offset) {
         case (.constant(let count), nil): return "\(count)"

@@ -112,8 +112,7 @@ struct SelectRewriting {
     /// Takes the limit clauses out and puts the shards' limit in the place of the first.
     func replaceLimits(_ limits: RowLimits, _ editing: inout TextEditing) {
         for (index, range) in clauses.limits.enumerated() {
-            let replacement = index == 0 ? limits.shardLimit.map { "LIMIT " + $0 } ?? "" : ""
-            editing.replace(tokens.bytes(range), with: replacement)
+            editing.replace(tokens.bytes(range), with: index == 0 ? limits.shardClause ?? "" : "")
         }
     }
 
