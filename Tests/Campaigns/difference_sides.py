@@ -56,7 +56,7 @@ class Sides:
         """Counts a finding and prints it."""
         self.tally.findings[kind] += 1
         if self.tally.findings[kind] <= 3 or kind == "rows":
-            print(f"FAIL {kind}, {self.name} {self.settings}\n  {text}", flush=True)
+            print(f"FAIL {kind}, {self.name}, statement {self.tally.statements} {self.settings}\n  {text}", flush=True)
         if self.tally.findings.total() == 1:
             self.print_history()
 

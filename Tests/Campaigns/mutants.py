@@ -7,6 +7,7 @@ keep every promise.
 """
 
 import argparse
+import filecmp
 import pathlib
 import re
 import shutil
@@ -18,15 +19,25 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 COPIED = ["Package.swift", "Package.resolved", "Sources", "Tests"]
 
 
+def synchronise(source, copy):
+    """Makes `copy` what `source` is. Files that are the same keep their times, so that they are not built again."""
+    if source.is_dir():
+        copy.mkdir(exist_ok=True)
+        names = {path.name for path in source.iterdir()}
+        for path in copy.iterdir():
+            if path.name not in names:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for name in names:
+            synchronise(source / name, copy / name)
+    elif source.exists() and not (copy.exists() and filecmp.cmp(source, copy, shallow=False)):
+        shutil.copyfile(source, copy)
+
+
 def copy_tree(tree, patch=None):
-    """Puts the sources into `tree`, with their times, so that only what differs is built again, and the mistake into them."""
+    """Puts the sources into `tree`, and the mistake into them."""
     tree.mkdir(parents=True, exist_ok=True)
     for name in COPIED:
-        shutil.rmtree(tree / name, ignore_errors=True)
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, tree / name)
-        elif (ROOT / name).exists():
-            shutil.copy2(ROOT / name, tree / name)
+        synchronise(ROOT / name, tree / name)
     if patch:
         subprocess.run(["patch", "-p1", "--quiet", "-i", patch.resolve()], cwd=tree, check=True)
 
