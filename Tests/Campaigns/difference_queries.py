@@ -2,14 +2,14 @@
 
 import re
 
-from difference_aggregates import Aggregates
+from difference_simple import DIRECTIONS, Simple
 from difference_tables import MARK, SQL_TYPES, TYPES, mark
 
 # What may make a column a constant to PostgreSQL.
 CONSTANT = re.compile(" = (?:ANY|[(]?\x01)|IN [(]|NOT DISTINCT| IS TRUE")
 
 
-class Queries(Aggregates):
+class Queries(Simple):
     # Whether the tables of the query are bound to one key each, so that most likely one shard answers.
     is_bound = False
 
@@ -82,11 +82,13 @@ class Queries(Aggregates):
         places = [str(n) for n, kind in enumerate(kinds, 1) if kind != "stat"]
         self.random.shuffle(places)
         places += [str(n) for n, kind in enumerate(kinds, 1) if kind == "stat"]
-        return ", ".join(place + self.choose("", "", " DESC", " NULLS FIRST", " DESC NULLS LAST") for place in places)
+        return ", ".join(place + self.random.choice(DIRECTIONS) for place in places)
 
     def query(self):
         """(text, is its order total) of a whole query."""
         self.tables, self.names, head, self.is_bound = {}, 0, "", self.chance(0.15)
+        if self.chance(0.25):
+            return self.simple()
         if self.chance(0.15):
             text, kinds = self.select(depth=1, names=True)
             head = f"WITH w AS {self.choose('', '', 'MATERIALIZED ', 'NOT MATERIALIZED ')}({text}) "
@@ -102,10 +104,4 @@ class Queries(Aggregates):
             text, kinds = self.select()
         if "ORDER BY" in text.split(" FROM ")[-1] and "DISTINCT ON" in text[:20] or self.chance(0.3) or not kinds:
             return head + text, False
-        text += f" ORDER BY {self.order(kinds)}"
-        pick = self.random.random()
-        if pick < 0.35:
-            text += f" LIMIT {mark('count') if self.chance(0.3) else self.random.randint(0, 12)}" + (f" OFFSET {self.random.randint(0, 5)}" if self.chance(0.5) else "")
-        elif pick < 0.45:
-            text += f" FETCH FIRST {self.random.randint(1, 9)} ROWS {self.choose('ONLY', 'WITH TIES')}"
-        return head + text, True
+        return f"{head}{text} ORDER BY {self.order(kinds)}{self.cut()}", True
