@@ -19,6 +19,9 @@ extension IntegrationTests {
             "SELECT length('((0,0),(1,1))'::path) FROM folk ORDER BY 1 LIMIT 1",
             "INSERT INTO grades VALUES (50, 'x') RETURNING id, (SELECT count(*) FROM folk)",
             "INSERT INTO grades SELECT 53, 'x' RETURNING (SELECT count(*) FROM folk)",
+            "WITH w AS (INSERT INTO folk VALUES (1) ON CONFLICT (user_id) DO UPDATE SET x = 7 WHERE 20 = (SELECT count(*) FROM folk) RETURNING x) SELECT * FROM w",
+            "WITH w AS (INSERT INTO folk VALUES (1) ON CONFLICT (user_id) DO UPDATE SET x = (SELECT count(*) FROM folk) RETURNING x) SELECT * FROM w",
+            "WITH w AS (INSERT INTO folk VALUES (31) RETURNING (SELECT count(*) FROM folk) AS c) SELECT * FROM w",
         ]
 
         /// Each shard may have a table's columns in an order of its own, and a cast of one's own writes what it likes.

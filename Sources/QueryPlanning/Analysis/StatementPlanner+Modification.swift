@@ -1,4 +1,4 @@
-// Plans for UPDATE, DELETE and MERGE, and what data-modifying WITH items need.
+// Plans for UPDATE, DELETE and MERGE.
 import ShardMap
 
 extension StatementPlanner {
@@ -102,7 +102,7 @@ extension StatementPlanner {
     // MARK: The sharding key
 
     /// The target's key column.
-    private func key(of modification: BoundModification) -> (variable: Variable, placement: KeyPlacement, name: String)? {
+    func key(of modification: BoundModification) -> (variable: Variable, placement: KeyPlacement, name: String)? {
         guard case .table(let relation) = modification.target.source,
             case .sharded(let column, let placement) = relation.placement
         else { return nil }
@@ -110,7 +110,7 @@ extension StatementPlanner {
     }
 
     /// Refuses to set the sharding key to anything but what it is.
-    private func checkKeyIsKept(_ modification: BoundModification) throws(Refusal) {
+    func checkKeyIsKept(_ modification: BoundModification) throws(Refusal) {
         if let change = keyChange(modification) { throw keyChangeRefusal(change) }
     }
 
@@ -137,59 +137,5 @@ extension StatementPlanner {
             return KeyChange(planner: self, modification: modification, relation: relation, key: stored, value: assignment.value)
         }
         return nil
-    }
-
-    // MARK: WITH items
-
-    /// What each data-modifying WITH item is confined to.
-    func modificationConfinement() throws(Refusal) -> [Confinement] {
-        var result: [Confinement] = []
-        for modification in binder.modifications {
-            try checkKeyIsKept(modification)
-            let input = analysis.analyseInput(modification.level, Facts()).confinement
-            switch modification.kind {
-            case .insert: result.append(insertConfinement(modification))
-            case .merge: result.append(try input.merged(insertedConfinement(modification)))
-            case .update, .delete: result.append(input)
-            }
-        }
-        return result
-    }
-
-    /// The keys of an INSERT's rows, where all are constants.
-    func insertConfinement(_ modification: BoundModification) -> Confinement {
-        let source = modification.source.map { analysis.analyse($0, Facts()).confinement } ?? .none
-        guard let key = key(of: modification) else { return source }
-        guard let position = modification.columns.firstIndex(of: key.name), let query = modification.source else {
-            return .unbound(modification.target.name)
-        }
-        let conditions = analysis.exportedConstants(query)[position, default: []]
-            .compactMap { context.condition($0, key.placement) }.map { stored($0, modification, key.variable) }
-        return source.merged(conditions.isEmpty ? .unbound(modification.target.name) : .bound(conditions))
-    }
-
-    /// The values may be those that a condition of the source names: with NULL among them there are fewer rows, or none.
-    private func stored(_ condition: KeyCondition, _ modification: BoundModification, _ key: Variable) -> KeyCondition {
-        var condition = condition
-        condition.isStored = true
-        if case .table(let relation) = modification.target.source { condition.leavesNullToShards = relation.columns[key.column].isNotNull }
-        return condition
-    }
-
-    /// The keys of rows that MERGE inserts.
-    private func insertedConfinement(_ modification: BoundModification) throws(Refusal) -> Confinement {
-        guard let key = key(of: modification) else { return .none }
-        var facts = Facts()
-        analysis.addExports(modification.level.from, to: &facts)
-        if case .outer(_, _, _, let on, _) = modification.level.from { facts = facts.adding(on) }
-        var result = Confinement.none
-        for row in modification.insertedRows {
-            let value = row.first { $0.column == key.name }?.value
-            var sets = value.flatMap { binder.constantTerm($0) }.map { [ConstantSet(terms: [$0])] } ?? []
-            if let variable = binder.variable(value) { sets += facts.constants(of: variable) }
-            let conditions = sets.compactMap { context.condition($0, key.placement) }.map { stored($0, modification, key.variable) }
-            result = result.merged(conditions.isEmpty ? .unbound(modification.target.name) : .bound(conditions))
-        }
-        return result
     }
 }
