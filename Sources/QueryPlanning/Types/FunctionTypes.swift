@@ -68,7 +68,7 @@ extension Binder {
         case "bit_and", "bit_or", "bit_xor": return argument
         case "string_agg":
             return argument.oid == TypeOID.bytea ? argument : SQLType(TypeOID.text, collation: argument.collation)
-        case "array_agg": return TypeOID.arrayByElement[argument.oid].map { SQLType($0) }
+        case "array_agg": return TypeOID.arrayByElement[argument.oid].map { SQLType($0, collation: argument.collation) }
         default: return nil
         }
     }
