@@ -64,6 +64,7 @@ class MultiShardExecution: Execution {
             switch worker.enlist(session, shard: shards[nextShard], effect: effect, takesSnapshot: call.plan.takesSnapshot) {
             case .link(let link):
                 _ = addLeg(link: link)
+                if call.plan.runsTriggers { worker.links.at(link).pointee.hasUnknownSettings = true }
                 nextShard += 1
             case .waiting: return
             case .failed(let message):

@@ -31,6 +31,8 @@ final class ScriptExecution: Execution {
         guard position < statements.count else { return commitImplicit() }
         // What the next statement sees must not be older than what was answered to the last.
         if worker.sessions.at(session).pointee.detail?.replyHold != nil { return }
+        // A block within the script has ended with DDL: the next statement is about tables as they are now.
+        if awaitsCatalog { return worker.awaitCatalog(session) }
         let text = alone(statements[position].range)
         let plan: StatementPlan
         do throws(Refusal) {
@@ -43,6 +45,12 @@ final class ScriptExecution: Execution {
         isStatementRunning = true
         let call = StatementCall(plan: plan, text: text)
         worker.start(StatementExecution(worker: worker, session: session, parent: self, call: call), on: session)
+    }
+
+    private var awaitsCatalog: Bool {
+        guard worker.cluster.isCatalogOld else { return false }
+        guard let transaction = worker.sessions.at(session).pointee.detail?.transaction else { return true }
+        return transaction.catalog == nil && !transaction.canReadCatalog
     }
 
     /// What an earlier statement of the script changed (tables, search_path) may mean another plan for the next.

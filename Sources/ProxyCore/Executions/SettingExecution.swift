@@ -110,7 +110,10 @@ final class SettingExecution: Execution {
             }
             releaseIfLoose()
             return finish(.success)
-        case .show, .discardAll, .discardPlans, .discardSequences, .discardTemporary: break
+        case .discardTemporary:
+            record.pointee.detail?.temporaryTables = []
+            worker.renewEnvironment(of: session)
+        case .show, .discardAll, .discardPlans, .discardSequences: break
         }
         // Before the end, which may free the session.
         releaseIfLoose()

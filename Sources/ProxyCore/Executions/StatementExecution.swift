@@ -216,6 +216,7 @@ final class StatementExecution: Execution {
         let failed = record.pointee.sawError
         worker.lastPassedLink = link
         notePins(link, failed: failed)
+        if call.plan.runsTriggers { worker.links.at(link).pointee.hasUnknownSettings = true }
         if call.plan.taintsLink || changesLinkUnseen { worker.links.at(link).pointee.isTainted = true }
         let isOfBlock = record.pointee.detail?.transaction?.participants.contains { $0.link == link } == true
         if !isOfBlock { worker.giveBack(link, from: session) }

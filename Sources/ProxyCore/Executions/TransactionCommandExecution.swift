@@ -152,7 +152,7 @@ final class TransactionCommandExecution: Execution {
         switch command {
         case .savepoint(let name):
             transaction.steps.append(.savepoint(name))
-            transaction.settingsAtSavepoint.append((detail.settings, transaction.localSettings))
+            transaction.settingsAtSavepoint.append((detail.settings, transaction.localSettings, detail.temporaryTables))
             done("SAVEPOINT")
         case .release(let name):
             if let depth = transaction.depth(ofSavepoint: name) { detail.released(savepoint: depth) }
@@ -163,6 +163,7 @@ final class TransactionCommandExecution: Execution {
             if let settings = transaction.rollBack(to: name) {
                 detail.settings = settings.session
                 transaction.localSettings = settings.local
+                detail.temporaryTables = settings.temporaryTables
                 if transaction.hasChangedSettings { record.pointee.environment = 0 }
             }
             record.pointee.status = TransactionStatus.inTransaction.rawValue
@@ -221,7 +222,7 @@ extension Transaction {
     }
 
     /// Forgets what came after the savepoint, which stays; returns the settings as they were then.
-    func rollBack(to name: String) -> (session: SettingList, local: SettingList)? {
+    func rollBack(to name: String) -> (session: SettingList, local: SettingList, temporaryTables: [String])? {
         guard let index = steps.lastIndex(of: .savepoint(name)) else { return nil }
         let later = steps[(index + 1)...].count { if case .savepoint = $0 { true } else { false } }
         steps.removeSubrange((index + 1)...)

@@ -47,6 +47,8 @@ struct Link {
     var isCancelDelayed = false
     /// Its session state may have changed unseen: DISCARD ALL before another session has it.
     var isTainted = false
+    /// Its settings may have changed unseen: RESET ALL before another session has it.
+    var hasUnknownSettings = false
     /// Free as soon as the last cancel has landed.
     var isReleasePending = false
     /// Close instead of reuse (reload, age, shutdown).

@@ -48,6 +48,7 @@ extension Worker {
         link.pointee.isErrorTold = false
         link.pointee.isCancelDelayed = false
         link.pointee.isTainted = false
+        link.pointee.hasUnknownSettings = false
         link.pointee.cancelsUnderWay = 0
         link.pointee.isReleasePending = false
         link.pointee.isRetiring = false

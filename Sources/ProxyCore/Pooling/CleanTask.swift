@@ -39,6 +39,10 @@ final class CleanTask: LinkTask {
         if failed || record.pointee.status != TransactionStatus.idle.rawValue {
             return worker.breakLink(link, reason: "it could not be cleaned")
         }
+        if record.pointee.hasUnknownSettings {
+            record.pointee.hasUnknownSettings = false
+            record.pointee.settings = 0
+        }
         if record.pointee.isTainted {
             record.pointee.isTainted = false
             record.pointee.settings = 0

@@ -22,7 +22,9 @@ extension Worker {
             return
         }
         if link.pointee.injectedFailed { return breakLink(index, reason: "a statement of the proxy failed on it") }
-        if link.pointee.status != TransactionStatus.idle.rawValue || link.pointee.isTainted { return clean(index) }
+        if link.pointee.status != TransactionStatus.idle.rawValue || link.pointee.isTainted || link.pointee.hasUnknownSettings {
+            return clean(index)
+        }
         link.pointee.session = -1
         makeIdle(index)
     }
@@ -36,6 +38,7 @@ extension Worker {
         let task = CleanTask(worker: self, link: index)
         link.pointee.task = task
         if link.pointee.status != TransactionStatus.idle.rawValue { task.ask("ROLLBACK") }
+        if link.pointee.hasUnknownSettings, !link.pointee.isTainted { task.ask("RESET ALL") }
         if link.pointee.isTainted {
             task.ask("DISCARD ALL")
             task.holdInstanceLock()

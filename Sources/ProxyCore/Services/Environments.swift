@@ -111,7 +111,8 @@ extension Worker {
         if session.pointee.environment != 0, let known = environments.at(session.pointee.environment) { return known }
         // While planning is paused, what still runs plans as it has begun, and nothing else is planned.
         let number = environmentNumber(of: index)
-        if !cluster.isPlanningPaused { session.pointee.environment = number }
+        let isOld = cluster.isCatalogOld && session.pointee.detail?.transaction?.catalog == nil
+        if !cluster.isPlanningPaused, !isOld { session.pointee.environment = number }
         return environments.at(number)
             ?? PlanningEnvironment(
                 catalog: cluster.catalog, searchPath: ["pg_catalog", "public"], number: 0, temporaryTables: [], shardCount: shardCount)
@@ -153,6 +154,12 @@ extension Worker {
     func noteTemporaryTables(_ index: Int32, _ names: TemporaryNames) {
         guard !names.isEmpty, let detail = sessions.at(index).pointee.detail else { return }
         detail.temporaryTables = names.applied(to: detail.temporaryTables)
+        if let transaction = detail.transaction {
+            transaction.temporaryTablesUntilCommit += names.untilCommit
+            transaction.hasChangedSettings = true
+        } else {
+            detail.temporaryTables.removeAll(where: names.untilCommit.contains)
+        }
         renewEnvironment(of: index)
     }
 }

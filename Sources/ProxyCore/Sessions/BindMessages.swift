@@ -82,7 +82,8 @@ extension Worker {
             return raise(index, error)
         }
         if let refusal = refusal(of: plan, session) { return raise(index, refusal) }
-        if case .passThrough(let route) = plan.action, !plan.isCopyIn, plan.binaryCopyQuery == nil {
+        // What makes temporary names is looked at until it has succeeded: nobody else's tables may seem hidden by them.
+        if case .passThrough(let route) = plan.action, !plan.isCopyIn, plan.binaryCopyQuery == nil, plan.temporaryNames.isEmpty {
             switch resolve(
                 route, session: index, statement: statement, bind: message, prefer: currentShard(session))
             {

@@ -61,7 +61,12 @@ extension Worker {
         let session = sessions.at(index)
         guard let detail = session.pointee.detail, let transaction = detail.transaction else { return }
         detail.transaction = nil
-        if !committed { detail.settings = transaction.settingsBefore }
+        if committed {
+            detail.temporaryTables.removeAll(where: transaction.temporaryTablesUntilCommit.contains)
+        } else {
+            detail.settings = transaction.settingsBefore
+            detail.temporaryTables = transaction.temporaryTablesBefore
+        }
         let number = settingsTable.number(of: detail.settings)
         let before = session.pointee.settings
         session.pointee.settings = number
@@ -152,7 +157,8 @@ extension Worker {
         let session = sessions.at(index)
         guard let detail = session.pointee.detail else { return }
         let transaction = Transaction(
-            isExplicit: isExplicit, beginText: modes.isEmpty ? "BEGIN" : "BEGIN " + modes, settingsBefore: detail.settings, startedAt: now)
+            isExplicit: isExplicit, beginText: modes.isEmpty ? "BEGIN" : "BEGIN " + modes, settingsBefore: detail.settings,
+            temporaryTablesBefore: detail.temporaryTables, startedAt: now)
         detail.transaction = transaction
         setIsolation(IsolationLevel(modes: modes) ?? defaultIsolation(index), of: transaction)
         session.pointee.isPlain = false

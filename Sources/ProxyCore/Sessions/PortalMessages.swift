@@ -113,9 +113,9 @@ extension Worker {
         }
         if portal.link >= 0 {
             session.pointee.hasBatchExecuted = true
+            if portal.plan.runsTriggers { links.at(portal.link).pointee.hasUnknownSettings = true }
             if portal.plan.taintsLink { links.at(portal.link).pointee.isTainted = true }
             if !portal.plan.pins.isEmpty { pin(index, link: portal.link, reasons: portal.plan.pins) }
-            noteTemporaryTables(index, portal.plan.temporaryNames)
             return forward(index, session, frame, to: portal.link, .passExecute)
         }
         if let result = executeStreamed(index, portal, statement, message) { return result }

@@ -117,7 +117,7 @@ extension StatementPlan {
     /// Passing the bytes is all there is to do.
     var isPlainPassThrough: Bool {
         guard case .passThrough = action else { return false }
-        return pins.isEmpty && !changesCatalog && !taintsLink && !isCopy
+        return pins.isEmpty && !changesCatalog && !taintsLink && !runsTriggers && !isCopy
     }
 }
 

@@ -72,7 +72,10 @@ final class Transaction {
     var steps: [TransactionStep] = []
     /// The session's settings as they were when the block began, for ROLLBACK, and at each savepoint, for ROLLBACK TO.
     let settingsBefore: SettingList
-    var settingsAtSavepoint: [(session: SettingList, local: SettingList)] = []
+    var settingsAtSavepoint: [(session: SettingList, local: SettingList, temporaryTables: [String])] = []
+    /// The names of the session's temporary tables when the block began, and of those that end with it.
+    let temporaryTablesBefore: [String]
+    var temporaryTablesUntilCommit: [String] = []
     /// What SET LOCAL has set: it goes before the session's settings, and ends with the block.
     var localSettings = SettingList()
     /// What statements mean may be another thing since.
@@ -101,10 +104,11 @@ final class Transaction {
     /// Why it could not be read for a frame that waits.
     var catalogFailure: DatabaseMessage?
 
-    init(isExplicit: Bool, beginText: String, settingsBefore: SettingList, startedAt: Instant) {
+    init(isExplicit: Bool, beginText: String, settingsBefore: SettingList, temporaryTablesBefore: [String], startedAt: Instant) {
         self.isExplicit = isExplicit
         self.beginText = beginText
         self.settingsBefore = settingsBefore
+        self.temporaryTablesBefore = temporaryTablesBefore
         self.startedAt = startedAt
     }
 

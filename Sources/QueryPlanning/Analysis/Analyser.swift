@@ -28,6 +28,12 @@ package struct Analyser: StatementAnalyser {
 
     /// One statement's plan; a refusal is a plan too, so that the statements before it run.
     private func plan(_ node: Node, _ context: AnalysisContext) -> StatementPlan {
+        let plan = planOf(node, context)
+        let runsTriggers = plan.effect != .reads && TableReference.all(in: node).contains { $0.relation(in: context)?.hasTriggers == true }
+        return runsTriggers ? plan.runningTriggers() : plan
+    }
+
+    private func planOf(_ node: Node, _ context: AnalysisContext) -> StatementPlan {
         do throws(Refusal) {
             switch node.kind {
             case PG_QUERY__NODE__NODE_SELECT_STMT, PG_QUERY__NODE__NODE_UPDATE_STMT, PG_QUERY__NODE__NODE_DELETE_STMT,

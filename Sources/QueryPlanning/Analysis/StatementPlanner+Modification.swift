@@ -6,6 +6,11 @@ extension StatementPlanner {
         let usage = StatementUsage(binder)
         let command = commandName(modification.kind)
         try refuseReferenceWrites()
+        if case .table(let relation) = modification.target.source, relation.schema == "pg_catalog", relation.name == "pg_settings" {
+            throw Refusal(
+                "0A000", "settings cannot be changed through view \"pg_settings\": another server may run the next statement",
+                hint: "Use SET or set_config.")
+        }
         if case .table(let relation) = modification.target.source, relation.placement == .reference {
             return try planReferenceWrite(modification, query, relation, usage)
         }

@@ -80,7 +80,7 @@ struct StatementPlanner {
             throw Refusal(
                 "0A000", "function \(name) runs SQL that the proxy does not see", hint: "Run that SQL as a statement of its own.")
         }
-        if let name = usage.unknownFunction, !usage.hasSharded, usage.hasUnkeyedCalls {
+        if let name = usage.unknownFunction, usage.hasUnkeyedCalls {
             throw Refusal(
                 "0A000", "it is not known which tables function \(name) reads",
                 hint: "Declare it: COMMENT ON FUNCTION ... IS 'pgbraid: reads none', 'pgbraid: reads reference', or 'pgbraid: key = argument 1' "

@@ -13,6 +13,8 @@ public final class StatementPlan: Sendable {
     public let changesCatalog: Bool
     /// The session's settings or state on the link may have changed unseen (functions not built in, DO, CALL): reset the link before another session has it.
     public let taintsLink: Bool
+    /// Triggers run, which may change settings unseen: they are reset before another session has the link.
+    public let runsTriggers: Bool
     /// It calls set_config among other things, which reaches only the server that runs it.
     public let changesSettings: Bool
     /// The statement takes rows from the client (COPY FROM STDIN).
@@ -41,13 +43,14 @@ public final class StatementPlan: Sendable {
     public init(
         action: Action, effect: DataEffect, pins: PinReasons = [], changesCatalog: Bool = false, taintsLink: Bool = false,
         changesSettings: Bool = false, isCopyIn: Bool = false, binaryCopyQuery: String? = nil, commandName: String, parameterCount: Int = 0, temporaryNames: TemporaryNames = TemporaryNames(),
-        sequences: SequenceChange? = nil, drawing: DrawPlan? = nil, reason: String = ""
+        sequences: SequenceChange? = nil, drawing: DrawPlan? = nil, runsTriggers: Bool = false, reason: String = ""
     ) {
         self.action = action
         self.effect = effect
         self.pins = pins
         self.changesCatalog = changesCatalog
         self.taintsLink = taintsLink
+        self.runsTriggers = runsTriggers
         self.changesSettings = changesSettings
         self.isCopyIn = isCopyIn
         self.binaryCopyQuery = binaryCopyQuery
@@ -57,6 +60,14 @@ public final class StatementPlan: Sendable {
         self.sequences = sequences
         self.drawing = drawing
         self.reason = reason
+    }
+
+    /// The same plan for a statement that runs triggers.
+    func runningTriggers() -> StatementPlan {
+        StatementPlan(
+            action: action, effect: effect, pins: pins, changesCatalog: changesCatalog, taintsLink: taintsLink, changesSettings: changesSettings,
+            isCopyIn: isCopyIn, binaryCopyQuery: binaryCopyQuery, commandName: commandName, parameterCount: parameterCount,
+            temporaryNames: temporaryNames, sequences: sequences, drawing: drawing, runsTriggers: true, reason: reason)
     }
 }
 
@@ -82,9 +93,12 @@ public struct PinReasons: OptionSet, Sendable, Hashable {
 public struct TemporaryNames: Sendable, Equatable {
     public var created: [String]
     public var dropped: [String]
+    /// Those created of which the end of the transaction leaves nothing (ON COMMIT DROP).
+    public var untilCommit: [String]
 
-    public init(created: [String] = [], dropped: [String] = []) {
+    public init(created: [String] = [], dropped: [String] = [], untilCommit: [String] = []) {
         self.created = created
         self.dropped = dropped
+        self.untilCommit = untilCommit
     }
 }

@@ -122,6 +122,7 @@ extension StatementClassifier {
     /// - Throws: for values that only one server session knows, and subqueries that need other shards.
     func checkShardedValues(_ inspection: ExpressionInspection, _ node: Node, _ target: InsertTarget) throws(Refusal) {
         if let effect = inspection.sessionEffect { throw sessionBound(effect, target) }
+        if inspection.effects.contains(.unknown), context.environment.shardCount > 1 { throw unknownFunction(target) }
         if inspection.effects.contains(.catalogRead) {
             throw Refusal(
                 "0A000", "OIDs cannot be stored in sharded table \"\(target.relation.name)\": they differ from shard to shard",
@@ -202,8 +203,8 @@ extension StatementClassifier {
 
     func unknownFunction(_ target: InsertTarget) -> Refusal {
         Refusal(
-            "0A000", "an INSERT for several shards calls a function that is not known to be safe",
-            hint: "Mark the function IMMUTABLE if it is, or insert the rows of each shard by a statement of their own.")
+            "0A000", "it is not known which tables a function in the INSERT into \"\(target.relation.name)\" reads",
+            hint: "Declare it: COMMENT ON FUNCTION ... IS 'pgbraid: reads none' or 'pgbraid: reads reference'; or mark it IMMUTABLE if it is.")
     }
 
     func differingTime(_ target: InsertTarget) -> Refusal {

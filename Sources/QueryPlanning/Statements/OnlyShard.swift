@@ -15,9 +15,9 @@ extension StatementClassifier {
         case .copy: return try copyOnOnlyShard(node, entry, isTemporary: isTemporary)
         case .explain: return onOnlyShard(node, entry, isTemporary: isTemporary, taints: true)
         case .createTableAs:
-            guard let target = node.createTableAsStmt?.pointee.into?.pointee.rel else { return nil }
+            guard let into = node.createTableAsStmt?.pointee.into?.pointee, let target = into.rel else { return nil }
             if text(target.pointee.relpersistence) == "t" || target.pointee.schemaname.map({ text($0) }) == "pg_temp" {
-                return makeOnHomeLink([TableReference(target).name], entry)
+                return makeOnHomeLink([TableReference(target).name], entry, isDroppedAtCommit: into.isDroppedAtCommit)
             }
             return onOnlyShard(node, entry, isTemporary: isTemporary, changesCatalog: true)
         case .alterTable, .createIndex:

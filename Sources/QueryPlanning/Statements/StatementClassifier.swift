@@ -73,6 +73,7 @@ struct StatementClassifier {
         case .reindex: try reindex(node, entry)
         case .cluster: try cluster(node, entry)
         case .lock: try everywhere(node, entry, effect: .unknown)
+        case .policy: try definePolicy(node, entry)
         case .definition(let changesCatalog): try everywhere(node, entry, changesCatalog: changesCatalog)
         case .shardByShard: shardByShard(entry)
         case .refused(let message, let hint): throw Refusal("0A000", message, hint: hint)

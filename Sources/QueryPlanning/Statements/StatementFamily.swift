@@ -11,7 +11,7 @@ enum StatementFamily: Equatable {
     case listen, unlisten, notify
     case insert, copy, explain
     case createTable, alterTable, alterSequence, createIndex, createView, createTableAs, createSchema, drop, rename, setSchema, role
-    case vacuum, reindex, cluster, lock
+    case vacuum, reindex, cluster, lock, policy
     /// On all shards in one transaction.
     case definition(changesCatalog: Bool)
     /// On all shards one after the other, as PostgreSQL does not allow it in a transaction block.
@@ -97,8 +97,8 @@ enum StatementFamily: Equatable {
         (PG_QUERY__NODE__NODE_CREATE_SEQ_STMT, .createTable, "CREATE SEQUENCE"),
         (PG_QUERY__NODE__NODE_ALTER_SEQ_STMT, .alterSequence, "ALTER SEQUENCE"),
         (PG_QUERY__NODE__NODE_CREATE_TRIG_STMT, .definition(changesCatalog: true), "CREATE TRIGGER"),
-        (PG_QUERY__NODE__NODE_CREATE_POLICY_STMT, .definition(changesCatalog: true), "CREATE POLICY"),
-        (PG_QUERY__NODE__NODE_ALTER_POLICY_STMT, .definition(changesCatalog: true), "ALTER POLICY"),
+        (PG_QUERY__NODE__NODE_CREATE_POLICY_STMT, .policy, "CREATE POLICY"),
+        (PG_QUERY__NODE__NODE_ALTER_POLICY_STMT, .policy, "ALTER POLICY"),
         (PG_QUERY__NODE__NODE_CREATE_STATS_STMT, .definition(changesCatalog: false), "CREATE STATISTICS"),
         (PG_QUERY__NODE__NODE_ALTER_STATS_STMT, .definition(changesCatalog: false), "ALTER STATISTICS"),
         (

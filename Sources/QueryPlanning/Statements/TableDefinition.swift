@@ -12,18 +12,20 @@ extension StatementClassifier {
         guard let statement = node.createStmt?.pointee, let relation = statement.relation else {
             throw Refusal("XX000", "not a CREATE TABLE statement")
         }
-        let plan = try create(relation, in: node, entry, sequences: sequenceChange(of: statement))
+        let isDropped = statement.oncommit == PG_QUERY__ON_COMMIT_ACTION__ONCOMMIT_DROP
+        let plan = try create(relation, in: node, entry, sequences: sequenceChange(of: statement), isDroppedAtCommit: isDropped)
         if case .modify = plan.action { try checkNewTable(statement, TableReference(relation)) }
         return plan
     }
 
     /// Where a new relation of this name goes.
     private func create(
-        _ target: Message<PgQuery__RangeVar>, in node: Node, _ entry: StatementFamily.Entry, sequences: SequenceChange?
+        _ target: Message<PgQuery__RangeVar>, in node: Node, _ entry: StatementFamily.Entry, sequences: SequenceChange?,
+        isDroppedAtCommit: Bool = false
     ) throws(Refusal) -> StatementPlan {
         let reference = TableReference(target)
         if text(target.pointee.relpersistence) == "t" || reference.schema == "pg_temp" {
-            return makeOnHomeLink([reference.name], entry)
+            return makeOnHomeLink([reference.name], entry, isDroppedAtCommit: isDroppedAtCommit)
         }
         try refuseProxySchema(reference.schema)
         let others = TableReference.all(in: node).filter { $0 != reference }
@@ -36,9 +38,10 @@ extension StatementClassifier {
     }
 
     /// Makes these temporary names.
-    func makeOnHomeLink(_ names: [String], _ entry: StatementFamily.Entry) -> StatementPlan {
+    func makeOnHomeLink(_ names: [String], _ entry: StatementFamily.Entry, isDroppedAtCommit: Bool = false) -> StatementPlan {
         make(
-            .passThrough(.home), .writes, entry, pins: .temporaryTable, temporary: TemporaryNames(created: names),
+            .passThrough(.home), .writes, entry, pins: .temporaryTable,
+            temporary: TemporaryNames(created: names, untilCommit: isDroppedAtCommit ? names : []),
             reason: "temporary: home link")
     }
 
@@ -126,7 +129,7 @@ extension StatementClassifier {
             return onAllShards(entry, changesCatalog: true)
         }
         if isTemporary, query.selectStmt != nil, let plan = try? planQuery(query), plan.runsOnHomeLink {
-            return makeOnHomeLink([reference.name], entry)
+            return makeOnHomeLink([reference.name], entry, isDroppedAtCommit: into.isDroppedAtCommit)
         }
         if !isTemporary { return try createFilledTable(statement, into, reference, entry) }
         throw Refusal(
@@ -161,4 +164,9 @@ extension StatementPlan {
         guard case .passThrough(let route) = action else { return false }
         return route == .any || route == .home
     }
+}
+
+extension PgQuery__IntoClause {
+    /// ON COMMIT DROP.
+    var isDroppedAtCommit: Bool { on_commit == PG_QUERY__ON_COMMIT_ACTION__ONCOMMIT_DROP }
 }

@@ -1,0 +1,23 @@
+// PolicyDefinition: CREATE POLICY and ALTER POLICY. The shards apply policies, each with the rows it has: what a policy reads must be there.
+import CPGQuery
+
+extension StatementClassifier {
+    /// - Throws: for a policy that reads tables whose rows are on several shards.
+    func definePolicy(_ node: Node, _ entry: StatementFamily.Entry) throws(Refusal) -> StatementPlan {
+        guard context.environment.shardCount > 1 else { return try everywhere(node, entry, changesCatalog: true) }
+        for table in conditions(ofPolicy: node).flatMap(TableReference.all) {
+            guard let relation = table.relation(in: context), relation.placement != .reference, relation.placement != .system else { continue }
+            throw Refusal(
+                "0A000", "a policy cannot read \"\(relation.name)\": each shard would see its own rows only",
+                hint: "Compare the row's columns with settings (current_setting), roles or reference tables.",
+                position: context.position(table.location))
+        }
+        return try everywhere(node, entry, changesCatalog: true)
+    }
+
+    private func conditions(ofPolicy node: Node) -> [Node] {
+        let conditions = node.createPolicyStmt.map { [$0.pointee.qual, $0.pointee.with_check] }
+            ?? node.alterPolicyStmt.map { [$0.pointee.qual, $0.pointee.with_check] } ?? []
+        return conditions.compactMap { Node($0) }
+    }
+}

@@ -1,0 +1,67 @@
+// What code that no statement names sets (triggers) ends with its client: nobody else finds it on the server session.
+import Testing
+
+extension IntegrationTests {
+    @Suite struct HiddenSettingTests {
+        private func cluster() throws -> TestCluster {
+            let cluster = try TestCluster(servers: try TestServers.shared.get().four, settings: ["proxy": ["pool_size = 1"]])
+            try cluster.psql("DROP ROLE IF EXISTS keeper; CREATE ROLE keeper LOGIN; DROP TABLE IF EXISTS kept_secret")
+            try cluster.psql("CREATE TABLE kept_secret (user_id int PRIMARY KEY, n int); GRANT ALL ON kept_secret TO PUBLIC")
+            try cluster.psql("INSERT INTO kept_secret SELECT i, 0 FROM generate_series(1, 40) AS i")
+            try cluster.psql(
+                """
+                CREATE OR REPLACE FUNCTION tell_secret() RETURNS trigger LANGUAGE plpgsql AS
+                $$BEGIN PERFORM set_config('my.secret', 'alice', false), set_config('timezone', 'Asia/Tokyo', false); RETURN NEW; END$$;
+                CREATE TRIGGER tell BEFORE INSERT OR UPDATE ON kept_secret FOR EACH ROW EXECUTE FUNCTION tell_secret()
+                """)
+            return cluster
+        }
+
+        /// Ways to write that run the trigger on one shard, or on all.
+        static let writes = [
+            "UPDATE kept_secret SET n = 1 WHERE user_id = 3", "UPDATE kept_secret SET n = 1", "INSERT INTO kept_secret VALUES (101, 1)",
+            "INSERT INTO kept_secret SELECT i, 1 FROM generate_series(201, 240) AS i", "BEGIN; UPDATE kept_secret SET n = 2; COMMIT",
+            "BEGIN; UPDATE kept_secret SET n = 2 WHERE user_id = 7; ROLLBACK", "UPDATE kept_secret SET n = 1 / (user_id - 9) WHERE user_id < 10",
+        ]
+
+        @Test(.timeLimit(.minutes(1)), arguments: writes) func whatATriggerSetsIsNobodyElses(write: String) throws {
+            let cluster = try cluster()
+            var client: WireClient? = try WireClient(port: cluster.port, user: "keeper")
+            _ = try client?.run(write)
+            client = nil
+            try expectNothingSet(cluster)
+        }
+
+        @Test(.timeLimit(.minutes(1))) func norInTheExtendedProtocol() throws {
+            let cluster = try cluster()
+            var client: WireClient? = try WireClient(port: cluster.port, user: "keeper")
+            for text in ["UPDATE kept_secret SET n = 1 WHERE user_id = 3", "UPDATE kept_secret SET n = 1"] {
+                try client?.send(
+                    FrontendFrame.parse("", [], text) + FrontendFrame.bind("", "", [], resultFormats: []) + FrontendFrame.execute("") + FrontendFrame.sync)
+                #expect(try client?.outcome().error == nil)
+            }
+            client = nil
+            try expectNothingSet(cluster)
+        }
+
+        @Test(.timeLimit(.minutes(1))) func whatOnlyOneServerWouldKnowIsRefused() throws {
+            let cluster = try cluster()
+            let client = try WireClient(port: cluster.port)
+            #expect(try client.run("UPDATE pg_settings SET setting = 'Asia/Tokyo' WHERE name = 'TimeZone'").state == "0A000")
+            let policy = "CREATE POLICY own ON kept_secret USING"
+            #expect(try client.run("\(policy) (EXISTS (SELECT FROM kept_secret AS s WHERE s.n = kept_secret.n))").state == "0A000")
+            #expect(try client.run("\(policy) (user_id = current_setting('my.user')::int)").error == nil)
+            #expect(try client.run("ALTER POLICY own ON kept_secret WITH CHECK ((SELECT count(*) FROM kept_secret) < 9)").state == "0A000")
+        }
+
+        /// There is one link to each shard, which the next client gets.
+        private func expectNothingSet(_ cluster: TestCluster) throws {
+            let other = try WireClient(port: cluster.port, user: "keeper")
+            for key in 1...8 {
+                let rows = try other.rows(
+                    "SELECT coalesce(current_setting('my.secret', true), ''), '2026-01-01 00:00+00'::timestamptz::text FROM kept_secret WHERE user_id = \(key)")
+                #expect(rows == [["", "2026-01-01 00:00:00+00"]], "\(key): \(rows)")
+            }
+        }
+    }
+}
