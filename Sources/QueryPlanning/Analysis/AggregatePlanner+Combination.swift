@@ -94,12 +94,13 @@ extension AggregatePlanner {
 
     /// The shards' arrays, unpacked and put into one: array_agg of arrays would nest them.
     private func array(_ call: Message<PgQuery__FuncCall>, _ type: SQLType) throws(Refusal) -> String {
-        guard let arrayOID = TypeOID.arrayByElement[type.oid], let name = context.castName(SQLType(arrayOID)) else {
-            throw unknownType("the argument of array_agg")
-        }
+        guard let arrayOID = TypeOID.arrayByElement[type.oid], let name = context.castName(SQLType(arrayOID)),
+            let collate = context.collateClause(type)
+        else { throw unknownType("the argument of array_agg") }
         let column = try partial(call, SQLType(arrayOID))
-        return "(SELECT pg_catalog.array_agg(pgbraid_element.value) FROM pg_catalog.unnest(pg_catalog.array_agg(\(column)::pg_catalog.text)) "
-            + "AS pgbraid_array (value), pg_catalog.unnest(pgbraid_array.value::\(name)) AS pgbraid_element (value))"
+        return "(SELECT pg_catalog.array_agg(pgbraid_element.value\(collate)) "
+            + "FROM pg_catalog.unnest(pg_catalog.array_agg(\(column)::pg_catalog.text)) AS pgbraid_array (value), "
+            + "pg_catalog.unnest(pgbraid_array.value::\(name)) AS pgbraid_element (value))"
     }
 
     /// An aggregate with DISTINCT: the shards also group by its arguments, and the finisher computes it over these.
