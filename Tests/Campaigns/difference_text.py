@@ -5,6 +5,8 @@ import re
 SUM = re.compile(r"(sum|avg)\((?!DISTINCT)")
 # NULLs of grouping sets and of columns are ties of an order.
 SETS = re.compile("ROLLUP|CUBE|GROUPING")
+# Of a cursor's rows the query stands in a comment.
+DECLARED = re.compile(r"/\* DECLARE .*? FOR (.*) \*/$", re.DOTALL)
 # What may stand outside of parentheses and leaves the scale of sums alone: groups are in a total order.
 HARMLESS = re.compile("GROUP BY|LIMIT|FETCH|WITH TIES", re.IGNORECASE)
 
@@ -23,6 +25,8 @@ def outside(text):
 
 def exact_columns(text, ties):
     """The places of sums of columns among whose rows `ties` finds nothing: their scale is that of their summands, which are the same everywhere."""
+    declared = DECLARED.search(text)
+    text = declared[1] if declared else text
     bare = outside(text)
     if not bare.startswith("SELECT ") or bare.startswith("SELECT DISTINCT") or " FROM " not in bare or SETS.search(text):
         return set()
