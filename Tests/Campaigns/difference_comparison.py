@@ -11,8 +11,15 @@ RACES = {"23502", "23505", "21000", "22003"}
 KEY_ERROR = "null value in the sharding key"
 # Collations that do not fit each other: where that is noticed depends on the plan.
 BY_PLAN = {"42P22"}
+# PostgreSQL 15 makes a subquery with WITH TIES of min(x) ... FETCH FIRST ROWS WITH TIES where it reads rows in order, and that may have several rows.
+TIES_ERROR = "more than one row returned by a subquery used as an expression"
 # Of what these make of equal values PostgreSQL may show either.
 TIES = re.compile(r"DISTINCT|GROUP BY|UNION|INTERSECT|EXCEPT|max\(|min\(|mode\(|percentile_|greatest\(|least\(|FETCH|LIMIT|WITHIN|OVER", re.IGNORECASE)
+
+
+def depends_on_plan(text, proxy, judge):
+    """Whether one of the two has an error that another plan would not have."""
+    return bool(BY_PLAN & {proxy.code, judge.code}) or "WITH TIES" in text and TIES_ERROR in (proxy.message, judge.message)
 
 
 def is_same(one, two):

@@ -5,7 +5,7 @@ import re
 
 from psycopg import pq
 
-from difference_comparison import BY_PLAN, difference, is_scale_only
+from difference_comparison import depends_on_plan, difference, is_scale_only
 from difference_grammar import Grammar
 from difference_journal import Tally
 from difference_session import Session
@@ -104,7 +104,7 @@ class Sides:
         else:
             self.note_answer(theirs[-1], subject, kind, mode)
         for proxy, judge in zip(ours, theirs):
-            if BY_PLAN & {proxy.code, judge.code}:
+            if depends_on_plan(text, proxy, judge):
                 self.tally.counts["errors that depend on the plan"] += 1
                 return "same" if proxy.code == judge.code else "apart"
             if self.is_late_check(proxy, judge):
