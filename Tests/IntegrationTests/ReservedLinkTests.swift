@@ -30,5 +30,38 @@ extension IntegrationTests {
             if isInBlock { try waiter.rows("COMMIT") }
             #expect(try holder.rows("SELECT n FROM kept WHERE user_id = 1") == [["7"]])
         }
+
+        /// The session gets its link while the catalog is being read, which lasts as long as somebody has locked what a view reads.
+        @Test(.timeLimit(.minutes(1))) func aSessionWithALinkIsWokenByTheCatalog() throws {
+            let cluster = try TestCluster(servers: try TestServers.shared.get().four, settings: ["proxy": ["pool_size = 1"]])
+            let other = try TestCluster(servers: cluster.servers)
+            try cluster.psql("DROP ROLE IF EXISTS reserver; CREATE ROLE reserver LOGIN SUPERUSER; DROP VIEW IF EXISTS seen")
+            try cluster.psql("DROP TABLE IF EXISTS kept, newer, watched; CREATE TABLE kept (user_id int PRIMARY KEY, n int); INSERT INTO kept VALUES (1, 7)")
+            try cluster.psql("CREATE TABLE watched (user_id int); CREATE VIEW seen AS SELECT user_id FROM watched")
+            let console = try WireClient(port: cluster.port, database: "pgbraid")
+            var holder: WireClient? = try WireClient(port: cluster.port, user: "reserver")
+            let waiter = try WireClient(port: cluster.port, user: "reserver")
+            try waiter.send(
+                FrontendFrame.parse("look", [], "SELECT n FROM kept WHERE user_id = $1") + FrontendFrame.describe("S", "look") + FrontendFrame.sync)
+            #expect(try waiter.outcome().error == nil)
+            try holder?.rows("BEGIN; UPDATE kept SET n = n WHERE user_id = 1")
+            let key = BoundValue(bytes: Array("1".utf8))
+            try waiter.send(FrontendFrame.bind("", "look", [key], resultFormats: []) + FrontendFrame.execute("") + FrontendFrame.sync)
+            try eventually("it waits for the only link") { try console.rows("SHOW POOLS").contains { $0[5] == "1" } }
+
+            let locker = try WireClient(port: cluster.servers[0].port)
+            try locker.rows("BEGIN; LOCK TABLE watched")
+            let changer = try WireClient(port: other.port)
+            try changer.send(FrontendFrame.query("CREATE TABLE newer (user_id int)"))
+            try eventually("both proxies read the catalog") {
+                try cluster.servers[0].psql("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'watched'::regclass") == [["2"]]
+            }
+            holder = nil
+            try eventually("it has the link") { try console.rows("SHOW POOLS").allSatisfy { $0[5] == "0" } }
+            try locker.rows("COMMIT")
+            let answer = try waiter.outcome()
+            #expect(answer.error == nil && answer.rows == [["7"]], "\(answer)")
+            #expect(try changer.outcome().error == nil)
+        }
     }
 }

@@ -43,9 +43,11 @@ extension Worker {
         catalogWaiters = []
         for (index, generation) in waiting where sessions.at(index).pointee.generation == generation {
             let session = sessions.at(index)
-            // Who waits for a link by now is woken with it.
-            let awaitsLink = session.pointee.waitingShard >= 0 || session.pointee.isLinkReserved
-            if session.pointee.activity == .waiting, !awaitsLink { wake(index) }
+            // Who waits for a link by now, or for the settings on it, is woken with it. Who had got one, and then had to wait for
+            // the catalog, is woken by nobody else.
+            let link = session.pointee.link
+            let awaitsSettings = session.pointee.isLinkReserved && link >= 0 && !links.at(link).pointee.expectations.isEmpty
+            if session.pointee.activity == .waiting, session.pointee.waitingShard < 0, !awaitsSettings { wake(index) }
         }
     }
 }

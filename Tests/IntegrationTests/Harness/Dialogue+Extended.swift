@@ -7,7 +7,7 @@ extension Dialogue {
 
     /// The same conversation with every row in a format; nil where it is about frames of its own.
     func extended(_ format: ResultFormat) -> Dialogue? {
-        guard !isRaw else { return nil }
+        guard !isRaw, !isForSimpleQueriesAlone else { return nil }
         var result = self
         result.title += " (extended, \(format))"
         result.steps = []

@@ -6,6 +6,7 @@
 //   dialogue TITLE           begins a dialogue; its client is logged in already unless it says `raw`
 //   shards 1                 with the proxy in front of one shard only (portals that several shards cannot hold ...)
 //   loose                    not with strict reads (what comes depends on a link that they do not use again)
+//   simple                   not by the extended protocol (it tells an error at another step there)
 //   only states              of errors and notices only severity and SQLSTATE are compared
 //   raw                      no login: the steps send the startup packets too
 //   parameters A=B ...       startup parameters of the login
@@ -36,6 +37,7 @@ struct Dialogue: CustomTestStringConvertible, Sendable {
     var comparesOnlyStates = false
     var shardCounts = [1, 2, 4]
     var isForStrictReads = true
+    var isForSimpleQueriesAlone = false
     var steps: [Step] = []
 
     enum Step: Sendable {
@@ -143,6 +145,7 @@ struct DialogueParser {
             dialogues.append(dialogue)
         case "shards" where last >= 0: dialogues[last].shardCounts = try words.integers()
         case "loose" where last >= 0: dialogues[last].isForStrictReads = false
+        case "simple" where last >= 0: dialogues[last].isForSimpleQueriesAlone = true
         case "only" where last >= 0: dialogues[last].comparesOnlyStates = true
         case "raw" where last >= 0: dialogues[last].isRaw = true
         case "parameters" where last >= 0: dialogues[last].parameters = words.pairs()
