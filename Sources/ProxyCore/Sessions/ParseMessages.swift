@@ -23,7 +23,8 @@ extension Worker {
         } catch {
             return raiseInParse(index, detail, message, error)
         }
-        if let refusal = refusal(of: plan, session) { return raiseInParse(index, detail, message, refusal) }
+        // PostgreSQL refuses the empty statement in a failed block only when it is bound.
+        if !plan.isEmpty, let refusal = refusal(of: plan, session) { return raiseInParse(index, detail, message, refusal) }
         if !message.name.isEmpty, detail.statements.number(of: message.name) != 0 {
             return raise(
                 index, DatabaseMessage(error: .duplicatePreparedStatement, "prepared statement \"\(message.name.text)\" already exists"))

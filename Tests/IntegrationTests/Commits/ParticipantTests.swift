@@ -17,11 +17,12 @@ extension IntegrationTests {
             let commits = try CommitCluster()
             try commits.cluster.psql("""
                 CREATE TABLE visit (n int);
-                CREATE FUNCTION visit(really bool) RETURNS int LANGUAGE sql VOLATILE AS 'INSERT INTO visit SELECT 1 WHERE really; SELECT 1'
+                CREATE FUNCTION visit(user_id int, really bool) RETURNS int LANGUAGE sql VOLATILE AS 'INSERT INTO visit SELECT 1 WHERE really; SELECT 1';
+                COMMENT ON FUNCTION visit IS 'pgbraid: key = argument 1'
                 """)
             let client = try commits.client()
             _ = commits.relay.takeQueries()
-            let select = "SELECT visit(\(writes)) FROM account WHERE user_id = \(commits.keys[1])"
+            let select = "SELECT visit(\(commits.keys[1]), \(writes))"
             let outcome = try client.run("BEGIN; \(commits.update(0, 0)); \(select); COMMIT")
             #expect(outcome.error == nil && outcome.tags.last == "COMMIT", "\(outcome)")
             #expect(deciders(commits).count == (writes ? 1 : 0))

@@ -6,7 +6,7 @@
 //   dialogue TITLE           begins a dialogue; its client is logged in already unless it says `raw`
 //   shards 1                 with the proxy in front of one shard only (portals that several shards cannot hold ...)
 //   loose                    not with strict reads (what comes depends on a link that they do not use again)
-//   simple                   not by the extended protocol (it tells an error at another step there)
+//   simple                   not by the extended protocol (it tells an error, or describes rows, at another step there)
 //   only states              of errors and notices only severity and SQLSTATE are compared
 //   raw                      no login: the steps send the startup packets too
 //   parameters A=B ...       startup parameters of the login
