@@ -53,8 +53,9 @@ extension IntegrationTests {
             try locker.rows("BEGIN; LOCK TABLE watched")
             let changer = try WireClient(port: other.port)
             try changer.send(FrontendFrame.query("CREATE TABLE newer (user_id int)"))
+            // And so do proxies of other suites on these servers.
             try eventually("both proxies read the catalog") {
-                try cluster.servers[0].psql("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'watched'::regclass") == [["2"]]
+                try cluster.servers[0].psql("SELECT count(*) >= 2 FROM pg_locks WHERE NOT granted AND relation = 'watched'::regclass") == [["t"]]
             }
             holder = nil
             try eventually("it has the link") { try console.rows("SHOW POOLS").allSatisfy { $0[5] == "0" } }
