@@ -47,10 +47,10 @@ final class ScriptExecution: Execution {
         worker.start(StatementExecution(worker: worker, session: session, parent: self, call: call), on: session)
     }
 
+    /// A block that has done something does not wait: who reads the catalog may wait for its locks.
     private var awaitsCatalog: Bool {
         guard worker.cluster.isCatalogOld else { return false }
-        guard let transaction = worker.sessions.at(session).pointee.detail?.transaction else { return true }
-        return transaction.catalog == nil && !transaction.canReadCatalog
+        return worker.sessions.at(session).pointee.detail?.transaction?.participants.isEmpty ?? true
     }
 
     /// What an earlier statement of the script changed (tables, search_path) may mean another plan for the next.

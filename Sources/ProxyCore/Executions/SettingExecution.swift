@@ -112,6 +112,7 @@ final class SettingExecution: Execution {
             return finish(.success)
         case .discardTemporary:
             record.pointee.detail?.temporaryTables = []
+            record.pointee.detail?.transaction?.hasChangedSettings = true
             worker.renewEnvironment(of: session)
         case .show, .discardAll, .discardPlans, .discardSequences: break
         }

@@ -155,6 +155,8 @@ extension Worker {
         guard !names.isEmpty, let detail = sessions.at(index).pointee.detail else { return }
         detail.temporaryTables = names.applied(to: detail.temporaryTables)
         if let transaction = detail.transaction {
+            // A table of the name that was made before is gone, by DROP or ROLLBACK TO.
+            transaction.temporaryTablesUntilCommit.removeAll(where: names.created.contains)
             transaction.temporaryTablesUntilCommit += names.untilCommit
             transaction.hasChangedSettings = true
         } else {

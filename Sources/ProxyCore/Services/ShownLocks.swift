@@ -1,7 +1,7 @@
 // ShownLocks: SHOW LOCKS in the admin database: who holds advisory locks, and who waits for whom, on all shards.
 //
-// The shards are asked, and their server processes are matched with the sessions whose links they are. The locks by which
-// the proxy shows that it lives are left out.
+// The shards are asked, and their server processes are matched with the sessions of this worker whose links they are; those of other
+// workers and proxies have a process, but no client. The locks by which the proxy shows that it lives are left out.
 import DistributedCommit
 import Primitives
 import WireProtocol
@@ -38,7 +38,8 @@ extension Worker {
             runAdmin(ShardIndex(shard), InternalSchema.locks, limit: Self.lockListingPatience) { [unowned self] answer in
                 listing.answersDue -= 1
                 if let rows = answer.rows(of: 0, columns: Self.lockColumns.count - 2), answer.isSuccess {
-                    listing.rows[place] = rows.map { shown($0, on: shard) }
+                    let sessions = sessionsByProcess(on: shard)
+                    listing.rows[place] = rows.map { shown($0, on: shard, sessions) }
                 } else {
                     listing.failure = answer.error ?? unreachable(ShardIndex(shard), "it did not tell its locks")
                 }
@@ -47,15 +48,21 @@ extension Worker {
         }
     }
 
-    /// A shard's row, with the shard before it and the session whose server process it is.
-    private func shown(_ row: [String?], on shard: Int) -> [String?] {
-        let process = row[4].flatMap { Int32($0) }
-        let link = (0..<links.highWater).first {
-            let link = links.at($0)
-            return link.pointee.isOpen && link.pointee.shard.int == shard && link.pointee.cancelKey.processID == process
+    /// The sessions of this worker that have a server process on the shard.
+    private func sessionsByProcess(on shard: Int) -> [Int32: Int32] {
+        var sessions: [Int32: Int32] = [:]
+        for index in 0..<links.highWater {
+            let link = links.at(index)
+            guard link.pointee.isOpen, link.pointee.shard.int == shard, link.pointee.session >= 0 else { continue }
+            sessions[link.pointee.cancelKey.processID] = link.pointee.session
         }
-        let session = link.map { links.at($0).pointee.session }.flatMap { $0 >= 0 ? $0 : nil }
-        return ["\(shard)", row[0], row[1], row[2], session.map { "\(cancelKey(of: $0).processID)" }, row[3], row[4], row[5], row[6]]
+        return sessions
+    }
+
+    /// A shard's row, with the shard before it and the session whose server process it is.
+    private func shown(_ row: [String?], on shard: Int, _ sessions: [Int32: Int32]) -> [String?] {
+        let client = row[4].flatMap { Int32($0) }.flatMap { sessions[$0] }.map { "\(cancelKey(of: $0).processID)" }
+        return ["\(shard)", row[0], row[1], row[2], client, row[3], row[4], row[5], row[6]]
     }
 
     private func tell(_ listing: LockListing) {

@@ -29,8 +29,17 @@ package struct Analyser: StatementAnalyser {
     /// One statement's plan; a refusal is a plan too, so that the statements before it run.
     private func plan(_ node: Node, _ context: AnalysisContext) -> StatementPlan {
         let plan = planOf(node, context)
-        let runsTriggers = plan.effect != .reads && TableReference.all(in: node).contains { $0.relation(in: context)?.hasTriggers == true }
+        let runsTriggers = plan.effect != .reads && TableReference.all(in: node).contains {
+            $0.relation(in: context).map { mayRunTriggers($0, context.environment.catalog) } ?? false
+        }
         return runsTriggers ? plan.runningTriggers() : plan
+    }
+
+    /// Writes to a view, a parent or a table that others refer to may reach tables that the statement does not name.
+    private func mayRunTriggers(_ relation: Relation, _ catalog: Catalog) -> Bool {
+        if relation.hasTriggers { return true }
+        let reachesOthers = relation.kind == "v" || relation.hasChildren || !relation.referencingTables.isEmpty
+        return reachesOthers && catalog.relations.contains(where: \.hasTriggers)
     }
 
     private func planOf(_ node: Node, _ context: AnalysisContext) -> StatementPlan {

@@ -98,6 +98,12 @@ struct StatementPlanner {
             throw Refusal(
                 "0A000", "system catalogs cannot be used together with sharded tables", hint: "Run two statements.")
         }
+        if let keyed = usage.keyedCalls.first, context.environment.shardCount > 1 {
+            let name = NodeList(keyed.call.node.pointee.funcname, keyed.call.node.pointee.n_funcname).strings.joined(separator: ".")
+            throw Refusal(
+                "0A000", "function \(name), which reads by key, cannot be used together with sharded tables",
+                hint: "Call it in a statement of its own: its key may belong to another shard than the statement's.")
+        }
         if usage.hasLocksOrNotifications, context.environment.shardCount > 1 {
             throw Refusal(
                 "0A000", "advisory locks and notifications cannot be used together with sharded tables",

@@ -6,7 +6,9 @@ extension StatementClassifier {
     func definePolicy(_ node: Node, _ entry: StatementFamily.Entry) throws(Refusal) -> StatementPlan {
         guard context.environment.shardCount > 1 else { return try everywhere(node, entry, changesCatalog: true) }
         for table in conditions(ofPolicy: node).flatMap(TableReference.all) {
-            guard let relation = table.relation(in: context), relation.placement != .reference, relation.placement != .system else { continue }
+            guard let relation = table.relation(in: context), relation.placement != .reference else { continue }
+            // A view is placed as the catalogs are, whatever it reads.
+            if relation.schema == "pg_catalog" || relation.schema == "information_schema" { continue }
             throw Refusal(
                 "0A000", "a policy cannot read \"\(relation.name)\": each shard would see its own rows only",
                 hint: "Compare the row's columns with settings (current_setting), roles or reference tables.",
