@@ -45,6 +45,17 @@ extension IntegrationTests {
             #expect(try proxy.run("DROP TABLE holder; DROP TABLE held; DROP TYPE tint CASCADE").error == nil)
         }
 
+        /// Such a statement may run itself: PostgreSQL ends that when its stack is full.
+        @Test(.timeLimit(.minutes(1))) func anExecuteOfAnExecuteIsRefused() throws {
+            let proxy = try WireClient(port: try SharedClusters.shared.get().four.port)
+            try proxy.send(FrontendFrame.parse("again", [], "EXECUTE again") + FrontendFrame.sync)
+            #expect(try proxy.outcome().error == nil)
+            #expect(try proxy.run("EXECUTE again").state == "0A000")
+            try proxy.send(FrontendFrame.bind("", "again", [], resultFormats: []) + FrontendFrame.execute("") + FrontendFrame.sync)
+            #expect(try proxy.outcome().state == "0A000")
+            #expect(try proxy.rows("SELECT 1") == [["1"]])
+        }
+
         @Test(.timeLimit(.minutes(1))) func neverAnotherAnswer() throws {
             let servers = try TestServers.shared.get()
             let judge = try WireClient(port: servers.judge.port)

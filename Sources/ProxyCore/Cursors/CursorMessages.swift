@@ -28,7 +28,7 @@ extension Worker {
         guard isDrained(session) else { return .blocked }
         let output = output(ofSession: index)
         if isStatement { output.pointee.output.writeParameterDescription([]) }
-        output.pointee.output.writeRowDescription(cursor.fields(asked: formats))
+        output.pointee.output.writeRowDescription(cursor.fields.asked(formats))
         return .consumed
     }
 

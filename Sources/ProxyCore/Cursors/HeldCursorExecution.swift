@@ -32,7 +32,7 @@ final class HeldCursorExecution: Execution {
         if use != .move, formats.contains(where: { $0 != cursor.format }) { return fail(cursor.otherFormat) }
         rows = cursor.move(movement)
         if use == .fetch, call.wantsDescription, !isClientGone {
-            worker.output(ofSession: session).pointee.output.writeRowDescription(cursor.fields(in: formats))
+            worker.output(ofSession: session).pointee.output.writeRowDescription(cursor.fields.asked(formats))
         }
         give()
     }

@@ -46,30 +46,26 @@ class ShardedCursor {
         case .execute: asked = call.resultFormats
         case .fetch, .move: asked = call.bind == nil ? (isBinary ? [.binary] : []) : call.resultFormats
         }
-        return spread(asked)
+        return fields.asked(asked).map(\.format)
     }
 
-    /// The formats of a Bind (none: all text; one for all; or one a column) for every column.
-    private func spread(_ formats: [FormatCode]) -> [FormatCode] {
-        fields.indices.map { formats.count == 1 ? formats[0] : $0 < formats.count ? formats[$0] : .text }
-    }
-
-    /// The columns in the formats of a Bind.
-    func fields(asked formats: [FormatCode]) -> [FieldDescription] { fields(in: spread(formats)) }
-
-    func fields(in formats: [FormatCode]) -> [FieldDescription] {
-        zip(fields, formats).map { field, format in
-            var field = field
-            field.format = format
-            return field
-        }
-    }
 
     /// The error of a FETCH in a format in which the rows are not there.
     var otherFormat: DatabaseMessage {
         DatabaseMessage(
             error: .featureNotSupported, "the rows of cursor \"\(name)\" are held in another format than they are to be fetched in",
             hint: "Fetch them all in one format. The rows of a cursor that scrolls, or whose query is finished on one shard, are in text, or in binary format if it is declared BINARY.")
+    }
+}
+
+extension [FieldDescription] {
+    /// The columns in the formats of a Bind: none (all text), one for all, or one a column.
+    func asked(_ formats: [FormatCode]) -> [FieldDescription] {
+        zip(indices, self).map { index, field in
+            var field = field
+            field.format = formats.count == 1 ? formats[0] : index < formats.count ? formats[index] : .text
+            return field
+        }
     }
 }
 

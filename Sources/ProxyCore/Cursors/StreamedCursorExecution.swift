@@ -57,7 +57,7 @@ final class StreamedCursorExecution: Execution {
     private func describe() {
         guard !isDescribed, !isClientGone else { return }
         isDescribed = true
-        worker.output(ofSession: session).pointee.output.writeRowDescription(cursor.fields(in: cursor.formats(use, call)))
+        worker.output(ofSession: session).pointee.output.writeRowDescription(cursor.fields.asked(cursor.formats(use, call)))
     }
 
     // MARK: Rows to the client

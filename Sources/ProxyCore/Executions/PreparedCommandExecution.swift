@@ -111,12 +111,16 @@ final class PreparedCommandExecution: Execution {
     private func run(_ statement: SharedStatement, _ values: [[UInt8]?]) {
         do throws(DatabaseMessage) {
             let plan = try worker.currentPlan(of: statement, session: session)
+            if case .prepared(.execute) = plan.action {
+                return fail(.featureNotSupported, "EXECUTE of a statement that is an EXECUTE itself is not supported")
+            }
             var frame = ByteQueue(pool: worker.streams.pool.reference)
             defer { frame.free() }
-            frame.writeBind(values: values)
+            frame.writeBind(values: values, resultFormats: call.resultFormats)
             var other = StatementCall(plan: plan, text: statement.text)
             other.parameterTypes = statement.parameterTypes
             other.bind = Array(frame.readable)
+            other.wantsDescription = call.wantsDescription
             worker.start(StatementExecution(worker: worker, session: session, parent: self, call: other), on: session)
         } catch {
             finish(.failure(error))

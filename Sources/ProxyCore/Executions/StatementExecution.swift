@@ -146,6 +146,12 @@ final class StatementExecution: Execution {
 
     /// Sends the statement to one shard and lets everything it answers pass to the client.
     func pass(to shard: ShardIndex) {
+        // What passes goes to the client itself; a portal with a row limit keeps the rows that it has not been asked for.
+        if record.pointee.isDiverted, call.plan.canBeDiverted {
+            return run(
+                ModifyExecution(
+                    worker: worker, session: session, parent: self, call: call, shards: [shard], texts: [call.text], tag: .first))
+        }
         switch worker.enlist(session, shard: shard, effect: call.plan.effect, takesSnapshot: call.plan.takesSnapshot) {
         case .waiting: return
         case .failed(let message): return fail(message)
@@ -241,6 +247,9 @@ extension StatementPlan {
     /// PostgreSQL takes the block's snapshot for it (PlannedStmtRequiresSnapshot in its source): a lock that is taken first
     /// must come before the snapshot.
     var takesSnapshot: Bool { !["LOCK TABLE", "LISTEN", "UNLISTEN", "NOTIFY", "FETCH", "MOVE", "SHOW"].contains(commandName) }
+
+    /// Nothing must be known of the link that ran it.
+    var canBeDiverted: Bool { !isCopy && pins.isEmpty && !taintsLink && !runsTriggers }
 
     /// It may run in a failed block because it ends it, or goes back to a savepoint.
     var endsTransaction: Bool {

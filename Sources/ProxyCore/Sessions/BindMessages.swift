@@ -89,7 +89,11 @@ extension Worker {
             {
             case .one(let shard):
                 return bindOnLink(index, session, detail, message, frame, statement, plan, shard, isPassed: true)
-            case .refused(let refusal): return raise(index, DatabaseMessage(refusal))
+            case .refused(let refusal):
+                let shard = currentShard(session) ?? anyShard(index)
+                let result = bindOnLink(index, session, detail, message, frame, statement, plan, shard, isPassed: false)
+                if case .consumed = result { detail.portals[Array(message.portal)]?.refusal = DatabaseMessage(refusal) }
+                return result
             case .many: break
             }
         }

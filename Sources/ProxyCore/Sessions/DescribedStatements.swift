@@ -28,9 +28,9 @@ struct DescribedColumns {
     }
 
     /// Names, types and modifiers of the columns; the tables they come from may be others (equalTupleDescs in tupdesc.c).
-    static func digest(_ message: RowDescriptionMessage?) -> [UInt8] {
+    static func digest(_ columns: [FieldDescription]?) -> [UInt8] {
         var bytes: [UInt8] = []
-        for field in message?.fields ?? [] {
+        for field in columns ?? [] {
             bytes += field.name + [0]
             withUnsafeBytes(of: (field.typeOID, field.typeModifier)) { bytes += $0 }
         }
@@ -57,7 +57,7 @@ extension Worker {
             statement.describedTypes = message.parameterTypes
         } else if statement.describedColumns == nil {
             statement.describedColumns = DescribedColumns(
-                digest: DescribedColumns.digest(try? RowDescriptionMessage(frame)),
+                digest: DescribedColumns.digest((try? RowDescriptionMessage(frame))?.fields),
                 environment: sessions.at(link.pointee.session).pointee.environment)
         }
     }
@@ -87,59 +87,25 @@ extension Worker {
 }
 
 /// Describes a statement on a shard and compares its columns with what clients were told.
-final class ColumnsExecution: Execution {
+final class ColumnsExecution: DescribingExecution {
     private let statement: SharedStatement
     private let environment: UInt32
     /// The client asks for the description itself: PostgreSQL tells the parameters before it looks at the columns.
     private let isDescribe: Bool
-    private var wasSent = false
-    private var digest = DescribedColumns.digest(nil)
 
     init(worker: Worker, session: Int32, parent: Execution?, statement: SharedStatement, isDescribe: Bool) {
         self.statement = statement
         self.isDescribe = isDescribe
         environment = worker.sessions.at(session).pointee.environment
-        super.init(worker: worker, session: session, parent: parent)
+        super.init(worker: worker, session: session, parent: parent, text: statement.text, declaredTypes: statement.parameterTypes)
     }
 
-    override func resume() {
-        guard !wasSent else { return }
-        switch worker.enlist(session, shard: worker.anyShard(session), effect: .reads, takesSnapshot: false) {
-        case .waiting: return
-        case .failed(let message):
-            failure = message
-            end()
-        case .link(let link):
-            wasSent = true
-            let leg = addLeg(link: link)
-            let output = worker.outputEndingUnnamed(ofLink: link)
-            worker.writeParse(statement, name: [], on: link)
-            output.pointee.output.writeDescribe(.statement, name: "")
-            output.pointee.output.writeSync()
-            expectReady(leg)
-        }
-    }
-
-    override func frame(_ frame: UnsafeRawBufferPointer, type: UInt8, leg: Int) {
-        if type == BackendMessageType.rowDescription { digest = DescribedColumns.digest(try? RowDescriptionMessage(frame)) }
-        collect(frame, type: type, leg: leg)
-    }
-
-    override func allReady() {
-        let leg = legs[0]
-        if !leg.isLost {
-            worker.links.at(leg.link).pointee.task = nil
-            if worker.sessions.at(session).pointee.detail?.transaction == nil { worker.giveBack(leg.link, from: session) }
-        }
-        end()
-    }
-
-    private func end() {
-        if failure == nil, digest != statement.describedColumns?.digest {
+    override func described() {
+        if failure == nil, DescribedColumns.digest(columns) != statement.describedColumns?.digest {
             failure = DatabaseMessage(error: .featureNotSupported, "cached plan must not change result type")
         }
         if let failure {
-            if isDescribe, wasSent, !legs[0].isLost, worker.sessions.at(session).pointee.phase != .leaving {
+            if isDescribe, let leg = legs.first, !leg.isLost, worker.sessions.at(session).pointee.phase != .leaving {
                 worker.output(ofSession: session).pointee.output.writeParameterDescription(
                     Worker.known(statement.parameterTypes, statement.describedTypes))
             }

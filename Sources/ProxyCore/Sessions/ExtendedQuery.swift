@@ -52,11 +52,22 @@ extension Worker {
     }
 }
 
+extension Refusal {
+    /// It is about a row, which PostgreSQL looks at when the statement is executed, and takes the statement until then.
+    var isOfRow: Bool { sqlState == SQLState.notNullViolation.rawValue }
+}
+
 extension StatementPlan {
+    /// What is wrong with it PostgreSQL tells when it is executed: it does not look into COPY before.
+    var isToldWhenExecuted: Bool {
+        guard case .refuse(let refusal) = action else { return false }
+        return commandName == "COPY" || refusal.isOfRow
+    }
+
     /// The proxy answers without a shard having parsed the statement.
     var isAnsweredHere: Bool {
         switch action {
-        case .refuse: drawing == nil
+        case .refuse(let refusal): drawing == nil && !refusal.isOfRow
         case .transaction, .prepared, .empty, .notify, .listen, .shardByShard: true
         case .cursor(let command):
             switch command {

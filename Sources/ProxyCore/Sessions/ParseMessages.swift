@@ -89,7 +89,7 @@ extension Worker {
                 error: .inFailedSQLTransaction, "current transaction is aborted, commands ignored until end of transaction block")
             return session.pointee.detail?.transaction?.takeUntoldLoss() ?? aborted
         }
-        if case .refuse(let refusal) = plan.action, plan.drawing == nil { return DatabaseMessage(refusal) }
+        if case .refuse(let refusal) = plan.action, plan.drawing == nil, !plan.isToldWhenExecuted { return DatabaseMessage(refusal) }
         return settingRefusal(plan, session)
     }
 

@@ -11,6 +11,9 @@ extension Worker {
         guard message.kind == .statement else { return describePortal(index, session, detail, message, frame) }
         let number = message.name.isEmpty ? detail.unnamedStatement : detail.statements.number(of: message.name)
         guard let statement = statements.at(number) else { return raise(index, missing(message.name)) }
+        if let executed = executedStatement(statement.plan, detail) {
+            return describe(executed: executed, formats: [], index, session, isStatement: true)
+        }
         if statement.plan?.isAnsweredHere == true {
             guard isDrained(session) else { return .blocked }
             output(ofSession: index).pointee.output.writeParameterDescription(statement.parameterTypes)
@@ -51,6 +54,9 @@ extension Worker {
             if let link = detail.cursors.link(of: name) { return forward(index, session, frame, to: link, .passDescribePortal) }
             if let cursor = detail.cursors.sharded(name) { return describe(cursor, formats: [], index, session, isStatement: false) }
             return raise(index, DatabaseMessage(error: .invalidCursorName, "portal \"\(message.name.text)\" does not exist"))
+        }
+        if let executed = executedStatement(portal.plan, detail) {
+            return describe(executed: executed, formats: resultFormats(of: portal), index, session, isStatement: false)
         }
         if portal.plan.isAnsweredHere {
             guard isDrained(session) else { return .blocked }
@@ -118,6 +124,7 @@ extension Worker {
             if !portal.plan.pins.isEmpty { pin(index, link: portal.link, reasons: portal.plan.pins) }
             return forward(index, session, frame, to: portal.link, .passExecute)
         }
+        if let refusal = portal.refusal { return raise(index, refusal) }
         if let result = executeStreamed(index, portal, statement, message) { return result }
         if let buffer = portal.buffer {
             if buffer.isSpent {
@@ -139,7 +146,7 @@ extension Worker {
             return .blocked
         }
         detail.portals[name]?.isDone = true
-        openForBatch(index, portal.plan)
+        openForBatch(index, executedPlan(portal.plan, index, detail))
         var call = StatementCall(plan: portal.plan, text: statement.text)
         call.parameterTypes = statement.parameterTypes
         call.describedTypes = statement.describedTypes
@@ -156,13 +163,15 @@ extension Worker {
         return .consumed
     }
 
-    /// What a batch writes outside a block becomes permanent at Sync, not before.
+    /// What a batch writes or sets outside a block becomes permanent at Sync, not before.
     func openForBatch(_ index: Int32, _ plan: StatementPlan) {
-        guard sessions.at(index).pointee.detail?.transaction == nil, plan.effect != .reads else { return }
+        guard sessions.at(index).pointee.detail?.transaction == nil else { return }
         switch plan.action {
-        case .transaction, .shardByShard, .setting, .prepared, .empty: return
-        default: openTransaction(index, isExplicit: false, modes: "")
+        case .transaction, .shardByShard, .prepared, .empty: return
+        case .setting(let command): guard command.belongsToTransaction else { return }
+        default: guard plan.effect != .reads else { return }
         }
+        openTransaction(index, isExplicit: false, modes: "")
     }
 
     func close(
@@ -208,5 +217,15 @@ extension Worker {
         }
         let number = detail.statements.remove(name)
         return number == 0 ? .none : .closed(Array(name), number: number)
+    }
+}
+
+extension SettingCommand {
+    /// What it sets goes with the transaction: back when that fails, and away at its end where it is local.
+    fileprivate var belongsToTransaction: Bool {
+        switch self {
+        case .set, .reset, .resetAll, .setTransaction, .setSessionCharacteristics, .setConstraints, .configure: true
+        case .show, .discardAll, .discardPlans, .discardSequences, .discardTemporary: false
+        }
     }
 }

@@ -86,6 +86,8 @@ struct Portal {
     var isDone = false
     /// How many savepoints were open when it was bound; for those that no link knows.
     var savepointDepth = 0
+    /// Why it cannot be executed with the values that were bound: PostgreSQL tells that no earlier.
+    var refusal: DatabaseMessage?
     /// Rows not fetched yet, where Execute asked for some at a time.
     var buffer: PortalBuffer?
     /// The same where they stay on the shards until they are fetched.

@@ -6,46 +6,14 @@ import Primitives
 import QueryPlanning
 import WireProtocol
 
-final class CopiedTypesExecution: Execution {
-    private let query: String
-    private var wasSent = false
-    private var types: [UInt32] = []
-
+final class CopiedTypesExecution: DescribingExecution {
     init(worker: Worker, session: Int32, parent: Execution?, query: String) {
-        self.query = query
-        super.init(worker: worker, session: session, parent: parent)
+        super.init(worker: worker, session: session, parent: parent, text: Array(query.utf8), declaredTypes: [])
     }
 
-    override func resume() {
-        guard !wasSent else { return }
-        switch worker.enlist(session, shard: worker.anyShard(session), effect: .reads, takesSnapshot: false) {
-        case .waiting: return
-        case .failed(let message): finish(.failure(message))
-        case .link(let link):
-            wasSent = true
-            let leg = addLeg(link: link)
-            let output = worker.outputEndingUnnamed(ofLink: link)
-            output.pointee.output.writeParse(name: "", text: query)
-            output.pointee.output.writeDescribe(.statement, name: "")
-            output.pointee.output.writeSync()
-            expectReady(leg)
-        }
-    }
-
-    override func frame(_ frame: UnsafeRawBufferPointer, type: UInt8, leg: Int) {
-        if type == BackendMessageType.rowDescription, let message = try? RowDescriptionMessage(frame) {
-            types = message.fields.map(\.typeOID)
-        }
-        collect(frame, type: type, leg: leg)
-    }
-
-    override func allReady() {
-        let leg = legs[0]
-        if !leg.isLost {
-            worker.links.at(leg.link).pointee.task = nil
-            if worker.sessions.at(session).pointee.detail?.transaction == nil { worker.giveBack(leg.link, from: session) }
-        }
+    override func described() {
         if let failure { return finish(.failure(failure)) }
+        let types = (columns ?? []).map(\.typeOID)
         let maps = (0..<worker.shardCount).compactMap { worker.translation(ShardIndex($0), session: session)?.toShard }
         guard let held = types.first(where: { type in maps.contains { $0.carriesOIDs(type) } }) else { return finish(.success) }
         finish(

@@ -51,8 +51,9 @@ package struct Analyser: StatementAnalyser {
             default: return try classify(node, context)
             }
         } catch {
+            let command = node.kind == PG_QUERY__NODE__NODE_COPY_STMT ? "COPY" : ""
             return StatementPlan(
-                action: .refuse(error), effect: .reads, commandName: "", reason: "refused: \(error.message)")
+                action: .refuse(error), effect: .reads, commandName: command, reason: "refused: \(error.message)")
         }
     }
 }
