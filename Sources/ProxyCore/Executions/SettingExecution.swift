@@ -118,8 +118,24 @@ final class SettingExecution: Execution {
         }
         // Before the end, which may free the session.
         releaseIfLoose()
+        warnOfBatch()
         worker.tellComplete(session, isReset ? "RESET" : (child as? BroadcastExecution)?.tag ?? call.plan.commandName)
         finish(.success)
+    }
+
+    /// In a batch outside a block PostgreSQL warns of what lasts for the transaction, and has it last up to Sync; the shard is in a block.
+    private func warnOfBatch() {
+        guard !call.wantsDescription, let transaction = record.pointee.detail?.transaction, !transaction.isExplicit else { return }
+        let command: String
+        switch self.command {
+        case .set(_, isLocal: true): command = "SET LOCAL"
+        case .setTransaction: command = "SET TRANSACTION"
+        case .setConstraints: command = "SET CONSTRAINTS"
+        default: return
+        }
+        worker.warn(
+            session,
+            DatabaseMessage(notice: .warning, .noActiveSQLTransaction, "\(command) can only be used in transaction blocks"))
     }
 
     /// Keeps what was set: for the session, for the links that have it, and for shards that join the block later.

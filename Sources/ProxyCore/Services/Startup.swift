@@ -129,6 +129,7 @@ extension Worker {
                 renewEnvironment(of: index)
             }
         }
+        settingsTable.renewRoles()
         endBlocksBeforeMove(from: former, to: catalog)
         catalogLoaded()
     }

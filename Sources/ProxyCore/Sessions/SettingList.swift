@@ -105,12 +105,18 @@ final class SettingsTable {
     /// The number of a list that has one.
     func known(_ list: SettingList) -> UInt32? { numbers[list] }
 
+    /// Whoever takes a role from now on does not share links with those who took one by this name before: it may be another
+    /// role, made anew, and PostgreSQL looks the name up when it is set.
+    func renewRoles() {
+        for list in numbers.keys where list.contains("role") || list.contains("session_authorization") { numbers[list] = nil }
+    }
+
     var isDueForSweep: Bool { numbers.count > sweepAbove }
 
     /// Forgets all lists but those of the numbers `used`.
     func sweep(used: Set<UInt32>) {
         for number in 1..<UInt32(lists.count) where !used.contains(number) && !lists[Int(number)].isEmpty {
-            numbers[lists[Int(number)]] = nil
+            if numbers[lists[Int(number)]] == number { numbers[lists[Int(number)]] = nil }
             reported[number] = nil
             lists[Int(number)] = SettingList()
             freeNumbers.append(number)

@@ -155,7 +155,8 @@ enum StatementFamily: Equatable {
         (PG_QUERY__NODE__NODE_CREATE_ROLE_STMT, .role, "CREATE ROLE"),
         (PG_QUERY__NODE__NODE_ALTER_ROLE_STMT, .role, "ALTER ROLE"),
         (PG_QUERY__NODE__NODE_ALTER_ROLE_SET_STMT, .definition(changesCatalog: true), "ALTER ROLE"),
-        (PG_QUERY__NODE__NODE_DROP_ROLE_STMT, .definition(changesCatalog: false), "DROP ROLE"),
+        // A role that is made anew by the name is another one for links that have taken the old one.
+        (PG_QUERY__NODE__NODE_DROP_ROLE_STMT, .definition(changesCatalog: true), "DROP ROLE"),
         (PG_QUERY__NODE__NODE_GRANT_STMT, .definition(changesCatalog: false), "GRANT"),
         (PG_QUERY__NODE__NODE_GRANT_ROLE_STMT, .definition(changesCatalog: false), "GRANT ROLE"),
         (PG_QUERY__NODE__NODE_ALTER_DEFAULT_PRIVILEGES_STMT, .definition(changesCatalog: false), "ALTER DEFAULT PRIVILEGES"),
