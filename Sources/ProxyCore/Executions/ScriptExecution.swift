@@ -14,6 +14,7 @@ final class ScriptExecution: Execution {
     /// The environment the statements were planned in.
     private let environment: UInt32
     private var isStatementRunning = false
+    var hasSeveralStatements: Bool { statements.count > 1 }
 
     init(worker: Worker, session: Int32, text: [UInt8], statements: [PlannedStatement]) {
         self.text = text
@@ -72,7 +73,9 @@ final class ScriptExecution: Execution {
         let record = worker.sessions.at(session)
         guard statements.count > 1 || worker.needsOwnCommit(plan.effect, record), record.pointee.detail?.transaction == nil else { return }
         switch plan.action {
-        case .transaction, .shardByShard, .empty: return
+        case .transaction, .empty: return
+        // Among several it is refused, as it can be in no block.
+        case .shardByShard where statements.count == 1: return
         default: worker.openTransaction(session, isExplicit: false, modes: "")
         }
     }

@@ -143,7 +143,7 @@ final class SettingExecution: Execution {
     private func note(_ name: String? = nil, isLocal: Bool, step: String, _ change: (inout SettingList) -> Void) {
         guard let detail = record.pointee.detail else { return }
         if let transaction = detail.transaction {
-            transaction.steps.append(.setting(step))
+            if case .setTransaction = command { transaction.steps.append(.modes(step)) } else { transaction.steps.append(.setting(step)) }
             if isLocal { change(&transaction.localSettings) } else { endLocal(name, transaction) }
             transaction.hasChangedSettings = true
             record.pointee.environment = 0
@@ -175,7 +175,7 @@ final class SettingExecution: Execution {
 
     private func discardAll() {
         guard let detail = record.pointee.detail else { return }
-        if detail.transaction?.isExplicit == true {
+        if detail.transaction != nil {
             return finish(
                 .failure(DatabaseMessage(error: .activeSQLTransaction, "DISCARD ALL cannot run inside a transaction block")))
         }
@@ -192,7 +192,7 @@ final class SettingExecution: Execution {
         detail.settings = worker.startupSettings(detail)
         record.pointee.settings = worker.settingsTable.number(of: detail.settings)
         worker.renewEnvironment(of: session)
-        record.pointee.isPlain = detail.transaction == nil && worker.settings.poolMode == .transaction
+        record.pointee.isPlain = worker.settings.poolMode == .transaction
         worker.noteLoginStatus(session)
         worker.tellComplete(session, "DISCARD ALL")
         finish(.success)

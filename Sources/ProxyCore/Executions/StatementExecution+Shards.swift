@@ -79,7 +79,7 @@ extension StatementExecution {
     }
 
     func shardByShard(_ route: Route) {
-        if record.pointee.detail?.transaction?.isExplicit == true {
+        if record.pointee.detail?.transaction != nil {
             return fail(
                 DatabaseMessage(
                     error: .activeSQLTransaction, "\(call.plan.commandName) cannot run inside a transaction block"))

@@ -35,6 +35,11 @@ final class StatementExecution: Execution {
             return fail(record.pointee.detail?.transaction?.takeUntoldLoss() ?? aborted)
         }
         if let refusal = worker.settingRefusal(call.plan, record) { return fail(refusal) }
+        if call.plan.commandName == "LOCK TABLE", record.pointee.detail?.transaction?.isExplicit != true,
+            (parent as? ScriptExecution)?.hasSeveralStatements != true
+        {
+            return fail(DatabaseMessage(error: .noActiveSQLTransaction, "LOCK TABLE can only be used in transaction blocks"))
+        }
         if let drawing = call.plan.drawing {
             return run(DrawExecution(worker: worker, session: session, parent: self, query: drawing.query))
         }

@@ -7,10 +7,10 @@ final class TransactionCommandExecution: Execution {
     private let call: StatementCall
     private let command: TransactionCommand
     private var isStarted = false
-    /// BEGIN text of the block that AND CHAIN opens.
-    private var chainedModes: String?
-    /// The block cannot be committed, and the client does not know why yet.
-    private var loss: DatabaseMessage?
+    /// What the block that AND CHAIN opens has of the one that ends.
+    private var chained: TransactionCharacteristics?
+    /// Why the block was rolled back, where the client must hear that instead of the tag.
+    private var endingError: DatabaseMessage?
 
     init(worker: Worker, session: Int32, parent: Execution?, call: StatementCall, command: TransactionCommand) {
         self.call = call
@@ -76,10 +76,10 @@ final class TransactionCommandExecution: Execution {
             if chain { return fail(.noActiveSQLTransaction, "COMMIT AND CHAIN can only be used in transaction blocks") }
             warn(.noActiveSQLTransaction, "there is no transaction in progress")
         }
-        if chain { chainedModes = String(transaction.beginText.dropFirst("BEGIN".count)) }
+        if chain { chained = TransactionCharacteristics(transaction) }
         let failed = record.pointee.status == TransactionStatus.failed.rawValue
         if failed {
-            loss = transaction.takeUntoldLoss()
+            endingError = transaction.takeUntoldLoss()
             return end(RollbackExecution(worker: worker, session: session, parent: self))
         }
         end(CommitExecution(worker: worker, session: session, parent: self))
@@ -95,7 +95,7 @@ final class TransactionCommandExecution: Execution {
             if chain { return fail(.noActiveSQLTransaction, "ROLLBACK AND CHAIN can only be used in transaction blocks") }
             warn(.noActiveSQLTransaction, "there is no transaction in progress")
         }
-        if chain { chainedModes = String(transaction.beginText.dropFirst("BEGIN".count)) }
+        if chain { chained = TransactionCharacteristics(transaction) }
         end(RollbackExecution(worker: worker, session: session, parent: self))
     }
 
@@ -177,13 +177,36 @@ final class TransactionCommandExecution: Execution {
     // MARK: The client's own PREPARE TRANSACTION
 
     private func prepare() {
-        guard let transaction else { return fail(.noActiveSQLTransaction, "PREPARE TRANSACTION can only be used in transaction blocks") }
-        guard transaction.participants.count == 1 else {
-            return fail(
-                .featureNotSupported, "PREPARE TRANSACTION works on one shard only, this transaction touched \(transaction.participants.count)",
-                hint: "COMMIT commits on all shards or none; the proxy prepares by itself.")
+        guard let transaction else {
+            warn(.noActiveSQLTransaction, "there is no transaction in progress")
+            return done("ROLLBACK")
         }
+        if record.pointee.status == TransactionStatus.failed.rawValue || transaction.hasLostParticipant {
+            return rollBack(instead: transaction.takeUntoldLoss())
+        }
+        guard transaction.participants.count <= 1 else {
+            return rollBack(
+                instead: DatabaseMessage(
+                    error: .featureNotSupported, "PREPARE TRANSACTION works on one shard only, this transaction touched \(transaction.participants.count)",
+                    hint: "COMMIT commits on all shards or none; the proxy prepares by itself."))
+        }
+        if transaction.participants.isEmpty {
+            switch worker.enlist(session, shard: worker.anyShard(session), effect: .reads, takesSnapshot: false) {
+            case .waiting:
+                isStarted = false
+                return
+            case .failed(let message): return rollBack(instead: message)
+            case .link: break
+            }
+        }
+        if !transaction.isExplicit { warn(.noActiveSQLTransaction, "there is no transaction in progress") }
         broadcast(transaction)
+    }
+
+    /// PREPARE TRANSACTION ends the block, whatever comes of it.
+    private func rollBack(instead error: DatabaseMessage?) {
+        endingError = error
+        end(RollbackExecution(worker: worker, session: session, parent: self))
     }
 
     override func childFinished(_ child: Execution, _ outcome: Outcome) {
@@ -193,18 +216,21 @@ final class TransactionCommandExecution: Execution {
             return done("ROLLBACK")
         }
         if let broadcast = child as? BroadcastExecution {
-            if case .failure = outcome { return finish(outcome) }
-            guard case .prepare = command else { return savepointDone() }
-            worker.endTransaction(session, committed: true)
+            guard case .prepare = command else {
+                if case .failure = outcome { return finish(outcome) }
+                return savepointDone()
+            }
+            if case .failure(let message) = outcome { return rollBack(instead: message) }
+            worker.endTransaction(session, committed: broadcast.tag == "PREPARE TRANSACTION")
             return done(broadcast.tag)
         }
         if case .failure = outcome {
             record.pointee.status = TransactionStatus.idle.rawValue
             return finish(outcome)
         }
-        if let loss { return finish(.failure(loss)) }
+        if let endingError { return finish(.failure(endingError)) }
         let committed = (child as? CommitExecution)?.didCommit ?? false
-        if let chainedModes { worker.openTransaction(session, isExplicit: true, modes: chainedModes.trimmingPrefix(" ").description) }
+        if let chained { worker.openTransaction(session, chained) }
         done(committed ? "COMMIT" : "ROLLBACK")
     }
 }
@@ -215,7 +241,7 @@ extension Transaction {
     /// Forgets the savepoint and those set after it; settings changed since stay.
     func release(_ name: String) {
         guard let index = steps.lastIndex(of: .savepoint(name)) else { return }
-        let kept = steps[index...].filter { if case .setting = $0 { true } else { false } }
+        let kept = steps[index...].filter { if case .savepoint = $0 { false } else { true } }
         let dropped = steps.count - index - kept.count
         steps.replaceSubrange(index..., with: kept)
         settingsAtSavepoint.removeLast(min(dropped, settingsAtSavepoint.count))

@@ -38,7 +38,8 @@ extension Worker {
         let task = CleanTask(worker: self, link: index)
         link.pointee.task = task
         if link.pointee.status != TransactionStatus.idle.rawValue { task.ask("ROLLBACK") }
-        if link.pointee.hasUnknownSettings, !link.pointee.isTainted { task.ask("RESET ALL") }
+        // RESET ALL leaves the role, and the user that SET SESSION AUTHORIZATION has put there.
+        if link.pointee.hasUnknownSettings, !link.pointee.isTainted { task.ask("RESET SESSION AUTHORIZATION;RESET ROLE;RESET ALL") }
         if link.pointee.isTainted {
             task.ask("DISCARD ALL")
             task.holdInstanceLock()

@@ -165,6 +165,14 @@ extension Worker {
         if isExplicit { session.pointee.status = TransactionStatus.inTransaction.rawValue }
     }
 
+    /// Opens the block of AND CHAIN.
+    func openTransaction(_ index: Int32, _ characteristics: TransactionCharacteristics) {
+        openTransaction(index, isExplicit: true, modes: characteristics.modes)
+        guard let transaction = sessions.at(index).pointee.detail?.transaction else { return }
+        transaction.steps = characteristics.steps
+        setIsolation(characteristics.isolation, of: transaction)
+    }
+
     /// The isolation level of blocks whose BEGIN names none.
     func defaultIsolation(_ index: Int32) -> IsolationLevel {
         guard let detail = sessions.at(index).pointee.detail else { return .readCommitted }

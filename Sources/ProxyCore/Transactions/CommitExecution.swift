@@ -76,8 +76,9 @@ final class CommitExecution: Execution {
         writers = participants.indices.filter { index in
             switch participants[index].effect {
             case .writes: true
-            case .reads: false
-            case .unknown: legs[index].rows.first?.first != "f"
+            // Its COMMIT runs the queries of cursors WITH HOLD, and may fail.
+            case .reads: holdsCursors(index)
+            case .unknown: holdsCursors(index) || legs[index].rows.first?.first != "f"
             }
         }
         if writers.count >= 2 { return beginTwoPhase() }
@@ -85,7 +86,14 @@ final class CommitExecution: Execution {
         guard worker.hotSettings.isStrict else { return commitWriter() }
         // Once its constraints are checked, COMMIT waits for nobody's lock while its window is open.
         step = .checkingConstraints
-        ask(writer, "SET CONSTRAINTS ALL IMMEDIATE")
+        ask(writer, Self.constraintsText)
+    }
+
+    /// PostgreSQL does not limit the time of COMMIT, and so not that of deferred triggers.
+    private static let constraintsText = "SET LOCAL statement_timeout = 0;SET CONSTRAINTS ALL IMMEDIATE"
+
+    private func holdsCursors(_ leg: Int) -> Bool {
+        worker.sessions.at(session).pointee.detail?.cursors.forbidPreparation(on: participants[leg].link) == true
     }
 
     private func commitWriter() {
@@ -125,7 +133,7 @@ final class CommitExecution: Execution {
         // A link was lost meanwhile.
         case .awaitingWindow: rollBack()
         case .committingWriter: writerAnswered()
-        case .committingReaders: conclude(committed: true)
+        case .committingReaders: readersAnswered()
         case .rollingBack: conclude(committed: false)
         case .idle, .twoPhase: break
         }
@@ -140,9 +148,29 @@ final class CommitExecution: Execution {
                 hint: "Look whether the transaction's changes are there before you repeat it.")
             return rollBack()
         }
+        tellWarnings(leg)
         if leg.error != nil { return rollBack() }
         if leg.tag == "ROLLBACK" { return rollBack() }
         commitReaders()
+    }
+
+    /// A part that only read may fail as well: as SERIALIZABLE, for example.
+    private func readersAnswered() {
+        let failed = legs.indices.filter { !writers.contains($0) && !legs[$0].isLost && legs[$0].error != nil }
+        if writers.isEmpty, let first = failed.first {
+            failure = legs[first].error
+            return rollBack()
+        }
+        // The settings that the block has made are not in force there.
+        for leg in failed { worker.links.at(legs[leg].link).pointee.isTainted = true }
+        conclude(committed: true)
+    }
+
+    /// What deferred triggers have told.
+    private func tellWarnings(_ leg: Leg) {
+        for warning in leg.warnings where !warning.message.contains(Self.replicationWarning) || coordinator == nil {
+            worker.warn(session, warning)
+        }
     }
 
     private func conclude(committed: Bool) {
@@ -205,7 +233,7 @@ final class CommitExecution: Execution {
             put(
                 .prepare, leg,
                 "SET LOCAL statement_timeout = 0;SET LOCAL synchronous_commit = on;PREPARE TRANSACTION '\(gid(leg))'")
-        case .checkConstraints(let leg): put(.constraints, leg, "SET CONSTRAINTS ALL IMMEDIATE")
+        case .checkConstraints(let leg): put(.constraints, leg, Self.constraintsText)
         case .enterCommitWindow: enterCommitWindow()
         case .leaveCommitWindow: leaveCommitWindow()
         case .decideAndCommit(let leg):
@@ -300,7 +328,8 @@ final class CommitExecution: Execution {
         questions[leg] = nil
         let answer = legs[leg]
         let state = answer.error?.sqlState.rawValue
-        let isUnreplicated = answer.warnings.contains { $0.message.contains("synchronous replication") }
+        let isUnreplicated = answer.warnings.contains { $0.message.contains(Self.replicationWarning) }
+        if question != .finish, question != .end { tellWarnings(answer) }
         switch question {
         case .prepare: tell(.prepareAnswered(leg, prepareAnswer(answer, state, isUnreplicated)))
         case .constraints: tell(.constraintsChecked(state.map { .failed(sqlState: $0) } ?? .satisfied))
@@ -325,6 +354,9 @@ final class CommitExecution: Execution {
         if leg.tag == "COMMIT" { return isUnreplicated ? .committedWithoutReplication : .committed }
         return .rolledBack
     }
+
+    /// Of the warning that a commit did not wait for its standby, which the coordinator words itself.
+    private static let replicationWarning = "synchronous replication"
 
     private func finishAnswer(_ state: String?, _ isUnreplicated: Bool) -> FinishAnswer {
         switch state {
@@ -361,7 +393,9 @@ final class CommitExecution: Execution {
         case .awaitingWindow:
             noteFailure(DatabaseMessage(error: .queryCanceled, "canceling statement due to user request"))
             rollBack()
-        case .idle, .committingWriter, .committingReaders, .twoPhase, .rollingBack: break
+        // With strict reads its window is open, and COMMIT waits for nobody.
+        case .committingWriter: if !worker.hotSettings.isStrict { cancelLegs() }
+        case .idle, .committingReaders, .twoPhase, .rollingBack: break
         }
     }
 

@@ -20,6 +20,8 @@ struct Participant {
 enum TransactionStep: Equatable {
     /// SET or SET LOCAL, as the client wrote it.
     case setting(String)
+    /// SET TRANSACTION, or SET of one of its variables.
+    case modes(String)
     case savepoint(String)
 }
 
@@ -136,7 +138,7 @@ final class Transaction {
     var joinText: String {
         ([beginText] + steps.map { step in
             switch step {
-            case .setting(let text): text
+            case .setting(let text), .modes(let text): text
             case .savepoint(let name): "SAVEPOINT " + quoteIdentifier(name)
             }
         }).joined(separator: ";")
@@ -146,6 +148,21 @@ final class Transaction {
     func note(_ effect: DataEffect, on shard: ShardIndex) {
         guard let index = participant(on: shard) else { return }
         participants[index].effect = participants[index].effect.joined(effect)
+    }
+}
+
+/// What a block has in common with the one that AND CHAIN opens behind it: isolation level, read only, deferrable (manual, COMMIT).
+struct TransactionCharacteristics {
+    /// Of its BEGIN.
+    let modes: String
+    /// What SET TRANSACTION has said since.
+    let steps: [TransactionStep]
+    let isolation: IsolationLevel
+
+    init(_ transaction: Transaction) {
+        modes = String(transaction.beginText.dropFirst("BEGIN".count).trimmingPrefix(" "))
+        steps = transaction.steps.filter { if case .modes = $0 { true } else { false } }
+        isolation = transaction.isolation
     }
 }
 
