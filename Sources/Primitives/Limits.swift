@@ -30,6 +30,9 @@ public struct Limits: Sendable {
     public var statementTokens = 1_000_000
     /// Estimated nesting depth of a statement's parse tree; above it 54001.
     public var statementDepth = 4_000
+    /// Bytes that the statements of one Query may have together where each is counted with all that stands before it, which it
+    /// is sent with, as blanks, so that places in errors are right; above it 54001.
+    public var scriptBytes = 4 << 30
     /// Prepared statements kept on one link; the least recently used is closed beyond it.
     public var preparedStatementsPerLink = 512
     /// Prepared statements one session may hold.

@@ -56,6 +56,26 @@ extension IntegrationTests {
             #expect(try proxy.rows("SELECT 1") == [["1"]])
         }
 
+        /// On the links statements have names of the proxy's.
+        @Test(.timeLimit(.minutes(1))) func theProxysNamesOfStatementsAreItsOwn() throws {
+            let cluster = try TestCluster(servers: try TestServers.shared.get().two, settings: ["proxy": ["pool_size = 1"]])
+            let other = try WireClient(port: cluster.port)
+            try other.send(FrontendFrame.parse("mine", [], "SELECT 7 AS seven") + FrontendFrame.sync)
+            #expect(try other.outcome().error == nil)
+            for number in 1...20 { #expect(try WireClient(port: cluster.port).run("PREPARE pgbraid_\(number) AS SELECT 1").state == "42939") }
+            try other.send(FrontendFrame.bind("", "mine", [], resultFormats: []) + FrontendFrame.execute("") + FrontendFrame.sync)
+            #expect(try other.outcome().rows == [["7"]])
+        }
+
+        /// Statements that end at once are run in a loop, not one within the other.
+        @Test(.timeLimit(.minutes(1))) func aQueryMayHaveThousandsOfStatements() throws {
+            let proxy = try WireClient(port: try SharedClusters.shared.get().two.port)
+            #expect(try proxy.run(String(repeating: "BEGIN;COMMIT;", count: 30_000)).error == nil)
+            #expect(try proxy.run(String(repeating: "DEALLOCATE ALL;", count: 30_000)).error == nil)
+            #expect(try proxy.run(String(repeating: "SELECT 1 AS one, 2 AS two;NOTIFY nobody;", count: 50_000)).state == "54001")
+            #expect(try proxy.rows("SELECT 1") == [["1"]])
+        }
+
         @Test(.timeLimit(.minutes(1))) func neverAnotherAnswer() throws {
             let servers = try TestServers.shared.get()
             let judge = try WireClient(port: servers.judge.port)

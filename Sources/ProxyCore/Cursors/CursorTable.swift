@@ -114,7 +114,12 @@ extension SessionDetail {
     /// Cursors and portals made since the savepoint are gone with what was done since.
     func rolledBack(toSavepoint depth: Int) {
         cursors.rolledBack(toSavepoint: depth)
-        portals = portals.filter { $0.value.link >= 0 || $0.value.savepointDepth < depth }
+        portals = portals.filter { $0.value.savepointDepth < depth }
+    }
+
+    /// Bytes of rows that are held for cursors and portals.
+    var heldBytes: Int {
+        portals.values.reduce(cursors.heldBytes) { $0 + ($1.buffer?.stream.pointee.output.count ?? 0) }
     }
 
     func released(savepoint depth: Int) {

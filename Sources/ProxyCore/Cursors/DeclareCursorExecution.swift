@@ -27,7 +27,7 @@ final class DeclareCursorExecution: DivertingExecution {
     override func resume() {
         guard !isStarted, let detail = record.pointee.detail else { return }
         isStarted = true
-        answer = divert(reservedBytes: detail.cursors.heldBytes)
+        answer = divert(reservedBytes: detail.heldBytes)
         worker.start(StatementExecution(worker: worker, session: session, parent: self, call: query), on: session)
     }
 

@@ -39,9 +39,15 @@ final class PreparedCommandExecution: Execution {
 
     // MARK: PREPARE
 
+    /// What statements are called on the links.
+    private static let ownNames = "pgbraid_"
+
     private func prepare(_ name: String) {
         guard number(of: name) == 0 else {
             return fail(.duplicatePreparedStatement, "prepared statement \"\(name)\" already exists")
+        }
+        guard !name.hasPrefix(Self.ownNames) else {
+            return fail(.reservedName, "names of prepared statements that begin with \(Self.ownNames) are the proxy's own")
         }
         switch worker.enlist(session, shard: worker.anyShard(session), effect: .reads) {
         case .waiting: return

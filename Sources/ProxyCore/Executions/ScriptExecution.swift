@@ -14,6 +14,9 @@ final class ScriptExecution: Execution {
     /// The environment the statements were planned in.
     private let environment: UInt32
     private var isStatementRunning = false
+    private var isInLoop = false
+    /// A statement has ended, and the next is to run.
+    private var goesOn = false
     var hasSeveralStatements: Bool { statements.count > 1 }
 
     init(worker: Worker, session: Int32, text: [UInt8], statements: [PlannedStatement]) {
@@ -28,13 +31,21 @@ final class ScriptExecution: Execution {
         runNext()
     }
 
+    /// Runs statements up to the first that does not end at once. A loop: a script may have thousands of those that do.
     private func runNext() {
+        guard !isInLoop else { return }
+        isInLoop = true
+        defer { isInLoop = false }
+        repeat { goesOn = false; runOne() } while goesOn
+    }
+
+    private func runOne() {
         guard position < statements.count else { return commitImplicit() }
         // What the next statement sees must not be older than what was answered to the last.
         if worker.sessions.at(session).pointee.detail?.replyHold != nil { return }
         // A block within the script has ended with DDL: the next statement is about tables as they are now.
         if awaitsCatalog { return worker.awaitCatalog(session) }
-        let text = alone(statements[position].range)
+        let text = text(of: statements[position])
         let plan: StatementPlan
         do throws(Refusal) {
             plan = try currentPlan(statements[position].plan, text)
@@ -64,8 +75,9 @@ final class ScriptExecution: Execution {
 
     /// One statement's text with blanks for what stood before it, so that places in it, the plan's and those of errors,
     /// are the same as in the whole.
-    private func alone(_ range: Range<Int>) -> [UInt8] {
-        Array(repeating: UInt8(ascii: " "), count: range.lowerBound) + text[range]
+    private func text(of statement: PlannedStatement) -> [UInt8] {
+        let before = statement.plan.hasPlaces ? statement.range.lowerBound : 0
+        return Array(repeating: UInt8(ascii: " "), count: before) + text[statement.range]
     }
 
     /// Several statements are one transaction, unless they are about transactions themselves; so is one that needs a COMMIT of its own.
@@ -89,6 +101,7 @@ final class ScriptExecution: Execution {
         switch outcome {
         case .success:
             position += 1
+            goesOn = true
             runNext()
         case .failure(let message):
             worker.tellError(session, message)
@@ -122,6 +135,21 @@ final class ScriptExecution: Execution {
         worker.writeReady(session)
         finish(.success)
     }
+}
+
+extension StatementPlan {
+    /// Places in its text matter to its plan, or to errors.
+    fileprivate var hasPlaces: Bool {
+        switch action {
+        case .transaction, .setting, .notify, .listen, .empty, .prepared(.deallocate): false
+        default: true
+        }
+    }
+}
+
+extension [PlannedStatement] {
+    /// How many bytes are sent or copied where they are run one by one.
+    var scriptBytes: Int { reduce(0) { $1.plan.hasPlaces ? $0 + $1.range.upperBound : $0 } }
 }
 
 extension Worker {

@@ -187,6 +187,7 @@ final class SettingExecution: Execution {
         detail.pinnedLinks = []
         detail.cursors.removeAll()
         detail.portals = [:]
+        record.pointee.hasPortals = false
         detail.temporaryTables = []
         for number in detail.statements.removeAll() { worker.statements.release(number) }
         detail.settings = worker.startupSettings(detail)

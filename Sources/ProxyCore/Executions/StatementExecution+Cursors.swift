@@ -19,6 +19,7 @@ extension StatementExecution {
             afterwards = { [worker, session] in
                 detail.cursors.removeAll()
                 detail.portals = [:]
+                worker.sessions.at(session).pointee.hasPortals = false
                 worker.tellComplete(session, "CLOSE CURSOR ALL")
             }
             run(BroadcastExecution(worker: worker, session: session, parent: self, text: "CLOSE ALL", links: links.sorted()))

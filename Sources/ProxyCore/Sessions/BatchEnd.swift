@@ -21,7 +21,7 @@ extension Worker {
         let link = session.pointee.unnamedPortalLink
         guard session.pointee.isPlain, session.pointee.link == link, session.pointee.activity == .passing,
             session.pointee.isLinkUnsynced, session.pointee.heldParse == 0, !session.pointee.skipsUntilSync,
-            !session.pointee.isFailedHere, bytes.count &- position >= UsualBatchEnd.count,
+            !session.pointee.isFailedHere, !session.pointee.hasPortals, bytes.count &- position >= UsualBatchEnd.count,
             case let end = bytes.baseAddress.unsafelyUnwrapped + position,
             memcmp(end, UsualBatchEnd.bytes.utf8Start, UsualBatchEnd.count) == 0
         else { return nil }

@@ -52,7 +52,10 @@ extension Worker {
         let link = session.pointee.link
         if session.pointee.isLinkUnsynced {
             let output = output(ofLink: link)
-            if session.pointee.detail?.transaction == nil, session.pointee.hasBatchExecuted { beginLate(index, link) }
+            // After an error the shard skips everything up to Sync, and has undone the batch.
+            if session.pointee.detail?.transaction == nil, session.pointee.hasBatchExecuted, !session.pointee.skipsUntilSync {
+                beginLate(index, link)
+            }
             output.pointee.output.writeSync()
             links.at(link).pointee.expectations.append(.dropSync)
             streams.markDirty(links.at(link).pointee.stream.index)

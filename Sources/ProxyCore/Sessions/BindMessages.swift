@@ -207,7 +207,7 @@ extension Worker {
         session.pointee.hasPortals = true
         detail.portals[Array(message.portal)] = Portal(
             statement: statement.number, link: link, bind: link < 0 ? Array(frame) : [], plan: plan,
-            savepointDepth: link < 0 ? detail.transaction?.savepointDepth ?? 0 : 0)
+            savepointDepth: detail.transaction?.savepointDepth ?? 0)
     }
 
     /// Binds a statement the proxy answers itself.

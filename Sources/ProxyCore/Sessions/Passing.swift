@@ -81,6 +81,7 @@ extension Worker {
             renewEnvironment(of: index)
         }
         detail.portals = [:]
+        session.pointee.hasPortals = false
         detail.cursors.blockEnded(committed: committed)
         session.pointee.status = TransactionStatus.idle.rawValue
         session.pointee.isPlain = detail.pinnedLinks.isEmpty && settings.poolMode == .transaction

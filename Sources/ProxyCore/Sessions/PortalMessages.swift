@@ -128,9 +128,7 @@ extension Worker {
         if let result = executeStreamed(index, portal, statement, message) { return result }
         if let buffer = portal.buffer {
             if buffer.isSpent {
-                return raise(
-                    index,
-                    DatabaseMessage(error: .objectNotInPrerequisiteState, "portal \"\(message.portal.text)\" cannot be run"))
+                return raise(index, cannotBeRun(message.portal))
             }
             guard isDrained(session) else { return .blocked }
             buffer.fetch(message.maximumRows, into: &output(ofSession: index).pointee.output)
@@ -138,7 +136,10 @@ extension Worker {
         }
         guard isQuiescent(index) else { return .blocked }
         if portal.isDone {
-            output(ofSession: index).pointee.output.writeCommandComplete("\(portal.plan.commandName) 0")
+            guard let tag = tagOfNoRows(portal, statement, index, detail) else {
+                return raise(index, cannotBeRun(message.portal))
+            }
+            output(ofSession: index).pointee.output.writeCommandComplete(tag)
             return .consumed
         }
         if cluster.isPlanningPaused {
@@ -154,13 +155,31 @@ extension Worker {
         call.wantsDescription = false
         if message.maximumRows > 0, !portal.plan.isCopy {
             call.maximumRows = message.maximumRows
-            detail.diversion = PortalBuffer(pool: streams.pool.reference)
+            detail.diversion = PortalBuffer(pool: streams.pool.reference, reservedBytes: detail.heldBytes)
             session.pointee.isDiverted = true
         }
         let execution = BatchStatementExecution(worker: self, session: index, call: call)
         execution.portalName = name
         start(execution, on: index)
         return .consumed
+    }
+
+    /// The tag when a portal that has given all its rows is executed again; nil: it gives none, and is run once only.
+    private func tagOfNoRows(_ portal: Portal, _ statement: SharedStatement, _ index: Int32, _ detail: SessionDetail) -> String? {
+        let text = executedStatement(portal.plan, detail)?.text ?? statement.text
+        let command = executedPlan(portal.plan, index, detail).commandName
+        switch command {
+        case "SELECT", "FETCH": return "\(command) 0"
+        case "SHOW", "EXPLAIN": return command
+        case "INSERT", "UPDATE", "DELETE":
+            guard String(decoding: text, as: UTF8.self).lowercased().contains("returning") else { return nil }
+            return command == "INSERT" ? "INSERT 0 0" : "\(command) 0"
+        default: return nil
+        }
+    }
+
+    private func cannotBeRun(_ portal: UnsafeRawBufferPointer) -> DatabaseMessage {
+        DatabaseMessage(error: .objectNotInPrerequisiteState, "portal \"\(portal.text)\" cannot be run")
     }
 
     /// What a batch writes or sets outside a block becomes permanent at Sync, not before.

@@ -84,7 +84,7 @@ struct Portal {
     var plan: StatementPlan
     /// COMMIT and the like answer once; a second Execute of the same portal finds it done.
     var isDone = false
-    /// How many savepoints were open when it was bound; for those that no link knows.
+    /// How many savepoints were open when it was bound.
     var savepointDepth = 0
     /// Why it cannot be executed with the values that were bound: PostgreSQL tells that no earlier.
     var refusal: DatabaseMessage?

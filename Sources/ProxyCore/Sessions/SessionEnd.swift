@@ -16,6 +16,8 @@ extension Worker {
     /// A message that PostgreSQL cannot take while it reads COPY data: it gives the connection up.
     func loseSynchronization(_ index: Int32, type: UInt8) {
         let digits = String(type, radix: 16, uppercase: true)
+        // The client must hear it also where a portal keeps its answers.
+        sessions.at(index).pointee.isDiverted = false
         output(ofSession: index).pointee.output.writeErrorResponse(
             DatabaseMessage(error: .protocolViolation, "unexpected message type 0x\(digits) during COPY from stdin"))
         endSession(

@@ -143,6 +143,8 @@ extension Worker {
         }
         if type == FrontendMessageType.query {
             if session.pointee.activity == .passing || session.pointee.isBatchOpen {
+                // As any message between an error and Sync.
+                if session.pointee.skipsUntilSync { return .consumed }
                 guard isBatchEnded(index, session) else { return .blocked }
             }
             return simpleQuery(index, session, frame)

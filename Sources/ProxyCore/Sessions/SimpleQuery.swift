@@ -83,6 +83,14 @@ extension Worker {
         {
             return passQuery(index, session, shard: shard, effect: effect, frame)
         }
+        guard planned.scriptBytes <= settings.limits.scriptBytes else {
+            failQuery(
+                index,
+                DatabaseMessage(
+                    error: .statementTooComplex, "\(planned.count) statements in one Query of \(text.count) bytes are too many",
+                    hint: "Send them in several messages."))
+            return .consumed
+        }
         let script = ScriptExecution(worker: self, session: index, text: Array(text), statements: planned)
         start(script, on: index)
         return .consumed

@@ -30,6 +30,7 @@ extension Worker {
             streams.at(record.pointee.stream.index).pointee.output.writeSync()
             record.pointee.expectations.append(.passSync)
             streams.markDirty(record.pointee.stream.index)
+            if session.pointee.hasPortals { endPortals(session) }
             return .consumed
         }
         return syncSlowly(index, session)
@@ -55,8 +56,17 @@ extension Worker {
             start(BatchEndExecution(worker: self, session: index, isFailed: isErrorTold), on: index)
             return .consumed
         }
+        endPortals(session)
         writeReady(index)
         return .consumed
+    }
+
+    /// Outside a block portals end with the batch (manual, section 55.2.3).
+    @inline(never)
+    func endPortals(_ session: UnsafeMutablePointer<Session>) {
+        guard session.pointee.hasPortals, let detail = session.pointee.detail, detail.transaction?.isExplicit != true else { return }
+        detail.portals = [:]
+        session.pointee.hasPortals = false
     }
 
     /// The batch failed in the proxy, or its client left, after the link had executed a part: ROLLBACK before Sync would
@@ -72,6 +82,9 @@ extension Worker {
         for expectation in [Expectation.dropParse, .dropBind, .dropExecute] {
             links.at(link).pointee.expectations.append(expectation)
         }
+        // The Flush that was sent for what came before brings no answer to these.
+        session.pointee.isFlushSent = false
+        streams.markDirty(links.at(link).pointee.stream.index)
     }
 
     /// A Query while answers are due: they come first, and the Query ends an open batch like a Sync would. False: it waits.
@@ -83,6 +96,7 @@ extension Worker {
         guard isQuiescent(index) else { return false }
         session.pointee.isBatchOpen = false
         session.pointee.activity = .idle
+        if session.pointee.detail?.transaction == nil { endPortals(session) }
         return true
     }
 }
