@@ -194,14 +194,32 @@ extension StatementCall {
             let mark = queue.beginFrame(FrontendMessageType.bind)
             queue.append(UInt8(0))
             queue.append(UInt8(0))
-            let formats = (0..<ownCount).map { message?.parameterFormat($0) ?? .text }
+            let formats = Self.formats(of: message, count: ownCount)
             queue.append(formats: formats + Array(repeating: FormatCode.text, count: values.count))
             queue.append(count: ownCount + values.count)
-            for index in 0..<ownCount { queue.append(value: message?.parameter(index).value) }
+            queue.append(valuesOf: message, count: ownCount)
             for value in values { queue.append(value: value) }
             queue.append(formats: resultFormats)
             queue.endFrame(mark)
         }
         return Array(queue.readable)
+    }
+
+    /// The formats of the first values of a Bind, as many as asked for.
+    static func formats(of message: BindMessage?, count: Int) -> [FormatCode] {
+        (0..<count).map { index in
+            guard let message, index < message.parameterCount else { return .text }
+            return message.parameterFormat(index)
+        }
+    }
+}
+
+extension ByteQueue {
+    /// Appends the first values of a Bind, as many as asked for; NULL for those that it has not. O(parameters).
+    mutating func append(valuesOf message: BindMessage?, count: Int) {
+        message?.forEachParameter { index, parameter in
+            if index < count { append(value: parameter.value) }
+        }
+        for _ in min(message?.parameterCount ?? 0, count)..<count { appendNull() }
     }
 }

@@ -159,10 +159,10 @@ final class FinisherExecution: MultiShardExecution {
         let arrays = collector.arrays
         (bind ?? []).withUnsafeBytes { bytes in
             let message = bind == nil ? nil : try? BindMessage(bytes)
-            let formats = (0..<ownCount).map { message?.parameterFormat($0) ?? .text }
+            let formats = StatementCall.formats(of: message, count: ownCount)
             output.append(formats: formats + Array(repeating: FormatCode.text, count: arrays.count))
             output.append(count: ownCount + arrays.count)
-            for index in 0..<ownCount { output.append(value: message?.parameter(index).value) }
+            output.append(valuesOf: message, count: ownCount)
         }
         for array in arrays { output.append(value: array) }
     }

@@ -137,9 +137,7 @@ extension ByteQueue {
         append(UInt8(0))
         append(formats: (0..<message.parameterCount).map { kept.contains($0 + 1) ? message.parameterFormat($0) : .text })
         append(count: message.parameterCount)
-        for index in 0..<message.parameterCount {
-            append(value: kept.contains(index + 1) ? message.parameter(index).value : nil)
-        }
+        message.forEachParameter { index, parameter in append(value: kept.contains(index + 1) ? parameter.value : nil) }
         append(formats: resultFormats)
         endFrame(mark)
     }
