@@ -21,6 +21,9 @@ final class ParameterTypesExecution: DescribingExecution {
 }
 
 extension StatementCall {
+    /// A simple Query has no values for parameters.
+    var lacksParameters: Bool { bind == nil && plan.parameterCount > 0 }
+
     /// Some parameter has no type yet.
     var hasOpenParameters: Bool {
         guard bind != nil, plan.parameterCount > 0 else { return false }

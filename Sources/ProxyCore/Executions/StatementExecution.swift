@@ -35,6 +35,7 @@ final class StatementExecution: Execution {
             return fail(record.pointee.detail?.transaction?.takeUntoldLoss() ?? aborted)
         }
         if let refusal = worker.settingRefusal(call.plan, record) { return fail(refusal) }
+        if call.lacksParameters, !call.plan.isPassThrough { return failForParameters() }
         if call.plan.commandName == "LOCK TABLE", record.pointee.detail?.transaction?.isExplicit != true,
             (parent as? ScriptExecution)?.hasSeveralStatements != true
         {
@@ -82,6 +83,10 @@ final class StatementExecution: Execution {
             finish(.success)
         case .refuse(let refusal): fail(DatabaseMessage(refusal))
         }
+    }
+
+    private func failForParameters() {
+        fail(DatabaseMessage(worker.planner.refusalOfParameters(in: call.text, environment: worker.planningEnvironment(session))))
     }
 
     func fail(_ message: DatabaseMessage) { finish(.failure(message)) }
@@ -140,6 +145,8 @@ final class StatementExecution: Execution {
     func route_(_ route: Route) {
         switch worker.resolve(route, of: call, session: session) {
         case .one(let shard): pass(to: shard)
+        // Of a key without a value something else would be said.
+        case .refused where call.lacksParameters: failForParameters()
         case .refused(let refusal): fail(DatabaseMessage(refusal))
         case .many:
             afterwards = nil
@@ -252,6 +259,12 @@ extension StatementPlan {
     /// PostgreSQL takes the block's snapshot for it (PlannedStmtRequiresSnapshot in its source): a lock that is taken first
     /// must come before the snapshot.
     var takesSnapshot: Bool { !["LOCK TABLE", "LISTEN", "UNLISTEN", "NOTIFY", "FETCH", "MOVE", "SHOW"].contains(commandName) }
+
+    /// One shard runs it as it is, and says what is wrong with it in PostgreSQL's words.
+    var isPassThrough: Bool {
+        if case .passThrough = action { return drawing == nil }
+        return false
+    }
 
     /// Nothing must be known of the link that ran it.
     var canBeDiverted: Bool { !isCopy && pins.isEmpty && !taintsLink && !runsTriggers }

@@ -31,7 +31,7 @@ extension PlacementRequest {
             return nil
         }
         let value: String?? = bind.withUnsafeBytes { bytes in
-            guard let message = try? BindMessage(bytes), number <= message.parameterCount else { return nil }
+            guard let message = try? BindMessage(bytes), number >= 1, number <= message.parameterCount else { return nil }
             guard let value = message.parameter(number - 1).value else { return .some(nil) }
             // Of a text both formats are the same bytes.
             return value.contains(0) ? nil : String(validating: value, as: UTF8.self).map { .some($0) }

@@ -42,7 +42,7 @@ struct SettingAssignment: Equatable {
         switch operand {
         case .constant(let text): return text
         case .parameter(let number):
-            guard let bind, number <= bind.parameterCount else { throw unreadable(number) }
+            guard let bind, number >= 1, number <= bind.parameterCount else { throw unreadable(number) }
             // Of a text both formats are the same bytes.
             guard let bytes = bind.parameter(number - 1).value else { return nil }
             guard let text = String(validating: bytes, as: UTF8.self), !bytes.contains(0) else { throw unreadable(number) }
@@ -52,7 +52,7 @@ struct SettingAssignment: Equatable {
 
     private static func boolean(_ operand: SettingCall.Operand, _ bind: BindMessage?) throws(Refusal) -> Bool {
         guard case .parameter(let number) = operand else { return try text(operand, bind).flatMap(SettingCall.boolean) ?? false }
-        guard let bind, number <= bind.parameterCount else { throw unreadable(number) }
+        guard let bind, number >= 1, number <= bind.parameterCount else { throw unreadable(number) }
         let parameter = bind.parameter(number - 1)
         guard let bytes = parameter.value else { return false }
         if parameter.format == .binary, bytes.count == 1 { return bytes[0] != 0 }

@@ -44,6 +44,7 @@ package struct Analyser: StatementAnalyser {
 
     private func planOf(_ node: Node, _ context: AnalysisContext) -> StatementPlan {
         do throws(Refusal) {
+            try ParameterNumbers.check(node, context)
             switch node.kind {
             case PG_QUERY__NODE__NODE_SELECT_STMT, PG_QUERY__NODE__NODE_UPDATE_STMT, PG_QUERY__NODE__NODE_DELETE_STMT,
                 PG_QUERY__NODE__NODE_MERGE_STMT:

@@ -64,6 +64,7 @@ extension StatementPlanner {
         _ plan: FetchedModificationPlan, reading types: [SQLType], change: (BoundModification) -> Void = { _ in }
     ) throws(Refusal) {
         try checkExactText(types)
+        try checkParameterCount(own: plan.firstArrayParameter - 1, fetched: plan.columnCounts.reduce(0, +))
         guard let tree = try? ParseTree(plan.text), tree.statements.count == 1 else { throw SelectRewriting.notUnderstood }
         let inner = StatementPlanner(context.replacingText(plan.text))
         guard let (modification, _) = inner.binder.bindModification(tree.statements[0].node, parent: nil) else {

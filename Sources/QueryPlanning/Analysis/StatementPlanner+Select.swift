@@ -71,9 +71,7 @@ extension StatementPlanner {
             if finisher.rowWidth > StatementSize.maximumTargetCount {
                 throw refusal("more than \(StatementSize.maximumTargetCount) columns of rows and partial results")
             }
-            if finisher.firstArrayParameter + finisher.arrayCount > StatementSize.maximumParameterCount {
-                throw refusal("more than \(StatementSize.maximumParameterCount) parameters and fetched columns")
-            }
+            try checkParameterCount(own: finisher.firstArrayParameter - 1, fetched: finisher.arrayCount)
         }
         let route = confinement.route ?? .all
         let reason = "\(scatter.reason) over \(describe(route))"

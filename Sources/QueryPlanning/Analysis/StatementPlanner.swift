@@ -159,6 +159,12 @@ struct StatementPlanner {
         }
     }
 
+    /// Fetched columns travel as parameters behind the client's own.
+    func checkParameterCount(own: Int, fetched: Int) throws(Refusal) {
+        guard own + fetched > StatementSize.maximumParameterCount else { return }
+        throw refusal("more than \(StatementSize.maximumParameterCount) parameters and fetched columns")
+    }
+
     static let inexactText = Refusal(
         "0A000", "values of several shards must be fetched for this statement, and DateStyle or extra_float_digits writes them inexactly",
         hint: "SET datestyle TO ISO and extra_float_digits TO 1, which are PostgreSQL's defaults.")

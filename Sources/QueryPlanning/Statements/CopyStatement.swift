@@ -71,7 +71,7 @@ extension StatementClassifier {
         let query = isWritten || CopyOptionReader.format(statement) != .binary ? nil : range.map { context.slice($0) }
         return StatementPlan(
             action: action, effect: inner.effect, pins: inner.pins, taintsLink: inner.taintsLink, binaryCopyQuery: query, commandName: "COPY",
-            reason: inner.reason)
+            parameterCount: inner.parameterCount, reason: inner.reason)
     }
 
     private func copyQueryPlan(_ range: Range<Int>?, _ statement: PgQuery__CopyStmt) throws(Refusal) -> CopyQueryPlan {

@@ -28,7 +28,7 @@ extension StatementClassifier {
             untypedColumns: untyped, columnCount: target.columns.count, namesColumns: target.hasColumnList,
             hasReturning: target.hasReturning, updatesOnConflict: conflict?.action == PG_QUERY__ON_CONFLICT_ACTION__ONCONFLICT_UPDATE)
         return StatementPlan(
-            action: .insertFetched(plan), effect: .writes, commandName: "INSERT", parameterCount: ParameterCount.highest(in: node),
+            action: .insertFetched(plan), effect: .writes, commandName: "INSERT", parameterCount: ParameterNumbers.highest(in: node),
             reason: "rows fetched first")
     }
 

@@ -19,7 +19,7 @@ extension StatementClassifier {
         }
         return StatementPlan(
             action: .modify(.all, text: nil, tag: .first), effect: .writes, commandName: "INSERT",
-            parameterCount: ParameterCount.highest(in: node), reason: "reference table: the same rows on all shards")
+            parameterCount: ParameterNumbers.highest(in: node), reason: "reference table: the same rows on all shards")
     }
 
     /// The drawn time may be that of another transaction than RETURNING's.

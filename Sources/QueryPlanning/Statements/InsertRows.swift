@@ -51,7 +51,7 @@ extension StatementClassifier {
         let condition = KeyCondition(placement: key.placement, operands: operands, isStored: true)
         return StatementPlan(
             action: .passThrough(.keys([condition])), effect: .writes, taintsLink: inspection.effects.contains(.unknown),
-            commandName: "INSERT", parameterCount: ParameterCount.highest(in: node), reason: reason)
+            commandName: "INSERT", parameterCount: ParameterNumbers.highest(in: node), reason: reason)
     }
 
     /// The plan that draws the values first; the refusal if that is no way.
@@ -62,7 +62,7 @@ extension StatementClassifier {
         let drawing = InsertDrawing(classifier: self, target: target, rows: rows, isDrawn: isDrawn)
         guard let plan = try drawing.plan() else { throw refusal }
         return StatementPlan(
-            action: .refuse(refusal), effect: .writes, commandName: "INSERT", parameterCount: ParameterCount.highest(in: node),
+            action: .refuse(refusal), effect: .writes, commandName: "INSERT", parameterCount: ParameterNumbers.highest(in: node),
             drawing: plan, reason: "values drawn first")
     }
 
@@ -115,7 +115,7 @@ extension StatementClassifier {
             textBefore: text.before, rows: text.rows, textAfter: text.after, placement: key.placement, keys: operands,
             hasReturning: target.hasReturning)
         return StatementPlan(
-            action: .insertRows(plan), effect: .writes, commandName: "INSERT", parameterCount: ParameterCount.highest(in: node),
+            action: .insertRows(plan), effect: .writes, commandName: "INSERT", parameterCount: ParameterNumbers.highest(in: node),
             reason: "\(rows.count) rows by key")
     }
 

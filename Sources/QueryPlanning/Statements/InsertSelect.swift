@@ -68,14 +68,14 @@ extension StatementClassifier {
         if case .passThrough(let route) = plan.action, route != .any {
             return StatementPlan(
                 action: .passThrough(route), effect: .writes, taintsLink: plan.taintsLink || inspection.effects.contains(.unknown),
-                commandName: "INSERT", parameterCount: ParameterCount.highest(in: node), reason: "key of the query")
+                commandName: "INSERT", parameterCount: ParameterNumbers.highest(in: node), reason: "key of the query")
         }
         guard output.isRowByRow, !inspection.hasSubquery, !inspection.hasAggregate else { throw notSplit(target, key) }
         if inspection.effects.contains(.unknown) { throw unknownFunction(target) }
         if inspection.effects.contains(.transactionTime) { throw differingTime(target) }
         return StatementPlan(
             action: .modify(.all, text: nil, tag: .sum), effect: .writes, commandName: "INSERT",
-            parameterCount: ParameterCount.highest(in: node), reason: "each shard its own rows")
+            parameterCount: ParameterNumbers.highest(in: node), reason: "each shard its own rows")
     }
 
     /// Assignment keeps the value: not into a shorter varchar.

@@ -109,18 +109,6 @@ extension StatementClassifier {
         inspection.add(node)
         return StatementPlan(
             action: .passThrough(.home), effect: .writes, pins: .temporaryTable, taintsLink: inspection.effects.contains(.unknown),
-            commandName: "INSERT", parameterCount: ParameterCount.highest(in: node), reason: "temporary: home link")
-    }
-}
-
-/// The highest `$n` below a node.
-enum ParameterCount {
-    static func highest(in node: Node) -> Int {
-        var highest = 0
-        TreeWalk.nodes(under: node) { child in
-            if let parameter = child.paramRef { highest = max(highest, Int(parameter.pointee.number)) }
-            return .descend
-        }
-        return highest
+            commandName: "INSERT", parameterCount: ParameterNumbers.highest(in: node), reason: "temporary: home link")
     }
 }

@@ -36,7 +36,7 @@ extension StatementClassifier {
         StatementPlan(
             action: .passThrough(isTemporary ? .home : .any), effect: taints && !changesCatalog && node.explainStmt != nil ? .unknown : .writes,
             pins: isTemporary ? .temporaryTable : [], changesCatalog: changesCatalog, taintsLink: taints, commandName: entry.command,
-            parameterCount: ParameterCount.highest(in: node), reason: "the only shard")
+            parameterCount: ParameterNumbers.highest(in: node), reason: "the only shard")
     }
 
     private func copyOnOnlyShard(
