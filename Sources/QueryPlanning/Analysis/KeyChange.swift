@@ -38,6 +38,7 @@ struct KeyChange {
         else { throw SelectRewriting.notUnderstood }
         let condition = tokens.firstOutside(PG_QUERY__TOKEN__WHERE)
         let returning = tokens.firstOutside(PG_QUERY__TOKEN__RETURNING) ?? tokens.count
+        guard set > 1, set < condition ?? returning, condition ?? 0 < returning else { throw SelectRewriting.notUnderstood }
         let values = try assignedValues(tokens, set + 1..<(condition ?? returning))
         let target = context.slice(tokens.bytes(1..<set))
         let columns = relation.columns.indices.filter { relation.columns[$0].generation != "s" }

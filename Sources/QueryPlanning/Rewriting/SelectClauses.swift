@@ -105,7 +105,7 @@ struct SelectClauses {
     /// The clause a token starts.
     private func clause(_ list: TokenList, _ index: Int) -> Clause? {
         let previous = list.kind(index - 1)
-        if previous == PG_QUERY__TOKEN__AS || previous == PG_QUERY__TOKEN__ASCII_46 { return nil }
+        if list.isName(index) { return nil }
         switch list[index].kind {
         case PG_QUERY__TOKEN__FROM:
             let isComparison = previous == PG_QUERY__TOKEN__DISTINCT

@@ -69,13 +69,16 @@ struct TokenList {
         return nil
     }
 
-    /// The index of the first token of this kind outside of all parentheses.
+    /// A keyword behind AS or a point is a name: `RETURNING a AS where`.
+    func isName(_ index: Int) -> Bool { kind(index - 1) == PG_QUERY__TOKEN__AS || kind(index - 1) == PG_QUERY__TOKEN__ASCII_46 }
+
+    /// The index of the first keyword of this kind outside of all parentheses.
     func firstOutside(_ kind: PgQuery__Token) -> Int? {
         var depth = 0
         for index in tokens.indices {
             if Self.opens(tokens[index].kind) { depth += 1 }
             if Self.closes(tokens[index].kind) { depth -= 1 }
-            if depth == 0, tokens[index].kind == kind { return index }
+            if depth == 0, tokens[index].kind == kind, !isName(index) { return index }
         }
         return nil
     }
@@ -87,7 +90,7 @@ struct TokenList {
         for index in 0..<min(end, tokens.count) {
             if Self.opens(tokens[index].kind) { depth += 1 }
             if Self.closes(tokens[index].kind) { depth -= 1 }
-            if depth == 0, tokens[index].kind == kind { found = index }
+            if depth == 0, tokens[index].kind == kind, !isName(index) { found = index }
         }
         return found
     }

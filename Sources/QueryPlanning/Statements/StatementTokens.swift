@@ -44,11 +44,19 @@ struct StatementTokens {
 
     func text(_ token: Token) -> String { text(token.range) }
 
+    /// A keyword behind AS or a point is a name: `RETURNING a AS values`. What begins a query is none, and stands behind AS in
+    /// CREATE TABLE and PREPARE.
+    private func isName(_ position: Int) -> Bool {
+        guard position > 0, tokens[position].kind != PG_QUERY__TOKEN__ASCII_40 else { return false }
+        let before = tokens[position - 1].kind
+        return before == PG_QUERY__TOKEN__AS || before == PG_QUERY__TOKEN__ASCII_46
+    }
+
     /// Index of the first token from `index` of this kind outside of all parentheses.
     func firstOutside(_ kind: PgQuery__Token, from index: Int = 0) -> Int? {
         var depth = 0
         for position in index..<max(index, tokens.count) {
-            if depth == 0, tokens[position].kind == kind { return position }
+            if depth == 0, tokens[position].kind == kind, !isName(position) { return position }
             depth += step(position)
         }
         return nil
