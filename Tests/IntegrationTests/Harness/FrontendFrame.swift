@@ -26,7 +26,7 @@ enum FrontendFrame {
     static func query(_ text: String) -> [UInt8] { frame("Q", string(text)) }
 
     static func parse(_ name: String, _ types: [UInt32], _ text: String) -> [UInt8] {
-        frame("P", string(name) + string(text) + integer(Int16(types.count)) + types.flatMap { integer($0) })
+        frame("P", string(name) + string(text) + integer(UInt16(types.count)) + types.flatMap { integer($0) })
     }
 
     /// - Parameter resultFormats: 0 text, 1 binary.
@@ -34,7 +34,7 @@ enum FrontendFrame {
         var body = string(portal) + string(statement)
         let formats: [Int16] = values.contains(where: \.isBinary) ? values.map { $0.isBinary ? 1 : 0 } : []
         body += integer(Int16(formats.count)) + formats.flatMap { integer($0) }
-        body += integer(Int16(values.count))
+        body += integer(UInt16(values.count))
         for value in values { body += value.bytes.map { integer(Int32($0.count)) + $0 } ?? integer(Int32(-1)) }
         return frame("B", body + integer(Int16(resultFormats.count)) + resultFormats.flatMap { integer($0) })
     }
