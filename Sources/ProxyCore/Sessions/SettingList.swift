@@ -2,6 +2,7 @@
 //
 // SET runs on a link first, which checks it; then the statement itself is kept, by setting name, and replayed on any
 // link that has other settings in force. Equal lists share a number, so that comparing costs nothing.
+import QueryPlanning
 
 /// The settings of one session: for each name the statement that makes it so, in the order they were last set.
 struct SettingList: Hashable {
@@ -55,7 +56,7 @@ struct SettingList: Hashable {
 
     /// DateStyle is two things in one: a value that names only the style, or only the order of day and month, leaves the other as it was.
     private func withEarlierDateStyle(_ statement: String) -> String {
-        guard let value = SettingValue.read(statement).flatMap(DateStyle.init) else { return statement }
+        guard let value = SettingText.value(of: statement).flatMap(DateStyle.init) else { return statement }
         let earlier = self.value(of: "datestyle").flatMap(DateStyle.init)
         let parts = [value.style ?? earlier?.style, value.order ?? earlier?.order].compactMap { $0 }
         return parts.isEmpty ? statement : "SET datestyle TO '\(parts.joined(separator: ", "))'"
@@ -68,7 +69,7 @@ struct SettingList: Hashable {
 
     /// The value a SET statement of the proxy's own or the client's gives the setting, as far as the text tells.
     func value(of name: String) -> String? {
-        entries.first { $0.name == name }.flatMap { $0.configured ?? SettingValue.read($0.statement) }
+        entries.first { $0.name == name }.flatMap { $0.configured ?? SettingText.value(of: $0.statement) }
     }
 
     /// The statement that makes the setting what it is, if the session has set it.

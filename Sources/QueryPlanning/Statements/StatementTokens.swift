@@ -14,8 +14,10 @@ struct StatementTokens {
     private let start: Int
 
     /// - Throws: if the scanner does not take the text, which it did when it was parsed.
-    init(_ context: AnalysisContext) throws(Refusal) {
-        let text = context.statementText
+    init(_ context: AnalysisContext) throws(Refusal) { try self.init(context.statementText, start: context.range.lowerBound) }
+
+    /// - Parameter start: where the statement begins in the whole text.
+    init(_ text: String, start: Int = 0) throws(Refusal) {
         let result = pg_query_scan(text)
         defer { pg_query_free_scan_result(result) }
         guard result.error == nil, let data = result.pbuf.data,
@@ -23,7 +25,7 @@ struct StatementTokens {
                 to: UInt8.self, capacity: result.pbuf.len, { pg_query__scan_result__unpack(nil, result.pbuf.len, $0) })
         else { throw Refusal("XX000", "the statement's tokens could not be read") }
         defer { pg_query__scan_result__free_unpacked(scan, nil) }
-        start = context.range.lowerBound
+        self.start = start
         bytes = Array(text.utf8)
         tokens = Self.tokens(scan, offset: start)
     }
