@@ -60,6 +60,13 @@ struct StatementSizeTests {
         #expect(Self.refusal(nested(200)) == "0A000")
     }
 
+    /// Each level of calls asks for the types of the next: that must not double at each.
+    @Test(.timeLimit(.minutes(1)), arguments: ["f(", "lower(", "upper(", "mod(2, ", "date_trunc('day', ", "coalesce(1, ", "1 + (", "timezone('UTC', "])
+    func callsWithinEachOther(call: String) {
+        let count = 60
+        _ = Self.refusal("SELECT \(String(repeating: call, count: count))user_id\(String(repeating: ")", count: count)) FROM orders ORDER BY 1")
+    }
+
     @Test("a table has at most 1600 columns")
     func columns() throws {
         let world = try StatementWorld()

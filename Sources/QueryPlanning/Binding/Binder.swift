@@ -18,6 +18,9 @@ final class Binder {
     /// Data-modifying WITH items at any depth.
     var modifications: [BoundModification] = []
     var calls: [BoundCall] = []
+    /// Types of expressions by message, while one within which they stand is looked at: it asks for each more than once.
+    var inferredTypes: [UnsafeMutableRawPointer: SQLType?] = [:]
+    var inferenceDepth = 0
     var parameterCount = 0
     /// PostgreSQL's error for the first name that could not be resolved.
     var firstError: Refusal?

@@ -18,6 +18,19 @@ extension Binder {
             }
             return SQLType(context.parameterTypes[index])
         }
+        // A call asks more than once for its arguments: without a memory, twice as often at each level of them. Names may be bound
+        // meanwhile, so that it does not outlast the outermost expression.
+        let message = UnsafeMutableRawPointer(node.message)
+        if let known = inferredTypes[message] { return known }
+        inferenceDepth += 1
+        let type = compositeType(node)
+        inferenceDepth -= 1
+        if inferenceDepth > 0 { inferredTypes[message] = .some(type) } else { inferredTypes.removeAll(keepingCapacity: true) }
+        return type
+    }
+
+    /// The type of an expression that has parts.
+    private func compositeType(_ node: Node) -> SQLType? {
         if let cast = node.typeCast { return castType(cast) }
         if let call = node.funcCall { return functionType(call) }
         if let expression = node.operatorExpression { return operatorType(expression) }
