@@ -17,7 +17,7 @@ extension Worker {
     func hotTarget(
         _ text: UnsafeRawBufferPointer, session: UnsafeMutablePointer<Session>
     ) -> (shard: ShardIndex, effect: DataEffect)? {
-        guard let plan = planner.lookUp(text: text, environment: session.pointee.environment) else { return nil }
+        guard let plan = planner.lookUp(text: text, environment: session.pointee.environment), !plan.pointee.runsTriggers else { return nil }
         switch cluster.hotMap._withUnsafeGuaranteedRef({ planner.target(of: plan, text: text, map: $0) }) {
         case .shard(let shard): return (shard, plan.pointee.effect)
         case .any: return (preferredShard(session), plan.pointee.effect)

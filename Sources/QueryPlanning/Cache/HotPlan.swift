@@ -27,6 +27,8 @@ public struct HotPlan: Equatable, Sendable {
     public static let maximumKeyCount = 4
 
     public internal(set) var effect: DataEffect
+    /// The link that ran it has settings that nobody knows: it cannot just pass.
+    public internal(set) var runsTriggers: Bool
     /// How many keys there are; they must all lie on one shard. None: any one shard will do.
     public internal(set) var keyCount: Int
     /// The number of the highest `$n` in the text.
@@ -39,8 +41,9 @@ public struct HotPlan: Equatable, Sendable {
 
     static let noKey = HotKey(source: .literal(0), keyType: .int8, isStored: false, method: 0)
 
-    init(effect: DataEffect, parameterCount: Int, keys: [HotKey]) {
+    init(effect: DataEffect, parameterCount: Int, keys: [HotKey], runsTriggers: Bool = false) {
         self.effect = effect
+        self.runsTriggers = runsTriggers
         self.parameterCount = parameterCount
         keyCount = keys.count
         func key(_ index: Int) -> HotKey { index < keys.count ? keys[index] : Self.noKey }
@@ -60,7 +63,7 @@ public struct HotPlan: Equatable, Sendable {
 
     public static func == (left: HotPlan, right: HotPlan) -> Bool {
         left.effect == right.effect && left.keyCount == right.keyCount && left.parameterCount == right.parameterCount
-            && left.keys == right.keys
+            && left.keys == right.keys && left.runsTriggers == right.runsTriggers
     }
 }
 

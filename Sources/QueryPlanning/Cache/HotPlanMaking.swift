@@ -23,7 +23,7 @@ struct HotPlanMaker {
             keys.append(key)
         }
         guard keys.count <= HotPlan.maximumKeyCount else { return nil }
-        return HotPlan(effect: plan.effect, parameterCount: plan.parameterCount, keys: keys)
+        return HotPlan(effect: plan.effect, parameterCount: plan.parameterCount, keys: keys, runsTriggers: plan.runsTriggers)
     }
 
     /// The conditions of a route that the hot path can evaluate. It only asks whether all keys lie on the same shard, so that
