@@ -54,6 +54,12 @@ final class SettingExecution: Execution {
                 worker: worker, session: session, parent: self, text: shardText, links: links), on: session)
     }
 
+    /// In the same block as before while it is carried out.
+    private var needsReadOnlySavepoint: Bool {
+        guard case .setTransaction(let modes) = command else { return false }
+        return record.pointee.detail?.transaction?.needsReadOnlySavepoint(modes) == true
+    }
+
     private var isReset: Bool {
         switch command {
         case .reset, .resetAll: true
@@ -74,6 +80,7 @@ final class SettingExecution: Execution {
         case .reset(let name): return ([text] + entries.filter { $0.name == name }.map(\.statement)).joined(separator: ";")
         case .resetAll: return ([text] + entries.map(\.statement)).joined(separator: ";")
         case .configure: return assignments.map(\.statement).joined(separator: ";")
+        case .setTransaction where needsReadOnlySavepoint: return "SAVEPOINT \(Transaction.readOnlySavepoint);\(text)"
         default: return text
         }
     }
@@ -98,6 +105,9 @@ final class SettingExecution: Execution {
                 for entry in entries { list.set(entry.name, statement: entry.statement) }
             }
         case .setTransaction(let modes):
+            if needsReadOnlySavepoint, let detail = record.pointee.detail {
+                detail.transaction?.noteSavepoint(Transaction.readOnlySavepoint, of: detail)
+            }
             note(isLocal: true, step: text) { _ in }
             if let transaction = record.pointee.detail?.transaction, let level = IsolationLevel(modes: modes) {
                 worker.setIsolation(level, of: transaction)
@@ -175,10 +185,7 @@ final class SettingExecution: Execution {
 
     private func discardAll() {
         guard let detail = record.pointee.detail else { return }
-        if detail.transaction != nil {
-            return finish(
-                .failure(DatabaseMessage(error: .activeSQLTransaction, "DISCARD ALL cannot run inside a transaction block")))
-        }
+        if let refusal = call.refusalInBlock(detail.transaction) { return finish(.failure(refusal)) }
         wasSent = true
         for pinned in detail.pinnedLinks {
             worker.links.at(pinned.link).pointee.isTainted = true

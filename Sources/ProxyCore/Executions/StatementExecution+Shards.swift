@@ -79,11 +79,7 @@ extension StatementExecution {
     }
 
     func shardByShard(_ route: Route) {
-        if record.pointee.detail?.transaction != nil {
-            return fail(
-                DatabaseMessage(
-                    error: .activeSQLTransaction, "\(call.plan.commandName) cannot run inside a transaction block"))
-        }
+        if let refusal = call.refusalInBlock(record.pointee.detail?.transaction) { return fail(refusal) }
         shards(route) { shards in
             run(SerialExecution(worker: worker, session: session, parent: self, call: call, shards: shards))
         }
@@ -102,5 +98,18 @@ extension StatementExecution {
         guard let transaction = record.pointee.detail?.transaction, let place = transaction.participant(on: ShardIndex(0)) else { return }
         transaction.participants[place].obstacle = .notifications
         transaction.participants[place].effect = .writes
+    }
+}
+
+extension StatementCall {
+    /// Why a statement that can be in no block is refused; nil outside of all. The words are those of PostgreSQL's PreventInTransactionBlock.
+    func refusalInBlock(_ transaction: Transaction?) -> DatabaseMessage? {
+        guard let transaction else { return nil }
+        // Of these only the concurrent forms come here.
+        let isIndex = plan.commandName == "CREATE INDEX" || plan.commandName == "DROP INDEX"
+        let name = plan.commandName + (isIndex ? " CONCURRENTLY" : "")
+        let isPipeline = !transaction.isExplicit && bind != nil
+        return DatabaseMessage(
+            error: .activeSQLTransaction, name + (isPipeline ? " cannot be executed within a pipeline" : " cannot run inside a transaction block"))
     }
 }

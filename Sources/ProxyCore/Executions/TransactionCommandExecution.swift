@@ -31,7 +31,7 @@ final class TransactionCommandExecution: Execution {
         case .savepoint(let name): savepoint(name)
         case .release(let name): release(name)
         case .rollbackTo(let name): rollBackTo(name)
-        case .prepare: prepare()
+        case .prepare: end(PrepareTransactionExecution(worker: worker, session: session, parent: self, call: call))
         case .commitPrepared(let gid), .rollbackPrepared(let gid):
             worker.start(
                 FinishPreparedExecution(worker: worker, session: session, parent: self, command: call.plan.commandName, gid: gid),
@@ -76,9 +76,9 @@ final class TransactionCommandExecution: Execution {
             if chain { return fail(.noActiveSQLTransaction, "COMMIT AND CHAIN can only be used in transaction blocks") }
             warn(.noActiveSQLTransaction, "there is no transaction in progress")
         }
-        if chain { chained = TransactionCharacteristics(transaction) }
-        let failed = record.pointee.status == TransactionStatus.failed.rawValue
-        if failed {
+        let hasFailed = record.pointee.status == TransactionStatus.failed.rawValue
+        if chain { chained = TransactionCharacteristics(transaction, hasFailed: hasFailed) }
+        if hasFailed {
             endingError = transaction.takeUntoldLoss()
             return end(RollbackExecution(worker: worker, session: session, parent: self))
         }
@@ -95,7 +95,9 @@ final class TransactionCommandExecution: Execution {
             if chain { return fail(.noActiveSQLTransaction, "ROLLBACK AND CHAIN can only be used in transaction blocks") }
             warn(.noActiveSQLTransaction, "there is no transaction in progress")
         }
-        if chain { chained = TransactionCharacteristics(transaction) }
+        if chain {
+            chained = TransactionCharacteristics(transaction, hasFailed: record.pointee.status == TransactionStatus.failed.rawValue)
+        }
         end(RollbackExecution(worker: worker, session: session, parent: self))
     }
 
@@ -151,8 +153,7 @@ final class TransactionCommandExecution: Execution {
         guard let transaction, let detail = record.pointee.detail else { return done(call.plan.commandName) }
         switch command {
         case .savepoint(let name):
-            transaction.steps.append(.savepoint(name))
-            transaction.settingsAtSavepoint.append((detail.settings, transaction.localSettings, detail.temporaryTables))
+            transaction.noteSavepoint(name, of: detail)
             done("SAVEPOINT")
         case .release(let name):
             if let depth = transaction.depth(ofSavepoint: name) { detail.released(savepoint: depth) }
@@ -174,55 +175,15 @@ final class TransactionCommandExecution: Execution {
         }
     }
 
-    // MARK: The client's own PREPARE TRANSACTION
-
-    private func prepare() {
-        guard let transaction else {
-            warn(.noActiveSQLTransaction, "there is no transaction in progress")
-            return done("ROLLBACK")
-        }
-        if record.pointee.status == TransactionStatus.failed.rawValue || transaction.hasLostParticipant {
-            return rollBack(instead: transaction.takeUntoldLoss())
-        }
-        guard transaction.participants.count <= 1 else {
-            return rollBack(
-                instead: DatabaseMessage(
-                    error: .featureNotSupported, "PREPARE TRANSACTION works on one shard only, this transaction touched \(transaction.participants.count)",
-                    hint: "COMMIT commits on all shards or none; the proxy prepares by itself."))
-        }
-        if transaction.participants.isEmpty {
-            switch worker.enlist(session, shard: worker.anyShard(session), effect: .reads, takesSnapshot: false) {
-            case .waiting:
-                isStarted = false
-                return
-            case .failed(let message): return rollBack(instead: message)
-            case .link: break
-            }
-        }
-        if !transaction.isExplicit { warn(.noActiveSQLTransaction, "there is no transaction in progress") }
-        broadcast(transaction)
-    }
-
-    /// PREPARE TRANSACTION ends the block, whatever comes of it.
-    private func rollBack(instead error: DatabaseMessage?) {
-        endingError = error
-        end(RollbackExecution(worker: worker, session: session, parent: self))
-    }
-
     override func childFinished(_ child: Execution, _ outcome: Outcome) {
-        if child is FinishPreparedExecution { return finish(outcome) }
+        if child is FinishPreparedExecution || child is PrepareTransactionExecution { return finish(outcome) }
         if child is PrivateCatalogExecution {
             if case .failure = outcome { return finish(outcome) }
             return done("ROLLBACK")
         }
-        if let broadcast = child as? BroadcastExecution {
-            guard case .prepare = command else {
-                if case .failure = outcome { return finish(outcome) }
-                return savepointDone()
-            }
-            if case .failure(let message) = outcome { return rollBack(instead: message) }
-            worker.endTransaction(session, committed: broadcast.tag == "PREPARE TRANSACTION")
-            return done(broadcast.tag)
+        if child is BroadcastExecution {
+            if case .failure = outcome { return finish(outcome) }
+            return savepointDone()
         }
         if case .failure = outcome {
             record.pointee.status = TransactionStatus.idle.rawValue
@@ -238,11 +199,16 @@ final class TransactionCommandExecution: Execution {
 extension Transaction {
     func hasSavepoint(_ name: String) -> Bool { steps.contains(.savepoint(name)) }
 
-    /// Forgets the savepoint and those set after it; settings changed since stay.
+    func noteSavepoint(_ name: String, of detail: SessionDetail) {
+        steps.append(.savepoint(name))
+        settingsAtSavepoint.append((detail.settings, localSettings, detail.temporaryTables))
+    }
+
+    /// Forgets the savepoint and those set after it; settings changed since stay. What SET TRANSACTION may say there, READ ONLY, ends with it.
     func release(_ name: String) {
         guard let index = steps.lastIndex(of: .savepoint(name)) else { return }
-        let kept = steps[index...].filter { if case .savepoint = $0 { false } else { true } }
-        let dropped = steps.count - index - kept.count
+        let kept = steps[index...].filter { if case .setting = $0 { true } else { false } }
+        let dropped = steps[index...].count { if case .savepoint = $0 { true } else { false } }
         steps.replaceSubrange(index..., with: kept)
         settingsAtSavepoint.removeLast(min(dropped, settingsAtSavepoint.count))
     }

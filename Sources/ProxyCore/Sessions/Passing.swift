@@ -170,8 +170,9 @@ extension Worker {
     func openTransaction(_ index: Int32, _ characteristics: TransactionCharacteristics) {
         openTransaction(index, isExplicit: true, modes: characteristics.modes)
         guard let transaction = sessions.at(index).pointee.detail?.transaction else { return }
+        transaction.inherited = characteristics
         transaction.steps = characteristics.steps
-        setIsolation(characteristics.isolation, of: transaction)
+        if let isolation = characteristics.isolation { setIsolation(isolation, of: transaction) }
     }
 
     /// The isolation level of blocks whose BEGIN names none.

@@ -76,11 +76,12 @@ final class CommitExecution: Execution {
         writers = participants.indices.filter { index in
             switch participants[index].effect {
             case .writes: true
-            // Its COMMIT runs the queries of cursors WITH HOLD, and may fail.
-            case .reads: holdsCursors(index)
-            case .unknown: holdsCursors(index) || legs[index].rows.first?.first != "f"
+            case .reads: false
+            case .unknown: legs[index].rows.first?.first != "f"
             }
         }
+        // COMMIT runs the queries of cursors WITH HOLD, and may fail: what was written must not be committed by then.
+        if !writers.isEmpty { writers = participants.indices.filter { writers.contains($0) || holdsCursors($0) } }
         if writers.count >= 2 { return beginTwoPhase() }
         guard let writer = writers.first else { return commitReaders() }
         guard worker.hotSettings.isStrict else { return commitWriter() }
@@ -91,6 +92,9 @@ final class CommitExecution: Execution {
 
     /// PostgreSQL does not limit the time of COMMIT, and so not that of deferred triggers.
     private static let constraintsText = "SET LOCAL statement_timeout = 0;SET CONSTRAINTS ALL IMMEDIATE"
+
+    /// The deciding shard writes the decision once it has left the subtransaction that is READ ONLY.
+    private var isReadOnlySince: Bool { transaction?.hasSavepoint(Transaction.readOnlySavepoint) == true }
 
     private func holdsCursors(_ leg: Int) -> Bool {
         worker.sessions.at(session).pointee.detail?.cursors.forbidPreparation(on: participants[leg].link) == true
@@ -159,6 +163,8 @@ final class CommitExecution: Execution {
         let failed = legs.indices.filter { !writers.contains($0) && !legs[$0].isLost && legs[$0].error != nil }
         if writers.isEmpty, let first = failed.first {
             failure = legs[first].error
+            // Where COMMIT went well, settings are left.
+            for leg in legs where !leg.isLost && leg.error == nil { worker.links.at(leg.link).pointee.isTainted = true }
             return rollBack()
         }
         // The settings that the block has made are not in force there.
@@ -177,6 +183,8 @@ final class CommitExecution: Execution {
         guard !isAnswered else { return }
         isAnswered = true
         didCommit = committed
+        // COMMIT leaves the cursors WITH HOLD whose queries it has run before it fails.
+        if !committed { for leg in legs.indices where !legs[leg].isLost && holdsCursors(leg) { worker.links.at(legs[leg].link).pointee.isTainted = true } }
         if committed, coordinator == nil, writers.count == 1 { worker.statistics.onePhaseCommits &+= 1 }
         worker.endTransaction(session, committed: committed)
         if let failure, !committed { return finish(.failure(failure)) }
@@ -233,7 +241,7 @@ final class CommitExecution: Execution {
             put(
                 .prepare, leg,
                 "SET LOCAL statement_timeout = 0;SET LOCAL synchronous_commit = on;PREPARE TRANSACTION '\(gid(leg))'")
-        case .checkConstraints(let leg): put(.constraints, leg, Self.constraintsText)
+        case .checkConstraints(let leg): put(.constraints, leg, Self.constraintsText + (isReadOnlySince ? ";RELEASE \(Transaction.readOnlySavepoint)" : ""))
         case .enterCommitWindow: enterCommitWindow()
         case .leaveCommitWindow: leaveCommitWindow()
         case .decideAndCommit(let leg):

@@ -89,6 +89,8 @@ final class Transaction {
     /// drivers take the tag ROLLBACK for success.
     var untoldLoss: DatabaseMessage?
     var isolation = IsolationLevel.readCommitted
+    /// What AND CHAIN has brought into it.
+    var inherited: TransactionCharacteristics?
     var snapshotState = SnapshotState.free
     /// The shards whose snapshots the block may need; nil: all.
     var snapshotScope: ShardSet?
@@ -134,6 +136,15 @@ final class Transaction {
     /// The index of the participant on `shard`.
     func participant(on shard: ShardIndex) -> Int? { participants.firstIndex { $0.shard == shard } }
 
+    /// Set before SET TRANSACTION READ ONLY in a block that may have written. PostgreSQL lets no transaction that has begun go back to
+    /// READ WRITE, but the end of a subtransaction does, and the deciding shard must write the decision.
+    static let readOnlySavepoint = "pgbraid_read_only"
+
+    /// SET TRANSACTION with these modes needs `readOnlySavepoint` before it.
+    func needsReadOnlySavepoint(_ modes: String) -> Bool {
+        modes.contains("READ ONLY") && !hasSavepoint(Self.readOnlySavepoint) && participants.contains { $0.effect != .reads }
+    }
+
     /// What a shard that joins now is sent first.
     var joinText: String {
         ([beginText] + steps.map { step in
@@ -148,21 +159,6 @@ final class Transaction {
     func note(_ effect: DataEffect, on shard: ShardIndex) {
         guard let index = participant(on: shard) else { return }
         participants[index].effect = participants[index].effect.joined(effect)
-    }
-}
-
-/// What a block has in common with the one that AND CHAIN opens behind it: isolation level, read only, deferrable (manual, COMMIT).
-struct TransactionCharacteristics {
-    /// Of its BEGIN.
-    let modes: String
-    /// What SET TRANSACTION has said since.
-    let steps: [TransactionStep]
-    let isolation: IsolationLevel
-
-    init(_ transaction: Transaction) {
-        modes = String(transaction.beginText.dropFirst("BEGIN".count).trimmingPrefix(" "))
-        steps = transaction.steps.filter { if case .modes = $0 { true } else { false } }
-        isolation = transaction.isolation
     }
 }
 
