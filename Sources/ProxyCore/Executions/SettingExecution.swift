@@ -96,13 +96,13 @@ final class SettingExecution: Execution {
         case .reset(let name):
             let entry = loginSettings.entries.first { $0.name == name }
             note(isLocal: false, step: shardText) { list in
-                if let entry { list.set(name, statement: entry.statement) } else { list.reset(name) }
+                if let entry { list.set(entry) } else { list.reset(name) }
             }
         case .resetAll:
             let entries = loginSettings.entries
             note(isLocal: false, step: shardText) { list in
                 list.resetAll()
-                for entry in entries { list.set(entry.name, statement: entry.statement) }
+                for entry in entries { list.set(entry) }
             }
         case .setTransaction(let modes):
             if needsReadOnlySavepoint, let detail = record.pointee.detail {

@@ -235,16 +235,14 @@ extension Worker {
         for (name, value) in detail.startupParameters where !name.hasPrefix("_pq_.") && name != "replication" {
             switch name {
             case "options":
-                for option in StartupOptions.parse(value) {
-                    list.set(option.name, statement: "SET \(StartupOptions.settingName(option.name)) TO \(quoteLiteral(option.value))")
-                }
+                for option in StartupOptions.parse(value) { list.set(startup: option.name, value: option.value) }
             case "client_encoding" where value.uppercased() == "UTF8" || value.uppercased() == "UTF-8" || value == "unicode":
                 continue
             case "application_name":
                 detail.applicationName = value
                 if !value.isEmpty { list.set(name, statement: "SET application_name TO \(quoteLiteral(value))") }
             default:
-                list.set(name.lowercased(), statement: "SET \(StartupOptions.settingName(name)) TO \(quoteLiteral(value))")
+                list.set(startup: name.lowercased(), value: value)
             }
         }
         return list

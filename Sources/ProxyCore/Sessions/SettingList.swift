@@ -23,6 +23,19 @@ struct SettingList: Hashable {
         entries.append(Entry(name: name, statement: statement))
     }
 
+    mutating func set(_ entry: Entry) {
+        reset(entry.name)
+        entries.append(entry)
+    }
+
+    /// A setting of the startup packet, whose value is the whole text: SET would take a list in quotes for one name.
+    mutating func set(startup name: String, value: String) {
+        if Self.lists.contains(name) { return set(SettingAssignment(name: name, value: value, isLocal: false)) }
+        set(name, statement: "SET \(StartupOptions.settingName(name)) TO \(quoteLiteral(value))")
+    }
+
+    private static let lists: Set<String> = ["search_path", "temp_tablespaces", "local_preload_libraries"]
+
     mutating func set(_ assignment: SettingAssignment) {
         guard let value = assignment.value, assignment.name != "datestyle" else {
             let value = assignment.value.map(quoteLiteral) ?? "DEFAULT"
