@@ -1,5 +1,6 @@
 // swift-tools-version: 6.1
-// pgbraid's targets. Imports go strictly downward in the order they stand here.
+// pgbraid's targets. Imports go strictly downward in the order they stand here. A target names whatever it imports, and what the layout of its
+// values depends on: it is compiled again only when what it names has changed.
 import PackageDescription
 
 let strict: [SwiftSetting] = [.swiftLanguageMode(.v6)]
@@ -37,7 +38,8 @@ let package = Package(
         .target(
             name: "ProxyHost",
             dependencies: [
-                "ProxyCore", "DistributedCommit", "CLinux", "COpenSSL", "TOMLKit", .product(name: "Logging", package: "swift-log"),
+                "Primitives", "WireProtocol", "ShardMap", "QueryPlanning", "ProxyCore", "DistributedCommit", "CLinux", "COpenSSL", "TOMLKit",
+                .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: hot),
         .target(
             name: "Simulation",
@@ -47,22 +49,30 @@ let package = Package(
             ], swiftSettings: hot),
         .executableTarget(
             name: "simulate",
-            dependencies: ["Simulation", .product(name: "ArgumentParser", package: "swift-argument-parser")], swiftSettings: strict),
+            dependencies: [
+                "Primitives", "DistributedCommit", "ProxyCore", "Simulation", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: strict),
         .executableTarget(
             name: "pgbraid",
-            dependencies: ["ProxyHost", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: [
+                "Primitives", "WireProtocol", "ShardMap", "QueryPlanning", "DistributedCommit", "ProxyCore", "ProxyHost",
+                .product(name: "Logging", package: "swift-log"), .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             swiftSettings: strict),
         .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strict),
         .testTarget(name: "PrimitivesTests", dependencies: ["Primitives"], swiftSettings: strict),
         .testTarget(name: "WireProtocolTests", dependencies: ["WireProtocol", "Primitives"], swiftSettings: strict),
-        .testTarget(name: "ShardMapTests", dependencies: ["ShardMap", "TestSupport"], swiftSettings: strict),
-        .testTarget(name: "RowSplittingTests", dependencies: ["RowSplitting", "TestSupport"], swiftSettings: strict),
-        .testTarget(name: "ResultMergingTests", dependencies: ["ResultMerging", "TestSupport"], swiftSettings: strict),
-        .testTarget(name: "QueryPlanningTests", dependencies: ["QueryPlanning", "TestSupport"], exclude: ["Golden"], swiftSettings: strict),
-        .testTarget(name: "DistributedCommitTests", dependencies: ["DistributedCommit"], swiftSettings: strict),
-        .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: strict),
+        .testTarget(name: "ShardMapTests", dependencies: ["Primitives", "ShardMap", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "RowSplittingTests", dependencies: ["Primitives", "ShardMap", "RowSplitting", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "ResultMergingTests", dependencies: ["Primitives", "WireProtocol", "ResultMerging", "TestSupport"], swiftSettings: strict),
         .testTarget(
-            name: "ProxyHostTests", dependencies: ["ProxyHost", "ProxyCore", "Primitives", "COpenSSL", "TestSupport"], swiftSettings: strict),
+            name: "QueryPlanningTests",
+            dependencies: ["Primitives", "WireProtocol", "ShardMap", "ResultMerging", "CPGQuery", "QueryPlanning", "TestSupport"], exclude: ["Golden"],
+            swiftSettings: strict),
+        .testTarget(name: "DistributedCommitTests", dependencies: ["Primitives", "DistributedCommit"], swiftSettings: strict),
+        .testTarget(name: "SimulationTests", dependencies: ["Primitives", "DistributedCommit", "ProxyCore", "Simulation"], swiftSettings: strict),
+        .testTarget(
+            name: "ProxyHostTests", dependencies: ["Primitives", "WireProtocol", "ShardMap", "ProxyCore", "ProxyHost", "COpenSSL", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests", dependencies: ["WireProtocol", "Primitives", "TestSupport"], exclude: ["Dialogues", "Drivers", "Explain"],
             swiftSettings: strict),
