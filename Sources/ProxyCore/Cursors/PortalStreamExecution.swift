@@ -122,7 +122,7 @@ extension Worker {
         let name = Array(message.portal)
         detail.portals[name]?.isDone = true
         var call = StatementCall(plan: portal.plan, text: statement.text)
-        call.parameterTypes = statement.parameterTypes
+        call.parameterTypes = statement.knownTypes
         call.describedTypes = statement.describedTypes
         call.bind = portal.bind
         call.wantsDescription = false

@@ -97,7 +97,7 @@ final class ColumnsExecution: DescribingExecution {
         self.statement = statement
         self.isDescribe = isDescribe
         environment = worker.sessions.at(session).pointee.environment
-        super.init(worker: worker, session: session, parent: parent, text: statement.text, declaredTypes: statement.parameterTypes)
+        super.init(worker: worker, session: session, parent: parent, text: statement.text, declaredTypes: statement.knownTypes)
     }
 
     override func described() {
@@ -107,7 +107,7 @@ final class ColumnsExecution: DescribingExecution {
         if let failure {
             if isDescribe, let leg = legs.first, !leg.isLost, worker.sessions.at(session).pointee.phase != .leaving {
                 worker.output(ofSession: session).pointee.output.writeParameterDescription(
-                    Worker.known(statement.parameterTypes, statement.describedTypes))
+                    statement.knownTypes)
             }
             worker.tellError(session, failure)
             worker.failBatch(session)

@@ -149,7 +149,7 @@ extension Worker {
         detail.portals[name]?.isDone = true
         openForBatch(index, executedPlan(portal.plan, index, detail))
         var call = StatementCall(plan: portal.plan, text: statement.text)
-        call.parameterTypes = statement.parameterTypes
+        call.parameterTypes = statement.knownTypes
         call.describedTypes = statement.describedTypes
         call.bind = portal.bind
         call.wantsDescription = false

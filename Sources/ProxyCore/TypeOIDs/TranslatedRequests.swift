@@ -18,7 +18,7 @@ extension Worker {
             session.pointee.isUnnamedPortalBinary = (0..<message.resultFormatCount).contains { message.resultFormatCode($0) != .text }
         }
         let stream = output(ofLink: index)
-        let types = Self.known(statement.parameterTypes, statement.describedTypes)
+        let types = statement.knownTypes
         guard let translation = links.at(index).pointee.translation, translation.translation.toShard.concerns(message, types: types) else {
             return write(message, frame, statement, to: stream)
         }
@@ -67,10 +67,11 @@ extension Worker {
         return described.enumerated().map { index, type in index < declared.count && declared[index] != 0 ? declared[index] : type }
     }
 
-    /// The types a shared statement declares, as a link's shard knows them.
+    /// The types a shared statement declares, as a link's shard knows them. What a client was told they are, they are on all links,
+    /// also where tables have changed since.
     func parameterTypes(of statement: SharedStatement, onLink index: Int32) -> [UInt32] {
-        guard let translation = links.at(index).pointee.translation else { return statement.parameterTypes }
-        return translation.translation.toShard.parameterTypes(statement.parameterTypes)
+        guard let translation = links.at(index).pointee.translation else { return statement.knownTypes }
+        return translation.translation.toShard.parameterTypes(statement.knownTypes)
     }
 }
 
@@ -80,4 +81,9 @@ extension Execution {
 
     /// Rows that come to a leg in binary must be described to it, or its link could not translate them.
     func describesRows(_ leg: Int) -> Bool { worker.links.at(legs[leg].link).pointee.translatesOIDs }
+}
+
+extension SharedStatement {
+    /// The types of its parameters, declared or told by PostgreSQL; 0 or missing: not known.
+    var knownTypes: [UInt32] { Worker.known(parameterTypes, describedTypes) }
 }
