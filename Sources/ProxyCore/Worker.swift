@@ -43,7 +43,9 @@ public final class Worker {
     /// Takes what is said to clients that have left. No socket belongs to it, so that the stream of a client that left can
     /// be another client's while the work it left behind is still being ended.
     let sink: StreamID
+    /// Those of clients by role.
     var poolNumbers: [String: Int32] = [:]
+    var adminPoolNumber: Int32?
     let settingsTable = SettingsTable()
     let environments = EnvironmentTable()
     var recovery: RecoveryDriver?

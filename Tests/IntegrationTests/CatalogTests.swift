@@ -46,6 +46,23 @@ extension IntegrationTests {
             "FETCH 2 FROM all_of; COMMIT", "COPY (SELECT sequencename, increment_by FROM pg_sequences WHERE schemaname = 'cataloged' ORDER BY 1) TO STDOUT",
         ]
 
+        /// To read a table's defaults the proxy needs no lock on it.
+        @Test(.timeLimit(.minutes(1))) func aLockedTableStopsNobodysDDL() throws {
+            let cluster = try cluster(2)
+            let setup = try client(cluster.port)
+            try setup.rows("CREATE SCHEMA cataloged")
+            try setup.rows("CREATE TABLE locked_default (user_id int PRIMARY KEY, n int CHECK (n > 0), w int DEFAULT 4, t timestamptz DEFAULT now())")
+            try setup.rows("CREATE TABLE other_default (user_id int PRIMARY KEY)")
+            let locker = try client(cluster.port)
+            try locker.rows("BEGIN; LOCK TABLE locked_default")
+            let maker = try client(cluster.port)
+            try maker.send(FrontendFrame.query("CREATE TABLE made_beside (user_id int PRIMARY KEY)"))
+            _ = try maker.answer(deadlineSeconds: 20)
+            try setup.send(FrontendFrame.query("SELECT count(*) FROM other_default"))
+            _ = try setup.answer(deadlineSeconds: 20)
+            try locker.rows("COMMIT")
+        }
+
         @Test(.timeLimit(.minutes(1)), arguments: [1, 4]) func theyAreThoseOfOneServer(shards: Int) throws {
             let cluster = try cluster(shards)
             let judge = try TestServers.shared.get().judge

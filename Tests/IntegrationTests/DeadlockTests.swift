@@ -124,6 +124,23 @@ extension IntegrationTests {
             #expect(try cluster.psql("SELECT sum(n) FROM row_of") == [["6"]])
         }
 
+        /// Clients that log in as the proxy's own role, more of them than links, lock the same rows in another order on each shard.
+        @Test(.timeLimit(.minutes(1))) func clientsOfTheProxysOwnRoleDoNotBlindItsWatch() throws {
+            let cluster = try cluster(["proxy": ["pool_size = 3"]])
+            let clients = try (0..<8).map { _ in try WireClient(port: cluster.port) }
+            for _ in 0..<5 {
+                for client in clients { try client.send(FrontendFrame.query("UPDATE row_of SET n = n + 1")) }
+                for client in clients {
+                    do {
+                        _ = try client.answer(deadlineSeconds: 25)
+                    } catch let error as ServerError where error.message.sqlState == .deadlockDetected {
+                        continue
+                    }
+                }
+            }
+            #expect(try cluster.psql("SELECT count(DISTINCT n) FROM row_of") == [["1"]])
+        }
+
         @Test(.timeLimit(.minutes(1))) func workersSeeEachOthersSessions() throws {
             let cluster = try cluster(["proxy": ["workers = 3"]])
             let keys = try keys(3, cluster)

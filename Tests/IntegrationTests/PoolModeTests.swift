@@ -39,6 +39,18 @@ extension IntegrationTests {
             for (client, before) in zip(clients, owned) { #expect(try processes(client, cluster) == before) }
         }
 
+        /// The next statement finds done on the shards what DISCARD ALL does.
+        @Test(.timeLimit(.minutes(1)), arguments: ["session", "transaction"]) func discardAllIsDoneWhenItIsAnswered(mode: String) throws {
+            let cluster = try cluster(mode)
+            for round in 0..<30 {
+                let client = try client(cluster, "client \(round)")
+                try client.rows("SELECT pg_advisory_lock(7701)")
+                try client.rows("DISCARD ALL")
+                #expect(try client.rows("SELECT pg_try_advisory_lock(7701)") == [["t"]])
+                try client.rows("SELECT pg_advisory_unlock_all()")
+            }
+        }
+
         /// What runs on one shard after the other takes the links the session has, and leaves them to it.
         @Test(.timeLimit(.minutes(1))) func aPinnedLinkStaysBehindVacuum() throws {
             let cluster = try cluster("transaction")

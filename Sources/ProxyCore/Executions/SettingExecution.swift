@@ -90,6 +90,7 @@ final class SettingExecution: Execution {
             releaseIfLoose()
             return finish(outcome)
         }
+        if case .discardAll = command, let detail = record.pointee.detail { return forgetAll(detail) }
         let text = String(decoding: call.text, as: UTF8.self)
         switch command {
         case .set(let name, let isLocal): note(isLocal: isLocal, step: text) { $0.set(name, statement: text) }
@@ -187,6 +188,16 @@ final class SettingExecution: Execution {
         guard let detail = record.pointee.detail else { return }
         if let refusal = call.refusalInBlock(detail.transaction) { return finish(.failure(refusal)) }
         wasSent = true
+        // What the client asks next must find it done on the shards.
+        guard detail.pinnedLinks.isEmpty else {
+            return worker.start(
+                BroadcastExecution(worker: worker, session: session, parent: self, text: "DISCARD ALL", links: detail.pinnedLinks.map(\.link)),
+                on: session)
+        }
+        forgetAll(detail)
+    }
+
+    private func forgetAll(_ detail: SessionDetail) {
         for pinned in detail.pinnedLinks {
             worker.links.at(pinned.link).pointee.isTainted = true
             worker.release(pinned.link)

@@ -55,7 +55,7 @@ extension Worker {
         var isErrorTold = false
     }
 
-    private func pendingAnswers(_ link: UnsafeMutablePointer<Link>) -> PendingAnswers {
+    func pendingAnswers(_ link: UnsafeMutablePointer<Link>) -> PendingAnswers {
         var pending = PendingAnswers()
         pending.isErrorTold = link.pointee.isErrorTold
         for offset in 0..<link.pointee.expectations.count {
@@ -100,7 +100,7 @@ extension Worker {
     func linkQuiet(_ index: Int32) {
         let link = links.at(index)
         let session = link.pointee.session
-        guard session >= 0 else { return }
+        guard session >= 0 else { return releaseIfPending(index) }
         switch sessions.at(session).pointee.activity {
         case .passing:
             if sessions.at(session).pointee.link == index { passingQuiet(session, link: index) }
@@ -111,6 +111,15 @@ extension Worker {
         case .executing: sessions.at(session).pointee.detail?.execution?.passedQuiet(index)
         case .idle: break
         }
+    }
+
+    /// The link was given back, and now nothing is due on it.
+    @inline(never)
+    private func releaseIfPending(_ index: Int32) {
+        let link = links.at(index)
+        guard link.pointee.isReleasePending, link.pointee.cancelsUnderWay == 0 else { return }
+        link.pointee.isReleasePending = false
+        release(index)
     }
 
     /// The settings a waiting session needs are in force, or could not be.

@@ -21,12 +21,21 @@ extension Worker {
             link.pointee.session = -1
             return
         }
+        if !link.pointee.expectations.isEmpty { return releaseBehindAnswers(index) }
         if link.pointee.injectedFailed { return breakLink(index, reason: "a statement of the proxy failed on it") }
         if link.pointee.status != TransactionStatus.idle.rawValue || link.pointee.isTainted || link.pointee.hasUnknownSettings {
             return clean(index)
         }
         link.pointee.session = -1
         makeIdle(index)
+    }
+
+    /// Whoever had the link next would be told the answers that are still due, or be in the block that they open.
+    private func releaseBehindAnswers(_ index: Int32) {
+        let link = links.at(index)
+        link.pointee.session = -1
+        guard !pendingAnswers(link).any else { return breakLink(index, reason: "it was given back while its client's answers were due") }
+        link.pointee.isReleasePending = true
     }
 
     /// Ends what is open on the server session and forgets its state.

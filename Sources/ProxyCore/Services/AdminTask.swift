@@ -107,8 +107,13 @@ final class AdminTask: LinkTask {
 }
 
 extension Worker {
-    /// The pool of the proxy's own user.
-    var adminPool: Pool { pools[Int(poolNumber(of: settings.adminUser.name))] }
+    /// The pool for the proxy's own work. Clients of the same role have another: they may need that work to get on, when a deadlock
+    /// must be found among them, and must not have its links then.
+    var adminPool: Pool {
+        let number = adminPoolNumber ?? makePool(of: settings.adminUser.name)
+        adminPoolNumber = number
+        return pools[Int(number)]
+    }
 
     /// Runs a statement of the proxy's own on a shard; the completion is called exactly once.
     func runAdmin(_ shard: ShardIndex, _ text: String, limit: Span? = nil, completion: @escaping (AdminAnswer) -> Void) {
@@ -125,19 +130,12 @@ extension Worker {
         let link = shardPool.pointee.idle.first
         if link >= 0 {
             shardPool.pointee.idle.remove(links.at(link).pointee.place)
-            if links.at(link).pointee.settings != 0 {
-                links.at(link).pointee.isTainted = true
-                links.at(link).pointee.state = .leased
-                release(link)
-                adminQueue[shard.int].append(task)
-                return
-            }
             return task.run(on: link)
         }
         adminQueue[shard.int].append(task)
         if shardPool.pointee.retryAt > now, shardPool.pointee.linkCount == 0 {
             timers.add(.retry(pool: pool.index, shard: shard), at: shardPool.pointee.retryAt)
-        } else if Int(shardPool.pointee.linkCount) < settings.poolSize + Self.adminReserve {
+        } else if Int(shardPool.pointee.linkCount) < Self.adminLinks {
             openLink(pool: pool.index, shard: shard)
         }
     }
@@ -146,7 +144,7 @@ extension Worker {
     func openAdminLink(_ shard: ShardIndex) {
         let shardPool = adminPool.shards + shard.int
         guard !adminQueue[shard.int].isEmpty, shardPool.pointee.connectingCount == 0,
-            Int(shardPool.pointee.linkCount) < settings.poolSize + Self.adminReserve
+            Int(shardPool.pointee.linkCount) < Self.adminLinks
         else { return }
         openLink(pool: adminPool.index, shard: shard)
     }
@@ -154,9 +152,7 @@ extension Worker {
     /// A link of the admin user is free: the proxy's own work goes first.
     func takeAdminWork(_ link: Int32) -> Bool {
         let shard = links.at(link).pointee.shard
-        guard !adminQueue[shard.int].isEmpty, links.at(link).pointee.pool == adminPool.index,
-            links.at(link).pointee.settings == 0
-        else { return false }
+        guard !adminQueue[shard.int].isEmpty, links.at(link).pointee.pool == adminPool.index else { return false }
         adminQueue[shard.int].removeFirst().run(on: link)
         return true
     }

@@ -42,8 +42,8 @@ extension Worker {
     static let leavingPatience = Span.seconds(10)
     /// How long a statement of the proxy's services may take.
     static let adminPatience = Span.seconds(60)
-    /// Links of the admin user beyond the pool's size, for the proxy's own work.
-    static let adminReserve = 4
+    /// How many links to a shard the proxy's own work may have at a time.
+    static let adminLinks = 8
 
     func fire(_ timer: Timer) {
         switch timer {

@@ -276,12 +276,17 @@ extension Worker {
     /// The pool of a role, made on first use.
     func poolNumber(of user: String) -> Int32 {
         if let number = poolNumbers[user] { return number }
+        let number = makePool(of: user)
+        poolNumbers[user] = number
+        return number
+    }
+
+    func makePool(of user: String) -> Int32 {
         let configured = settings.users.first { $0.name == user } ?? (user == settings.adminUser.name ? settings.adminUser : nil)
         let plain = configured.flatMap { $0.shardPassword ?? (Self.isVerifier($0.password) ? nil : $0.password) }
         let number = Int32(pools.count)
         pools.append(
             Pool(index: number, user: user, shardCount: shardCount, credentials: ShardCredentials(password: plain)))
-        poolNumbers[user] = number
         return number
     }
 

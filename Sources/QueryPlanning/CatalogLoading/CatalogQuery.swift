@@ -86,9 +86,10 @@ public enum CatalogQuery: Int, CaseIterable, Sendable {
         ORDER BY c.oid
         """
 
+    /// A default names no columns, and is shown without its table: that would be locked, and wait for who has locked it.
     private static let columnsText = """
         SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attcollation, a.attnotnull, a.atthasdef,
-               a.attgenerated::pg_catalog.text || a.attidentity::pg_catalog.text, pg_catalog.pg_get_expr(d.adbin, d.adrelid)
+               a.attgenerated::pg_catalog.text || a.attidentity::pg_catalog.text, pg_catalog.pg_get_expr(d.adbin, CASE WHEN a.attgenerated <> '' THEN d.adrelid ELSE 0 END)
         FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
         LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
