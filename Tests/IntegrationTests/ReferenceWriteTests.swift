@@ -50,6 +50,22 @@ extension IntegrationTests {
             #expect(try cluster.psql("SELECT DISTINCT n FROM token WHERE id < 5") == [["40"]])
         }
 
+        /// An insert that is committed on some shards only is no reason to fail.
+        @Test(.timeLimit(.minutes(1))) func aWriteBesideInsertsIsRunAgain() throws {
+            let cluster = try cluster()
+            let inserters = try (0..<3).map { _ in try WireClient(port: cluster.port) }
+            let writer = try WireClient(port: cluster.port)
+            for round in 0..<40 {
+                for (place, inserter) in inserters.enumerated() {
+                    try inserter.send(FrontendFrame.query("INSERT INTO token (id, code) VALUES (\(1000 + 10 * round + place), 'x')"))
+                }
+                #expect(try writer.run("UPDATE token SET n = n + 1").error == nil)
+                for inserter in inserters { #expect(try inserter.outcome().error == nil) }
+            }
+            let copies = try copies(cluster)
+            #expect(copies.allSatisfy { $0 == copies[0] })
+        }
+
         /// Copies that are not alike are found, and nothing is written.
         @Test(.timeLimit(.minutes(1)), arguments: ["UPDATE token SET code = random()::text", "UPDATE token SET code = 'same'", "DELETE FROM token"])
         func aMissingCopyIsFound(statement: String) throws {

@@ -15,6 +15,10 @@ final class ModifyExecution: MultiShardExecution {
     /// Rows that the first shard to answer has changed.
     private var firstCount: UInt64?
     private var countedCommand = ""
+    /// It failed as the copies of a reference table were not alike at that moment, and the client has been told nothing of it.
+    var mayBeRunAgain: Bool { areCopiesUnlike && !hasToldClient }
+    private var areCopiesUnlike = false
+    private var hasToldClient = false
 
     /// - Parameter texts: one for all shards, or one a shard.
     init(
@@ -81,6 +85,7 @@ final class ModifyExecution: MultiShardExecution {
             order { (order) throws(MergeError) in try order.rowDescription(source: leg, frame: frame) }
             guard !isDescribed, !isGone else { return }
             isDescribed = true
+            hasToldClient = true
             let output = worker.output(ofSession: session)
             if description.isEmpty {
                 output.pointee.output.append(frame)
@@ -102,6 +107,7 @@ final class ModifyExecution: MultiShardExecution {
             if isFirst, !leavesOthersAlone { cancelLegs() }
         case BackendMessageType.noticeResponse:
             guard leg == 0, !isGone else { return }
+            hasToldClient = true
             worker.output(ofSession: session).pointee.output.append(frame)
         default: collect(frame, type: type, leg: leg)
         }
@@ -139,6 +145,7 @@ final class ModifyExecution: MultiShardExecution {
                 try order.dataRow(source: leg, frame: frame, into: &worker.output(ofSession: session).pointee.output)
             }
         }
+        hasToldClient = true
         let client = worker.output(ofSession: session)
         client.pointee.output.append(frame)
         pauseIfFull(leg)
@@ -168,6 +175,7 @@ final class ModifyExecution: MultiShardExecution {
         guard tagCombination == .first, Self.writes.contains(countedCommand) else { return }
         defer { firstCount = firstCount ?? count }
         guard let firstCount, firstCount != count else { return }
+        areCopiesUnlike = failure == nil
         noteFailure(
             DatabaseMessage(
                 error: .serializationFailure, "the copies of a reference table are not alike on all shards at this moment",

@@ -96,7 +96,20 @@ final class StatementExecution: Execution {
         worker.start(child, on: session)
     }
 
+    /// How often a write of a reference table is run again because another transaction's commit had not reached all copies.
+    private static let attemptLimit = 50
+    private var attempts = 0
+
+    private func runsAgain(_ child: Execution) -> Bool {
+        guard let modify = child as? ModifyExecution, modify.mayBeRunAgain, record.pointee.detail?.transaction == nil,
+            attempts < Self.attemptLimit, record.pointee.phase != .leaving
+        else { return false }
+        attempts += 1
+        return true
+    }
+
     override func childFinished(_ child: Execution, _ outcome: Outcome) {
+        if case .failure = outcome, runsAgain(child) { return perform(call.plan.action) }
         if child is PrivateCatalogExecution { return finish(outcome) }
         if child is CopiedTypesExecution, case .success = outcome { return performChecked() }
         if let draw = child as? DrawExecution, case .success = outcome { return performDrawn(draw.values) }
