@@ -60,6 +60,14 @@ struct Facts {
         classes.first { $0.variables.contains(variable) }?.variables ?? [variable]
     }
 
+    /// Whether a fact holds of a column of these entries, which is then not NULL.
+    func mention(anyOf entries: [RangeEntry]) -> Bool {
+        classes.contains { known in
+            (known.variables.count > 1 || !known.constants.isEmpty)
+                && known.variables.contains { variable in entries.contains { $0.id == variable.entry } }
+        }
+    }
+
     /// What the variable is confined to; every set holds.
     func constants(of variable: Variable) -> [ConstantSet] {
         classes.first { $0.variables.contains(variable) }?.constants ?? []

@@ -125,21 +125,25 @@ extension PlacementAnalysis {
     func analyseFull(
         _ left: JoinTree, _ right: JoinTree, _ on: [Predicate], _ merged: RangeEntry?, _ level: BoundLevel, _ facts: Facts
     ) -> Placed {
-        let inner = facts.adding(on)
-        let sides = [analyse(left, level, facts), analyse(right, level, facts)]
-        let matching = zip([left, right], sides).map { tree, placed in
-            // Only for single tables: analysing whole joins twice would double the work at each level.
-            if case .entry = tree { return analyse(tree, level, inner) }
-            return placed
+        let sides = [left, right]
+        let placed = sides.map { analyse($0, level, facts) }
+        var confinement = Confinement.none
+        for (index, side) in sides.enumerated() {
+            confinement = confinement.merged(
+                confinedByMatching(side, against: sides[1 - index], on, level, facts) ?? placed[index].confinement)
         }
-        let confinement = fullConfinement(sides.map(\.confinement), matching.map(\.confinement))
-        return Placed(state: full(sides[0].state, sides[1].state, on, merged), confinement: confinement)
+        return Placed(state: full(placed[0].state, placed[1].state, on, merged), confinement: confinement)
     }
 
-    /// One side must be bound without the join's condition; then the condition binds the other.
-    private func fullConfinement(_ sides: [Confinement], _ matching: [Confinement]) -> Confinement {
-        let first = sides[0].merged(matching[1])
-        return first.unbound == nil ? first : matching[0].merged(sides[1])
+    /// What the condition of a FULL JOIN confines a side to. It says nothing of rows without a match, so it counts only where these
+    /// are dropped again: where the facts from above hold of the other side's columns, which are NULL there. What the other side's own
+    /// subquery says of its rows is no such fact.
+    private func confinedByMatching(
+        _ side: JoinTree, against other: JoinTree, _ on: [Predicate], _ level: BoundLevel, _ facts: Facts
+    ) -> Confinement? {
+        // Only for single tables: analysing whole joins twice would double the work at each level.
+        guard case .entry = side, facts.mention(anyOf: other.entries) else { return nil }
+        return analyse(side, level, facts.adding(on)).confinement
     }
 
     private func full(_ left: RelationState, _ right: RelationState, _ on: [Predicate], _ merged: RangeEntry?) -> RelationState {

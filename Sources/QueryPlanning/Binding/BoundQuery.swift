@@ -92,6 +92,15 @@ indirect enum JoinTree {
     /// Inner and cross joins, comma lists; conjuncts of their ON and USING.
     case inner([JoinTree], [Predicate])
     case outer(OuterJoinKind, JoinTree, JoinTree, on: [Predicate], merged: RangeEntry?)
+
+    /// The items it joins, and the merged columns of the FULL JOINs among them.
+    var entries: [RangeEntry] {
+        switch self {
+        case .entry(let entry): [entry]
+        case .inner(let members, _): members.flatMap(\.entries)
+        case .outer(_, let left, let right, _, let merged): left.entries + right.entries + (merged.map { [$0] } ?? [])
+        }
+    }
 }
 
 /// Where an expression stands.
