@@ -100,6 +100,9 @@ class Queries(Simple):
             text = parts[0]
             for part in parts[1:]:
                 text += f" {self.choose('UNION', 'UNION ALL', 'INTERSECT', 'EXCEPT', 'EXCEPT ALL', 'INTERSECT ALL')} {part}"
+            # Ordered by one column alone: the rows of one value come in any order.
+            if self.chance(0.3):
+                return f"{head}{text} ORDER BY {self.random.randint(1, len(kinds))}{self.random.choice(DIRECTIONS)}", False
         else:
             text, kinds = self.select()
         if "ORDER BY" in text.split(" FROM ")[-1] and "DISTINCT ON" in text[:20] or self.chance(0.3) or not kinds:

@@ -77,7 +77,7 @@ struct SetRowPlanner {
                 reason: "concatenate")
         }
         let isOrdered = keys.allSatisfy { key in !key.hasOperator && (columns[key.column].type.map(context.isMergeable) ?? false) }
-        let isDistinct = !removesDuplicates || columns.allSatisfy { $0.type.map(context.hasByteEquality) ?? false }
+        let isDistinct = !removesDuplicates || !columns.isEmpty && columns.allSatisfy { $0.type.map(context.hasByteEquality) ?? false }
         return isOrdered && isDistinct && !limits.hasExpression ? try merge(keys) : try finish(keys)
     }
 
@@ -123,21 +123,24 @@ struct SetRowPlanner {
         return editing.text(of: rewriting.tokens.bytes(rewriting.clauses.whole))
     }
 
-    /// Every column twice: as it is for the client, and again for the proxy to read.
+    /// The columns as they are for the client, and those the proxy reads again behind them.
     private func merge(_ keys: [Key]) throws(Refusal) -> ScatterPlanner.Result {
-        var text = "SELECT pgbraid_rows.*, pgbraid_keys.* FROM (\(inner())) AS pgbraid_rows "
-            + "CROSS JOIN LATERAL (SELECT pgbraid_rows.*) AS pgbraid_keys"
+        let read = removesDuplicates ? Array(columns.indices) : columns.indices.filter { index in keys.contains { $0.column == index } }
+        let aliases = columns.indices.map { "k\($0 + 1)" }
+        var text = "SELECT pgbraid_rows.*, " + read.map { "pgbraid_keys.\(aliases[$0])" }.joined(separator: ", ")
+            + " FROM (\(inner())) AS pgbraid_rows "
+            + "CROSS JOIN LATERAL (SELECT pgbraid_rows.*) AS pgbraid_keys (\(aliases.joined(separator: ", ")))"
         if !keys.isEmpty { text += " ORDER BY " + keys.map { "\($0.column + 1) \($0.suffix)" }.joined(separator: ", ") }
         if let clause = limits.shardClause { text += " " + clause }
         try verify(text)
         let count = columns.count
+        let sortKeys = keys.map { key in
+            SortKey(
+                column: count + (read.firstIndex(of: key.column) ?? 0), typeOID: columns[key.column].type?.oid ?? 0,
+                isDescending: key.isDescending, nullsFirst: key.nullsFirst)
+        }
         let merge = MergePlan(
-            visibleColumnCount: count,
-            sortKeys: keys.map { key in
-                SortKey(
-                    column: count + key.column, typeOID: columns[key.column].type?.oid ?? 0, isDescending: key.isDescending,
-                    nullsFirst: key.nullsFirst)
-            }, distinctColumns: removesDuplicates ? columns.indices.map { count + $0 } : [])
+            visibleColumnCount: count, sortKeys: sortKeys, distinctColumns: removesDuplicates ? read.map { count + $0 } : [])
         return .init(
             plan: ScatterPlan(shardText: text, merge: merge, limit: limits.limitCount, offset: limits.offsetCount),
             reason: removesDuplicates ? "merge and make distinct" : "merge by ORDER BY")
