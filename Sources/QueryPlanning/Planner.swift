@@ -10,12 +10,14 @@ import ShardMap
 /// What the meaning of a statement depends on beside its text.
 public struct PlanningEnvironment: Sendable {
     public var catalog: Catalog
-    /// Schemas in the order of search_path, pg_catalog included where PostgreSQL would search it, "$user" resolved.
+    /// Schemas in the order of search_path, pg_catalog included where PostgreSQL would search it, "$user" resolved; pg_temp where it is
+    /// named.
     public var searchPath: [String]
     /// Tells environments apart in cache keys: equal numbers mean that all else here is equal, and the
     /// role, too.
     public var number: UInt32
-    /// Temp tables of the session by name: these shadow everything and live on the home link.
+    /// Temp tables of the session by name: these shadow everything that does not stand before pg_temp in the search path, and live on
+    /// the home link.
     public var temporaryTables: [String]
     public var shardCount: Int
     /// client_encoding is the server's encoding, so that text keys hash as they come. Where it is not, keys outside ASCII
@@ -36,6 +38,14 @@ public struct PlanningEnvironment: Sendable {
         self.shardCount = shardCount
         self.usesServerEncoding = usesServerEncoding
         self.writesExactText = writesExactText
+    }
+
+    /// Whether the name means one of the session's temp tables.
+    func isTemporary(schema: String?, name: String) -> Bool {
+        guard temporaryTables.contains(name) else { return false }
+        guard schema == nil else { return schema == SearchPath.temporary }
+        guard let place = searchPath.firstIndex(of: SearchPath.temporary) else { return true }
+        return catalog.relation(schema: nil, name: name, searchPath: Array(searchPath[..<place])) == nil
     }
 }
 

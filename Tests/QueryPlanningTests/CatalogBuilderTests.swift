@@ -109,7 +109,7 @@ struct CatalogSearchPathTests {
         ("\"$user\", public", ["pg_catalog", "anna", "public"]),
         ("public, pg_catalog", ["public", "pg_catalog"]),
         ("PUBLIC,\"My Schema\" , \"say\"\"so\"", ["pg_catalog", "public", "My Schema", "say\"so"]),
-        ("nowhere, pg_temp, public, public", ["pg_catalog", "public"]),
+        ("nowhere, pg_temp, public, public", ["pg_catalog", "pg_temp", "public"]), ("public, pg_temp", ["pg_catalog", "public", "pg_temp"]),
         ("", ["pg_catalog"]), ("\"\"", ["pg_catalog"]),
     ])
     func resolve(setting: String, path: [String]) {

@@ -58,10 +58,8 @@ struct AnalysisContext {
         environment.catalog.relation(schema: schema, name: name, searchPath: environment.searchPath)
     }
 
-    /// Whether the name means one of the session's temp tables, which shadow everything else.
-    func isTemporary(schema: String?, name: String) -> Bool {
-        (schema == nil || schema == "pg_temp") && environment.temporaryTables.contains(name)
-    }
+    /// Whether the name means one of the session's temp tables.
+    func isTemporary(schema: String?, name: String) -> Bool { environment.isTemporary(schema: schema, name: name) }
 
     /// The position PostgreSQL reports for a byte of the text: in characters, from 1.
     func characterPosition(ofByte offset: Int) -> Int {

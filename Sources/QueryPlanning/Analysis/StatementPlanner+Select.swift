@@ -24,7 +24,7 @@ extension StatementPlanner {
     private func planSelectInto(_ select: PgQuery__SelectStmt, _ into: PgQuery__IntoClause) throws(Refusal) -> StatementPlan {
         guard let target = into.rel else { throw Refusal("XX000", "SELECT INTO names no table") }
         let reference = TableReference(target)
-        guard text(target.pointee.relpersistence) != "t", reference.schema != "pg_temp" else {
+        guard !context.makesTemporary(target) else {
             throw Refusal("0A000", "SELECT INTO of a temporary table is not supported", hint: "Use CREATE TEMPORARY TABLE AS.")
         }
         return try StatementClassifier(context: context).selectInto(select, into, reference)

@@ -3,8 +3,12 @@
 // Rules: manual section 5.9.3, `recomputeNamespacePath` in src/backend/catalog/namespace.c.
 
 public enum SearchPath {
+    /// The name of the session's schema of temporary tables.
+    static let temporary = "pg_temp"
+
     /// The schemas searched for names, pg_catalog in front unless it is named. `"$user"` is the role of that name, if
-    /// there is such a schema; names of schemas that do not exist, and pg_temp, find nothing and are left out.
+    /// there is such a schema; names of schemas that do not exist find nothing and are left out. `pg_temp` keeps its place where it is
+    /// named; where it is not, the temporary tables come before all else.
     ///
     /// - Parameters:
     ///   - setting: as SHOW search_path prints it, e.g. `"$user", public`.
@@ -14,8 +18,9 @@ public enum SearchPath {
     public static func resolve(_ setting: String, user: String, schemas: Set<String>) -> [String]? {
         guard let names = identifiers(in: Array(setting.utf8)) else { return nil }
         var path: [String] = []
-        for name in names.map({ $0 == "$user" ? user : $0 }) where schemas.contains(name) && !path.contains(name) {
-            path.append(name)
+        for written in names {
+            let name = written == "$user" ? user : written
+            if schemas.contains(name) || written == temporary, !path.contains(name) { path.append(name) }
         }
         return path.contains("pg_catalog") ? path : ["pg_catalog"] + path
     }

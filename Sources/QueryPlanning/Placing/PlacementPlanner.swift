@@ -32,7 +32,7 @@ public struct PlacementPlanner {
     private func relation(_ name: String?) throws(Refusal) -> Relation {
         guard let name else { throw Refusal("22004", "the name of a table cannot be NULL") }
         guard let parsed = try? TableName(parsing: name) else { throw Refusal("42602", "invalid name syntax") }
-        if parsed.schema == nil || parsed.schema == "pg_temp", environment.temporaryTables.contains(parsed.table) {
+        if environment.isTemporary(schema: parsed.schema, name: parsed.table) {
             throw Refusal("0A000", "temporary table \"\(parsed.table)\" lives in one session", hint: "Create an ordinary table.")
         }
         let found = environment.catalog.relation(schema: parsed.schema, name: parsed.table, searchPath: environment.searchPath)

@@ -16,7 +16,7 @@ extension StatementClassifier {
         case .explain: return onOnlyShard(node, entry, isTemporary: isTemporary, taints: true)
         case .createTableAs:
             guard let into = node.createTableAsStmt?.pointee.into?.pointee, let target = into.rel else { return nil }
-            if text(target.pointee.relpersistence) == "t" || target.pointee.schemaname.map({ text($0) }) == "pg_temp" {
+            if context.makesTemporary(target) {
                 return makeOnHomeLink([TableReference(target).name], entry, isDroppedAtCommit: into.isDroppedAtCommit)
             }
             return onOnlyShard(node, entry, isTemporary: isTemporary, changesCatalog: true)

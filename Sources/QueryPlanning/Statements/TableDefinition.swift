@@ -24,7 +24,7 @@ extension StatementClassifier {
         isDroppedAtCommit: Bool = false
     ) throws(Refusal) -> StatementPlan {
         let reference = TableReference(target)
-        if text(target.pointee.relpersistence) == "t" || reference.schema == "pg_temp" {
+        if context.makesTemporary(target) {
             return makeOnHomeLink([reference.name], entry, isDroppedAtCommit: isDroppedAtCommit)
         }
         try refuseProxySchema(reference.schema)
@@ -99,7 +99,7 @@ extension StatementClassifier {
         }
         let reference = TableReference(view)
         let tables = TableReference.all(in: query)
-        let isTemporary = text(view.pointee.relpersistence) == "t" || tables.contains { $0.isTemporary(in: context) }
+        let isTemporary = context.makesTemporary(view) || tables.contains { $0.isTemporary(in: context) }
         guard isTemporary else {
             try refuseProxySchema(reference.schema)
             return onAllShards(entry, changesCatalog: true)
@@ -123,7 +123,7 @@ extension StatementClassifier {
             throw Refusal("0A000", "materialized views are not supported", hint: "Use a table and INSERT.")
         }
         let reference = TableReference(target)
-        let isTemporary = text(target.pointee.relpersistence) == "t" || reference.schema == "pg_temp"
+        let isTemporary = context.makesTemporary(target)
         if into.skip_data != 0, !isTemporary {
             try refuseProxySchema(reference.schema)
             return onAllShards(entry, changesCatalog: true)

@@ -28,7 +28,7 @@ struct TableReference: Equatable {
     }
 
     func isTemporary(in context: AnalysisContext) -> Bool {
-        schema == "pg_temp" || context.isTemporary(schema: schema, name: name)
+        schema == SearchPath.temporary || context.isTemporary(schema: schema, name: name)
     }
 
     func relation(in context: AnalysisContext) -> Relation? {
@@ -60,6 +60,11 @@ extension AnalysisContext {
     /// The schema a new object of this name goes to.
     func creationSchema(_ reference: TableReference) -> String {
         reference.schema ?? environment.searchPath.first { $0 != "pg_catalog" } ?? "public"
+    }
+
+    /// Whether a new relation is temporary: by the word, by its schema, or because search_path names pg_temp first.
+    func makesTemporary(_ target: Message<PgQuery__RangeVar>) -> Bool {
+        nonEmptyText(target.pointee.relpersistence) == "t" || creationSchema(TableReference(target)) == SearchPath.temporary
     }
 
     /// A byte offset of the text as ErrorResponse counts positions: in characters, from 1; 0 for none.
