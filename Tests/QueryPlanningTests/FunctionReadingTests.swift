@@ -26,7 +26,9 @@ struct FunctionReadingTests {
         ("RETURN ($1 + 1)", .none, .immutable),
     ])
     func sql(body: String, effect: FunctionEffect, volatility: Volatility) throws {
-        #expect(try known(body) == KnownFunction(effect: effect, volatility: volatility))
+        let found = try known(body)
+        #expect(found?.effect == effect)
+        #expect(found?.volatility == volatility)
     }
 
     @Test("a body of SQL that does more stays unknown", arguments: [
@@ -56,6 +58,32 @@ struct FunctionReadingTests {
         #expect(try known("SELECT helper()", with: [("helper", "SELECT $1 + 1")])?.effect == FunctionEffect.none)
         #expect(try known("SELECT helper()", with: [("helper", "SELECT count(*) FROM orders")]) == nil)
         #expect(try known("SELECT subject()") == nil)
+    }
+
+    @Test("a function that reads a table by the name of a temporary one is unknown to that session")
+    func shadowed() throws {
+        var builder = CatalogFixture.shop()
+        for (name, body) in [
+            ("near", "SELECT count(*) FROM countries"), ("far", "SELECT near()"), ("exact", "SELECT count(*) FROM public.countries"),
+        ] {
+            try builder.add(.functions, row: [
+                "20000", "public", name, "f", "s", "f", "f", "", "0", "f", "20", "sql", body, "f", nil, nil,
+            ])
+        }
+        let catalog = builder.build(rules: ShardingRules())
+        func isRefused(_ text: String, besides temporaryTables: [String]) throws -> Bool {
+            let environment = PlanningEnvironment(
+                catalog: catalog, searchPath: ["pg_catalog", "public"], number: 1, temporaryTables: temporaryTables, shardCount: 4)
+            let plan = try GoldenCatalog.analyser.analyse(text: text, parameterTypes: [], environment: environment, acrossShards: false)[0].plan
+            if case .refuse = plan.action { return true }
+            return false
+        }
+        for name in ["near", "far", "exact"] {
+            let text = "SELECT count(*) FROM orders WHERE user_id > \(name)()"
+            #expect(try !isRefused(text, besides: []), "\(name)")
+            #expect(try !isRefused(text, besides: ["other"]), "\(name)")
+            #expect(try isRefused(text, besides: ["countries"]) == (name != "exact"), "\(name)")
+        }
     }
 
     /// Where a call goes in a database with orders (sharded by user_id) and orders_of(bigint), declared by the comment.

@@ -21,7 +21,15 @@ enum FunctionKnowledge {
 }
 
 extension AnalysisContext {
+    /// What a call may do. A function that reads a table by a name that one of the session's temporary tables has reads that one, on
+    /// the home link alone: nothing is known of it.
     func facts(of call: Message<PgQuery__FuncCall>, argumentTypes: [UInt32]? = nil) -> FunctionFacts? {
+        var facts = declaredFacts(of: call, argumentTypes)
+        if facts?.tableNames.contains(where: environment.temporaryTables.contains) == true { facts?.effect = .unknown }
+        return facts
+    }
+
+    private func declaredFacts(of call: Message<PgQuery__FuncCall>, _ argumentTypes: [UInt32]?) -> FunctionFacts? {
         let names = NodeList(call.pointee.funcname, call.pointee.n_funcname).strings
         guard let name = names.last else { return nil }
         // In FROM the grammar makes several calls of unnest(a, b), those of pg_catalog.

@@ -83,6 +83,8 @@ public struct KnownFunction: Sendable, Equatable {
     public var effect: FunctionEffect
     /// What its body is, whatever it is marked: most functions are VOLATILE only because nobody said otherwise.
     public var volatility: Volatility
+    /// The tables it reads by names without a schema, itself or through other functions: temporary tables may shadow them.
+    public var tableNames: Set<String> = []
 }
 
 /// An operator that is not PostgreSQL's own.

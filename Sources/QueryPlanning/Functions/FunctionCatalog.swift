@@ -53,7 +53,7 @@ public enum FunctionCatalog {
         return FunctionFacts(
             isBuiltIn: false, kind: kinds[function.kind] ?? .function, volatility: known?.volatility ?? function.volatility,
             isStrict: function.isStrict, returnsSet: function.returnsSet, effect: known?.effect ?? .unknown, returnTypeOID: function.returnTypeOID,
-            combination: nil, key: known == nil ? function.declaredKey : nil)
+            combination: nil, key: known == nil ? function.declaredKey : nil, tableNames: known?.tableNames ?? [])
     }
 
     private static let combinations: [String: AggregateCombination] = [
@@ -70,7 +70,8 @@ extension FunctionFacts {
             volatility: max(volatility, other.volatility), isStrict: isStrict && other.isStrict,
             returnsSet: returnsSet || other.returnsSet, effect: effect.rawValue >= other.effect.rawValue ? effect : other.effect,
             returnTypeOID: returnTypeOID == other.returnTypeOID ? returnTypeOID : nil,
-            combination: combination == other.combination ? combination : nil, key: key == other.key ? key : nil)
+            combination: combination == other.combination ? combination : nil, key: key == other.key ? key : nil,
+            tableNames: tableNames.union(other.tableNames))
     }
 
     private func worseKind(_ other: Kind) -> Kind { kind.rawValue >= other.rawValue ? kind : other }

@@ -63,6 +63,8 @@ public struct FunctionFacts: Sendable, Equatable {
     public var combination: AggregateCombination?
     /// The argument by which a function that is not known otherwise is declared to read.
     public var key: FunctionKey?
+    /// `KnownFunction.tableNames`
+    public var tableNames: Set<String> = []
 
     /// What such a call requires of the session's link. What unlocks is among it: it may have been the last lock.
     public var pins: PinReasons { effect == .sessionAdvisoryLock || effect == .advisoryUnlock ? .sessionAdvisoryLock : [] }

@@ -45,7 +45,9 @@ struct FunctionReading {
     private func known(_ function: CatalogFunction) -> KnownFunction? {
         if function.kind != "f" { return nil }
         if Self.declaresHarmless(function.comment) || Self.isPlainExtension(function) {
-            return KnownFunction(effect: function.volatility == .volatile ? .freshValue : .none, volatility: function.volatility)
+            return KnownFunction(
+                effect: function.volatility == .volatile ? .freshValue : .none, volatility: function.volatility,
+                tableNames: Self.identifiers(in: function))
         }
         guard function.body.utf8.count <= Self.bodyLimitBytes else { return nil }
         switch function.language {
@@ -70,6 +72,16 @@ struct FunctionReading {
         "btree_gin", "btree_gist", "seg", "isn", "vector",
     ]
 
+    /// The names in the body of a function that is declared to read reference tables: these are among them.
+    private static func identifiers(in function: CatalogFunction) -> Set<String> {
+        guard function.comment?.firstRange(of: "reads reference") != nil, function.body.utf8.count <= bodyLimitBytes, let list = try? StatementTokens(function.body)
+        else { return [] }
+        return Set(list.tokens.map { token in
+            let word = list.text(token)
+            return word.first == "\"" ? String(word.dropFirst().dropLast()) : word.lowercased()
+        })
+    }
+
     private static func isPlainExtension(_ function: CatalogFunction) -> Bool {
         guard let name = function.extensionName, plainExtensions.contains(name), function.language != "plpgsql" else { return false }
         return function.name != "set_limit" && function.name != "show_limit"
@@ -83,17 +95,21 @@ extension FunctionReading {
         let context = AnalysisContext(environment: environment, text: text, range: 0..<text.utf8.count)
         var inspection = ExpressionInspection(context)
         var readsTables = false
+        var tableNames: Set<String> = []
         for statement in tree.statements {
             guard isPlainQuery(statement.node) else { return nil }
             let commonTables = Self.commonTables(statement.node)
             for table in TableReference.all(in: statement.node) where table.schema != nil || !commonTables.contains(table.name) {
                 guard isReferenceEverywhere(table) else { return nil }
                 readsTables = true
+                if table.schema == nil { tableNames.insert(table.name) }
             }
             inspection.add(statement.node)
         }
         guard let effect = Self.harmlessEffect(inspection.effects) else { return nil }
-        return KnownFunction(effect: effect, volatility: readsTables ? max(inspection.volatility, .stable) : inspection.volatility)
+        return KnownFunction(
+            effect: effect, volatility: readsTables ? max(inspection.volatility, .stable) : inspection.volatility,
+            tableNames: tableNames.union(inspection.tableNames))
     }
 
     /// The statements of a body; those of BEGIN ATOMIC and RETURN without these words.
@@ -152,6 +168,7 @@ extension FunctionReading {
         guard let tokens = try? StatementTokens(context) else { return nil }
         var effects: Set<FunctionEffect> = [.none]
         var volatility = Volatility.immutable
+        var tableNames: Set<String> = []
         for index in tokens.tokens.indices {
             let word = tokens.text(tokens.tokens[index]).lowercased()
             if Self.reachingWords.contains(word), !isOperatorFrom(tokens, index) { return nil }
@@ -163,6 +180,7 @@ extension FunctionReading {
                 guard function.volatility == .immutable || function.known != nil else { return nil }
                 effects.insert(function.known?.effect ?? .none)
                 volatility = max(volatility, function.known?.volatility ?? .immutable)
+                tableNames.formUnion(function.known?.tableNames ?? [])
             }
             guard let builtIn = BuiltInFunctions.byName[name] else { continue }
             for function in builtIn {
@@ -171,7 +189,7 @@ extension FunctionReading {
             }
         }
         guard let effect = Self.harmlessEffect(effects) else { return nil }
-        return KnownFunction(effect: effect, volatility: volatility)
+        return KnownFunction(effect: effect, volatility: volatility, tableNames: tableNames)
     }
 
     /// The name a token may call a function by: followed by a parenthesis, or anything that is a function of the database

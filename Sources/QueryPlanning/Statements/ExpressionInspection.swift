@@ -4,6 +4,8 @@ import CPGQuery
 struct ExpressionInspection {
     private(set) var effects: Set<FunctionEffect> = []
     private(set) var volatility = Volatility.immutable
+    /// The tables that functions called read by names without a schema.
+    private(set) var tableNames: Set<String> = []
     private(set) var hasSubquery = false
     private(set) var hasParameter = false
     private(set) var hasColumn = false
@@ -72,6 +74,7 @@ struct ExpressionInspection {
         }
         effects.insert(facts.effect)
         volatility = max(volatility, facts.volatility)
+        tableNames.formUnion(facts.tableNames)
         hasAggregate = hasAggregate || facts.kind == .aggregate || facts.kind == .window || call.pointee.over != nil
         returnsSet = returnsSet || facts.returnsSet
     }
