@@ -48,6 +48,7 @@ struct FunctionReadingTests {
     @Test("PL/pgSQL with a word that may reach a table stays unknown", arguments: [
         "BEGIN RETURN (SELECT count(*) FROM countries); END", "BEGIN EXECUTE a; END", "BEGIN PERFORM f(); END", "BEGIN UPDATE t SET a = 1; END",
         "BEGIN RETURN nextval('s'); END", "BEGIN RETURN other(1); END", "BEGIN RETURN row.other; END", "DECLARE c CURSOR FOR TABLE t; BEGIN OPEN c; END",
+        "BEGIN RETURN U&\"oth\\0065r\"(1); END",
     ])
     func unknownPLpgSQL(body: String) throws {
         #expect(try known(body, language: "plpgsql", with: [("other", "BEGIN EXECUTE ''; END")]) == nil)

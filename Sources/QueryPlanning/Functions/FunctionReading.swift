@@ -170,6 +170,8 @@ extension FunctionReading {
         var volatility = Volatility.immutable
         var tableNames: Set<String> = []
         for index in tokens.tokens.indices {
+            // A name of escapes could be any.
+            if tokens.tokens[index].kind == PG_QUERY__TOKEN__UIDENT { return nil }
             let word = tokens.text(tokens.tokens[index]).lowercased()
             if Self.reachingWords.contains(word), !isOperatorFrom(tokens, index) { return nil }
             if Self.timeWords.contains(word) { effects.insert(.transactionTime) }

@@ -2,33 +2,14 @@
 // client's text between tokens and never prints what it can keep.
 import CPGQuery
 
-/// One token of the text; comments are left out.
-struct Token {
-    /// Byte range in the whole text.
-    let range: Range<Int>
-    let kind: PgQuery__Token
-}
-
 /// The tokens of one statement.
 struct TokenList {
     let tokens: [Token]
 
     /// - Returns: nil when the scanner fails, which it cannot for a text that was parsed.
     init?(_ context: AnalysisContext) {
-        let scanned = pg_query_scan(context.statementText)
-        defer { pg_query_free_scan_result(scanned) }
-        guard scanned.error == nil, let data = scanned.pbuf.data,
-            let result = data.withMemoryRebound(
-                to: UInt8.self, capacity: scanned.pbuf.len, { pg_query__scan_result__unpack(nil, scanned.pbuf.len, $0) })
-        else { return nil }
-        defer { pg_query__scan_result__free_unpacked(result, nil) }
-        let base = context.range.lowerBound
-        tokens = (0..<result.pointee.n_tokens).compactMap { index in
-            guard let token = result.pointee.tokens[index]?.pointee, token.token != PG_QUERY__TOKEN__SQL_COMMENT,
-                token.token != PG_QUERY__TOKEN__C_COMMENT
-            else { return nil }
-            return Token(range: base + Int(token.start)..<base + Int(token.end), kind: token.token)
-        }
+        guard let tokens = Token.scan(context.statementText, start: context.range.lowerBound) else { return nil }
+        self.tokens = tokens
     }
 
     subscript(index: Int) -> Token { tokens[index] }

@@ -14,17 +14,16 @@ public enum SettingText {
         let words = tokens[(begin + 1)...].prefix { $0.kind != PG_QUERY__TOKEN__ASCII_59 }
         guard let first = words.first, first.kind != PG_QUERY__TOKEN__DEFAULT else { return nil }
         if words.count == 1, first.kind == PG_QUERY__TOKEN__SCONST, let string = unquoted(list.text(first)) { return string }
-        return text(words, list, textEnd: statement.utf8.count)
+        return text(words, list)
     }
 
-    private static func text(_ words: ArraySlice<StatementTokens.Token>, _ list: StatementTokens, textEnd: Int) -> String {
+    private static func text(_ words: ArraySlice<Token>, _ list: StatementTokens) -> String {
         var value = ""
-        var position = words.first?.range.lowerBound ?? textEnd
-        for (index, word) in zip(words.indices, words) {
+        var position = words.first?.range.lowerBound ?? 0
+        for word in words {
             if word.range.lowerBound > position { value += " " }
-            // The scanner does not tell where U&'...' ends.
-            position = word.range.isEmpty ? (index + 1 < words.endIndex ? words[index + 1].range.lowerBound : textEnd) : word.range.upperBound
-            let written = list.text(word.range.lowerBound..<position)
+            position = word.range.upperBound
+            let written = list.text(word)
             let string = words.count > 1 && word.kind == PG_QUERY__TOKEN__SCONST ? unquoted(written) : nil
             value += string.map(SQLText.quoted) ?? written
         }

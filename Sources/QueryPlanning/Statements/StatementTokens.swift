@@ -3,12 +3,6 @@
 import CPGQuery
 
 struct StatementTokens {
-    struct Token {
-        /// Byte range in the whole text.
-        var range: Range<Int>
-        var kind: PgQuery__Token
-    }
-
     let tokens: [Token]
     private let bytes: [UInt8]
     private let start: Int
@@ -18,25 +12,10 @@ struct StatementTokens {
 
     /// - Parameter start: where the statement begins in the whole text.
     init(_ text: String, start: Int = 0) throws(Refusal) {
-        let result = pg_query_scan(text)
-        defer { pg_query_free_scan_result(result) }
-        guard result.error == nil, let data = result.pbuf.data,
-            let scan = data.withMemoryRebound(
-                to: UInt8.self, capacity: result.pbuf.len, { pg_query__scan_result__unpack(nil, result.pbuf.len, $0) })
-        else { throw Refusal("XX000", "the statement's tokens could not be read") }
-        defer { pg_query__scan_result__free_unpacked(scan, nil) }
+        guard let tokens = Token.scan(text, start: start) else { throw Refusal("XX000", "the statement's tokens could not be read") }
         self.start = start
+        self.tokens = tokens
         bytes = Array(text.utf8)
-        tokens = Self.tokens(scan, offset: start)
-    }
-
-    private static func tokens(_ scan: Message<PgQuery__ScanResult>, offset: Int) -> [Token] {
-        (0..<scan.pointee.n_tokens).compactMap { index in
-            guard let token = scan.pointee.tokens[index]?.pointee,
-                token.token != PG_QUERY__TOKEN__SQL_COMMENT, token.token != PG_QUERY__TOKEN__C_COMMENT
-            else { return nil }
-            return Token(range: Int(token.start) + offset..<Int(token.end) + offset, kind: token.token)
-        }
     }
 
     /// The text of a byte range.
