@@ -1,4 +1,4 @@
-// What code that no statement names sets (triggers) ends with its client: nobody else finds it on the server session.
+// What code that nobody has read sets (triggers, functions that are taken at their word) ends with its client: nobody else finds it on the server session.
 import Testing
 
 extension IntegrationTests {
@@ -13,19 +13,26 @@ extension IntegrationTests {
                 CREATE OR REPLACE FUNCTION tell_secret() RETURNS trigger LANGUAGE plpgsql AS
                 $$BEGIN PERFORM set_config('my.secret', 'alice', false), set_config('timezone', 'Asia/Tokyo', false); RETURN NEW; END$$;
                 CREATE TRIGGER tell BEFORE INSERT OR UPDATE ON kept_secret FOR EACH ROW EXECUTE FUNCTION tell_secret();
+                CREATE OR REPLACE FUNCTION declared_secret(x text) RETURNS text LANGUAGE sql AS
+                $$SELECT set_config('my.secret', x, false) || set_config('timezone', 'Asia/Tokyo', false)$$;
+                COMMENT ON FUNCTION declared_secret(text) IS 'pgbraid: reads none';
+                CREATE OR REPLACE FUNCTION constant_secret(x text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS
+                $$BEGIN PERFORM set_config('my.secret', x, false); RETURN x; END$$;
                 CREATE OR REPLACE VIEW seen_secret AS SELECT * FROM kept_secret; GRANT ALL ON seen_secret TO PUBLIC
                 """)
             return cluster
         }
 
-        /// Ways to write that run the trigger on one shard, or on all.
+        /// Ways to run the trigger, or functions that are taken at their word, on one shard, or on all.
         static let writes = [
             "UPDATE kept_secret SET n = 1 WHERE user_id = 3", "UPDATE seen_secret SET n = 1 WHERE user_id = 3", "UPDATE kept_secret SET n = 1", "INSERT INTO kept_secret VALUES (101, 1)",
             "INSERT INTO kept_secret SELECT i, 1 FROM generate_series(201, 240) AS i", "BEGIN; UPDATE kept_secret SET n = 2; COMMIT",
+            "SELECT declared_secret('alice')", "SELECT declared_secret('alice') FROM kept_secret", "SELECT constant_secret('alice'), n FROM kept_secret WHERE user_id = 3",
+            "BEGIN; SELECT declared_secret('alice'), n FROM kept_secret WHERE user_id = 3; COMMIT",
             "BEGIN; UPDATE kept_secret SET n = 2 WHERE user_id = 7; ROLLBACK", "UPDATE kept_secret SET n = 1 / (user_id - 9) WHERE user_id < 10",
         ]
 
-        @Test(.timeLimit(.minutes(1)), arguments: writes) func whatATriggerSetsIsNobodyElses(write: String) throws {
+        @Test(.timeLimit(.minutes(1)), arguments: writes) func whatIsSetUnseenIsNobodyElses(write: String) throws {
             let cluster = try cluster()
             var client: WireClient? = try WireClient(port: cluster.port, user: "keeper")
             _ = try client?.run(write)

@@ -59,7 +59,8 @@ extension IntegrationTests {
                 for (place, inserter) in inserters.enumerated() {
                     try inserter.send(FrontendFrame.query("INSERT INTO token (id, code) VALUES (\(1000 + 10 * round + place), 'x')"))
                 }
-                #expect(try writer.run("UPDATE token SET n = n + 1").error == nil)
+                let written = try writer.run("UPDATE token SET n = n + 1")
+                #expect(written.error == nil, "\(written)")
                 for inserter in inserters { #expect(try inserter.outcome().error == nil) }
             }
             let copies = try copies(cluster)

@@ -65,6 +65,7 @@ class MultiShardExecution: Execution {
             case .link(let link):
                 _ = addLeg(link: link)
                 if call.plan.runsTriggers { worker.links.at(link).pointee.hasUnknownSettings = true }
+                if call.plan.taintsLink { worker.links.at(link).pointee.isTainted = true }
                 nextShard += 1
             case .waiting: return
             case .failed(let message):

@@ -96,16 +96,17 @@ final class StatementExecution: Execution {
         worker.start(child, on: session)
     }
 
-    /// How often a write of a reference table is run again because another transaction's commit had not reached all copies.
-    private static let attemptLimit = 50
-    private var attempts = 0
+    /// How long a write of a reference table is run again because another transaction's commit has not reached all copies.
+    private static let alikePatience = Span.seconds(3)
+    private var unlikeSince: Instant?
 
     private func runsAgain(_ child: Execution) -> Bool {
         guard let modify = child as? ModifyExecution, modify.mayBeRunAgain, record.pointee.detail?.transaction == nil,
-            attempts < Self.attemptLimit, record.pointee.phase != .leaving
+            record.pointee.phase != .leaving
         else { return false }
-        attempts += 1
-        return true
+        let since = unlikeSince ?? worker.now
+        unlikeSince = since
+        return worker.now - since < Self.alikePatience
     }
 
     override func childFinished(_ child: Execution, _ outcome: Outcome) {

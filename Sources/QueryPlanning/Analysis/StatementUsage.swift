@@ -30,6 +30,8 @@ struct StatementUsage {
     var hasVolatileFunctions = false
     /// Advisory locks and notifications, which are the lowest shard's alone: elsewhere nobody would meet them.
     var hasLocksOrNotifications = false
+    /// Functions that nobody has read may have changed settings.
+    var mayChangeSettings = false
     var pins: PinReasons = []
 
     init(_ binder: Binder) {
@@ -58,6 +60,7 @@ struct StatementUsage {
     private mutating func add(_ call: BoundCall, _ context: AnalysisContext) {
         if let facts = context.facts(of: call.node) {
             pins.formUnion(facts.pins)
+            mayChangeSettings = mayChangeSettings || facts.mayChangeSettings
             let acting: [FunctionEffect] = [.assignsTransactionID, .administrative, .largeObject, .notification]
             hasSequenceReads = hasSequenceReads || facts.effect == .sequenceRead
             hasActingFunctions = hasActingFunctions || acting.contains(facts.effect)
@@ -83,5 +86,5 @@ struct StatementUsage {
     var functionEffect: DataEffect {
         unknownFunction != nil || hasWritingFunctions || hasActingFunctions ? .unknown : .reads
     }
-    var taintsLink: Bool { unknownFunction != nil || hasSessionFunctions }
+    var taintsLink: Bool { unknownFunction != nil || hasSessionFunctions || mayChangeSettings }
 }

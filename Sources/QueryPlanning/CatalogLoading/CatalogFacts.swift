@@ -85,6 +85,8 @@ public struct KnownFunction: Sendable, Equatable {
     public var volatility: Volatility
     /// The tables it reads by names without a schema, itself or through other functions: temporary tables may shadow them.
     public var tableNames: Set<String> = []
+    /// It is what its comment says; its body could not be read, and may change settings.
+    public var isDeclared = false
 }
 
 /// An operator that is not PostgreSQL's own.

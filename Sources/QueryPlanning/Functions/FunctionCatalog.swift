@@ -53,7 +53,13 @@ public enum FunctionCatalog {
         return FunctionFacts(
             isBuiltIn: false, kind: kinds[function.kind] ?? .function, volatility: known?.volatility ?? function.volatility,
             isStrict: function.isStrict, returnsSet: function.returnsSet, effect: known?.effect ?? .unknown, returnTypeOID: function.returnTypeOID,
-            combination: nil, key: known == nil ? function.declaredKey : nil, tableNames: known?.tableNames ?? [])
+            combination: nil, key: known == nil ? function.declaredKey : nil, mayChangeSettings: mayChangeSettings(function),
+            tableNames: known?.tableNames ?? [])
+    }
+
+    private static func mayChangeSettings(_ function: CatalogFunction) -> Bool {
+        guard let known = function.known else { return function.language == "sql" || function.language == "plpgsql" }
+        return known.isDeclared
     }
 
     private static let combinations: [String: AggregateCombination] = [
@@ -71,6 +77,7 @@ extension FunctionFacts {
             returnsSet: returnsSet || other.returnsSet, effect: effect.rawValue >= other.effect.rawValue ? effect : other.effect,
             returnTypeOID: returnTypeOID == other.returnTypeOID ? returnTypeOID : nil,
             combination: combination == other.combination ? combination : nil, key: key == other.key ? key : nil,
+            mayChangeSettings: mayChangeSettings || other.mayChangeSettings,
             tableNames: tableNames.union(other.tableNames))
     }
 

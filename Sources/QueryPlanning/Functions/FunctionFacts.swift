@@ -63,6 +63,8 @@ public struct FunctionFacts: Sendable, Equatable {
     public var combination: AggregateCombination?
     /// The argument by which a function that is not known otherwise is declared to read.
     public var key: FunctionKey?
+    /// It is taken at its word, and may change settings all the same.
+    public var mayChangeSettings = false
     /// `KnownFunction.tableNames`
     public var tableNames: Set<String> = []
 

@@ -20,7 +20,7 @@ struct FunctionReading {
             let reading = FunctionReading(catalog)
             var isChanged = false
             for (name, functions) in facts.functions {
-                for index in functions.indices where functions[index].known == nil && functions[index].volatility != .immutable {
+                for index in functions.indices where functions[index].known == nil {
                     guard let known = reading.known(functions[index]) else { continue }
                     facts.functions[name]?[index].known = known
                     isChanged = true
@@ -44,11 +44,16 @@ struct FunctionReading {
     /// What can be told of a function; nil: nothing.
     private func known(_ function: CatalogFunction) -> KnownFunction? {
         if function.kind != "f" { return nil }
-        if Self.declaresHarmless(function.comment) || Self.isPlainExtension(function) {
+        let isDeclared = Self.declaresHarmless(function.comment)
+        if isDeclared || Self.isPlainExtension(function) {
             return KnownFunction(
                 effect: function.volatility == .volatile ? .freshValue : .none, volatility: function.volatility,
-                tableNames: Self.identifiers(in: function))
+                tableNames: Self.identifiers(in: function), isDeclared: isDeclared && readBody(of: function) == nil)
         }
+        return readBody(of: function)
+    }
+
+    private func readBody(of function: CatalogFunction) -> KnownFunction? {
         guard function.body.utf8.count <= Self.bodyLimitBytes else { return nil }
         switch function.language {
         case "sql": return readSQL(function.body)
