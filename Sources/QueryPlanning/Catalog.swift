@@ -17,6 +17,9 @@ public struct Column: Sendable {
     /// The default's expression as pg_get_expr prints it.
     public var defaultExpression: String?
 
+    /// It is an identity column: GENERATED ALWAYS or BY DEFAULT.
+    public var isIdentity: Bool { generation == "a" || generation == "d" }
+
     public init(
         name: String, number: Int, typeOID: UInt32, typeModifier: Int32 = -1, collationOID: UInt32 = 0, isNotNull: Bool = false,
         hasDefault: Bool = false, generation: String = "", defaultExpression: String? = nil

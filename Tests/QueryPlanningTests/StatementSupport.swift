@@ -31,6 +31,8 @@ struct StatementWorld {
         try builder.table(40, "visits", kind: "p", columns: ["user_id bigint", "day date"])
         try builder.table(41, "events", kind: "v", columns: ["user_id bigint"])
         try builder.table(50, "pg_class", schema: "pg_catalog", columns: ["oid oid"])
+        try builder.table(63, "numbered", primaryKey: "1", columns: ["user_id bigint not null identity", "x integer"])
+        try builder.table(64, "counted", primaryKey: "1", columns: ["id bigint not null identity", "x integer"])
         try builder.function("public", "touch", volatility: "v", arguments: "20")
         let rules = try ShardingRules(tables: [
             ("pgbench_accounts", "aid"), ("pgbench_branches", "bid"), ("pgbench_tellers", "tid"), ("pgbench_history", "bid"),

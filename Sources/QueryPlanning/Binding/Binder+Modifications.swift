@@ -92,6 +92,11 @@ extension Binder {
         opening.level.from = .entry(modification.target)
         modification.columns = NodeList(insert.cols, insert.n_cols).nodes.compactMap(\.resTarget).map { text($0.pointee.name) }
         if modification.columns.isEmpty { modification.columns = modification.target.columns.map(\.name) }
+        if insert.override == PG_QUERY__OVERRIDING_KIND__OVERRIDING_USER_VALUE {
+            // The values stay in their places, but fill no column.
+            let overridden = identityColumns(modification)
+            modification.columns = modification.columns.map { overridden.contains($0) ? "" : $0 }
+        }
         if let select = Node(insert.select_stmt)?.selectStmt {
             let source = bindQuery(select, parent: opening.scope.seeing([]))
             adopt(source.outerReferences, into: opening.query, level: opening.level.id)
@@ -148,8 +153,16 @@ extension Binder {
             opening.modification.assignments += targets.map { .init(column: text($0.pointee.name), value: Node($0.pointee.val)) }
         } else if clause.command_type == PG_QUERY__CMD_TYPE__CMD_INSERT {
             let names = targets.isEmpty ? opening.modification.target.columns.map(\.name) : targets.map { text($0.pointee.name) }
+            let isOverriding = clause.override == PG_QUERY__OVERRIDING_KIND__OVERRIDING_USER_VALUE
+            let overridden = isOverriding ? identityColumns(opening.modification) : []
             opening.modification.insertedRows.append(
-                zip(names, values).map { .init(column: $0, value: $1) })
+                zip(names, values).filter { !overridden.contains($0.0) }.map { .init(column: $0, value: $1) })
         }
+    }
+
+    /// The columns whose values OVERRIDING USER VALUE leaves aside.
+    private func identityColumns(_ modification: BoundModification) -> Set<String> {
+        guard case .table(let relation) = modification.target.source else { return [] }
+        return Set(relation.columns.filter(\.isIdentity).map(\.name))
     }
 }

@@ -36,8 +36,7 @@ struct InsertDrawing {
 
     /// The plan of drawing all values that must be; nil if there is one that cannot be drawn, or none.
     func plan() throws(Refusal) -> DrawPlan? {
-        guard target.source?.isPlainValues ?? true, target.statement.with_clause == nil,
-            target.statement.override != PG_QUERY__OVERRIDING_KIND__OVERRIDING_USER_VALUE
+        guard target.source?.isPlainValues ?? true, target.statement.with_clause == nil, rows.allSatisfy({ $0.isReplaceable(in: target) })
         else { return nil }
         let tokens = try StatementTokens(context)
         guard let layout = InsertLayout(tokens, target, rowCount: rows.count) else { return nil }
@@ -71,7 +70,7 @@ struct InsertDrawing {
         for (position, column) in given.enumerated() {
             builder.add(position == 0 ? "" : ", ")
             guard let value = rows[row][position] else { return false }
-            if value.setToDefault != nil {
+            if value.setToDefault != nil || target.overridden.contains(column) {
                 let expression = defaultExpression(column)
                 if let expression, isDrawn(try inspection(expression), column) {
                     guard isWrittenExactly(column) else { throw StatementPlanner.inexactText }
@@ -105,7 +104,7 @@ struct InsertDrawing {
 
     private func isReplacedDefault(_ column: Int) -> Bool {
         guard let position = target.columns.firstIndex(of: column) else { return false }
-        return rows.contains { position < $0.count && $0[position]?.setToDefault != nil }
+        return target.overridden.contains(column) || rows.contains { position < $0.count && $0[position]?.setToDefault != nil }
     }
 
     /// Identity columns that are GENERATED ALWAYS take a value only if the statement says so.
@@ -167,6 +166,20 @@ struct InsertDrawing {
         let oid = target.relation.columns[column].typeOID
         guard let type = context.environment.catalog.facts.types[oid] else { return "pg_catalog.text" }
         return SQLText.quoted(type.schema) + "." + SQLText.quoted(type.name)
+    }
+}
+
+extension NodeList {
+    /// Of a row of VALUES: what OVERRIDING USER VALUE leaves aside is nothing but numbers, NULL and DEFAULT, which can be left out
+    /// without an error or a parameter's type being lost.
+    func isReplaceable(in target: InsertTarget) -> Bool {
+        zip(nodes, target.columns).allSatisfy { value, column in
+            guard target.overridden.contains(column), value.setToDefault == nil else { return true }
+            switch value.literal?.value {
+            case .integer, .number, .null: return true
+            default: return false
+            }
+        }
     }
 }
 

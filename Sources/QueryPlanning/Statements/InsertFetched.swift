@@ -6,7 +6,7 @@ extension StatementClassifier {
     func fetchedInsert(_ node: Node, _ target: InsertTarget) throws(Refusal) -> StatementPlan? {
         let isReference = target.relation.placement == .reference
         guard let source = target.source, let query = Node(target.statement.select_stmt), isReference || !source.isPlainValues,
-            target.statement.with_clause == nil, source.pointee.n_locking_clause == 0, context.environment.writesExactText,
+            target.statement.with_clause == nil, !target.overridesPlacedValues, source.pointee.n_locking_clause == 0, context.environment.writesExactText,
             try inspectInsert(node, target, rows: []).sessionEffect == nil
         else { return nil }
         let tokens = try StatementTokens(context)

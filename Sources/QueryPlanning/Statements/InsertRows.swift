@@ -67,7 +67,9 @@ extension StatementClassifier {
     }
 
     private func keyOperand(of row: NodeList, _ target: InsertTarget, _ key: ShardedKey) throws(Refusal) -> KeyOperand {
-        guard let position = target.columns.firstIndex(of: key.column), position < row.count, let value = row[position] else {
+        guard let position = target.columns.firstIndex(of: key.column), position < row.count, let value = row[position],
+            !target.overridden.contains(key.column)
+        else {
             return try defaultKey(key)
         }
         return try storedKey(value, key, isExact: context.acrossShards)
@@ -175,6 +177,7 @@ extension StatementClassifier {
                 given.insert(target.columns[position])
             }
         }
+        given.subtract(target.overridden)
         for index in target.relation.columns.indices where !given.contains(index) {
             try inspection.addDefault(of: target.relation.columns[index])
         }

@@ -13,7 +13,7 @@ extension StatementClassifier {
         let inspection = try inspectInsert(node, target, rows: [])
         if let effect = inspection.sessionEffect { throw sessionBound(effect, target) }
         guard let output = SelectOutput(source, context), let position = target.columns.firstIndex(of: key.column),
-            position < output.items.count
+            position < output.items.count, !target.overridden.contains(key.column)
         else { throw notSplit(target, key) }
         switch output.items[position] {
         case .expression(let value):

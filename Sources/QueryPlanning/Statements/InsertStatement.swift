@@ -20,6 +20,21 @@ struct InsertTarget {
     var source: Message<PgQuery__SelectStmt>? { Node(statement.select_stmt)?.selectStmt }
 
     var hasReturning: Bool { statement.n_returning_list > 0 }
+
+    /// The identity columns whose values OVERRIDING USER VALUE leaves aside: they get the next number instead.
+    var overridden: Set<Int> {
+        guard statement.override == PG_QUERY__OVERRIDING_KIND__OVERRIDING_USER_VALUE else { return [] }
+        return Set(columns.filter { relation.columns[$0].isIdentity })
+    }
+
+    /// One of them is the sharding key, or must be the same on every shard.
+    var overridesPlacedValues: Bool {
+        switch relation.placement {
+        case .sharded(let key, _): overridden.contains(key)
+        case .reference: !overridden.isEmpty
+        case .system, .unusable: false
+        }
+    }
 }
 
 extension StatementClassifier {
@@ -32,6 +47,7 @@ extension StatementClassifier {
         let reference = TableReference(table)
         if reference.isTemporary(in: context) { return try insertTemporary(node, statement) }
         let target = try insertTarget(statement, reference)
+        try checkOverridden(target)
         switch target.relation.placement {
         case .sharded(let index, let placement):
             return try insertSharded(node, target, ShardedKey(column: index, placement: placement, relation: target.relation))
@@ -85,6 +101,16 @@ extension StatementClassifier {
         }
         return InsertTarget(
             statement: statement, reference: reference, relation: relation, columns: columns, hasColumnList: !list.isEmpty)
+    }
+
+    /// Numbers that must be drawn take the place of values written in VALUES. What else stands there PostgreSQL would still read.
+    private func checkOverridden(_ target: InsertTarget) throws(Refusal) {
+        guard target.overridesPlacedValues, context.environment.shardCount > 1, let source = target.source else { return }
+        if source.isPlainValues, try valueRows(source, target).allSatisfy({ $0.isReplaceable(in: target) }) { return }
+        throw Refusal(
+            "0A000", "OVERRIDING USER VALUE is not supported for these values of \"\(target.relation.name)\"",
+            detail: "The numbers that take their place are drawn before the rows are sent to the shards.",
+            hint: "Leave the identity column out of the INSERT.", position: context.position(target.reference.location))
     }
 
     /// WITH in front of INSERT: its queries would have to agree with the rows' shards.

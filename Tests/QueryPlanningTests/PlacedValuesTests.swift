@@ -1,0 +1,51 @@
+// What would leave rows on shards that are not those of their keys, or copies of a reference table with different rows.
+import Testing
+
+@testable import QueryPlanning
+
+@Suite("Values that placement depends on")
+struct PlacedValuesTests {
+    let world: StatementWorld
+
+    init() throws { world = try StatementWorld() }
+
+    private func drawn(_ text: String) throws -> [String] {
+        let plan = try #require(try world.planned(text).drawing)
+        return [plan.query, plan.text(values: (1..<plan.pieces.count).map { "\($0)" })]
+    }
+
+    @Test("OVERRIDING USER VALUE draws the numbers that take the place of those given")
+    func overriding() throws {
+        let number = #"pg_catalog.nextval(pg_catalog.pg_get_serial_sequence('"public"."numbered"', 'user_id'))"#
+        #expect(try drawn("INSERT INTO numbered OVERRIDING USER VALUE VALUES (100, 2), (NULL, $1) RETURNING *") == [
+            "SELECT (\(number)), (\(number))",
+            """
+            INSERT INTO numbered ("user_id", "x") OVERRIDING SYSTEM VALUE VALUES (CAST('1' AS "pg_catalog"."int8"), 2), \
+            (CAST('2' AS "pg_catalog"."int8"), $1) RETURNING *
+            """,
+        ])
+        #expect(try drawn("INSERT INTO counted (x, id) OVERRIDING USER VALUE VALUES (2, 7)")[1]
+            == #"INSERT INTO counted ("x", "id") OVERRIDING SYSTEM VALUE VALUES (2, CAST('1' AS "pg_catalog"."int8"))"#)
+        #expect(world.plan("INSERT INTO numbered (x) OVERRIDING USER VALUE VALUES (2)") == "draw")
+        #expect(world.plan("INSERT INTO numbered OVERRIDING SYSTEM VALUE VALUES (100, 2)") == "pass key! @53, writes")
+    }
+
+    @Test("OVERRIDING USER VALUE is refused where what stands in the place of the number is more than one", arguments: [
+        "INSERT INTO numbered OVERRIDING USER VALUE VALUES ($1, 2)", "INSERT INTO numbered OVERRIDING USER VALUE VALUES (1, 2), (random(), 2)",
+        "INSERT INTO numbered OVERRIDING USER VALUE SELECT user_id, 1 FROM items", "INSERT INTO numbered OVERRIDING USER VALUE SELECT 5, 1",
+        "INSERT INTO numbered OVERRIDING USER VALUE TABLE numbered", "INSERT INTO counted OVERRIDING USER VALUE SELECT id, x FROM counted",
+        "INSERT INTO counted OVERRIDING USER VALUE VALUES ('5', 2)",
+    ])
+    func overridden(text: String) {
+        let table = text.contains("INTO counted") ? "counted" : "numbered"
+        #expect(world.plan(text) == "REFUSED 0A000 OVERRIDING USER VALUE is not supported for these values of \"\(table)\"")
+    }
+
+    @Test("MERGE and WITH do not route by a value that is left aside", arguments: [
+        "MERGE INTO numbered n USING (VALUES (300)) s(k) ON n.user_id = s.k WHEN NOT MATCHED THEN INSERT OVERRIDING USER VALUE VALUES (300, 1)",
+        "MERGE INTO numbered n USING items s ON n.user_id = s.user_id WHEN NOT MATCHED THEN INSERT OVERRIDING USER VALUE VALUES (s.user_id, 1)",
+        "MERGE INTO counted n USING settings s ON n.id = s.id WHEN NOT MATCHED THEN INSERT OVERRIDING USER VALUE VALUES (s.id, 1)",
+        "WITH a AS (INSERT INTO numbered OVERRIDING USER VALUE VALUES (5, 6) RETURNING *) SELECT * FROM a",
+    ])
+    func overriddenElsewhere(text: String) { #expect(world.plan(text).hasPrefix("REFUSED 0A000")) }
+}
