@@ -280,6 +280,7 @@ extension IntegrationTests {
             let client = try client(cluster)
             try client.rows("CREATE TABLE part (id int PRIMARY KEY, serial text UNIQUE, weight float, made timestamp)")
             try client.rows("CREATE TABLE part_of (id int, whole int REFERENCES part)")
+            try client.rows("CREATE TABLE part_after (id int REFERENCES part ON UPDATE CASCADE)")
             try client.rows("CREATE TABLE ruled (id int)")
             try client.rows("CREATE TABLE loose (id int)")
             try client.rows("INSERT INTO loose VALUES (1), (NULL)")
@@ -291,6 +292,7 @@ extension IntegrationTests {
                 ("SELECT create_distributed_table('part_of', 'id', shard_count => 4)", "42883"),
                 ("SELECT create_distributed_table('part_of')", "42883"), ("SELECT create_distributed_table('part_of', NULL)", "22004"),
                 ("SELECT create_distributed_table('pg_class', 'oid')", "42501"), ("SELECT undistribute_table('part')", "55000"),
+                ("SELECT create_distributed_table('part_after', 'id')", "0A000"),
                 ("SELECT create_distributed_table('ruled', 'id')", "0A000"), ("SELECT create_distributed_table('loose', 'id')", "23502"),
                 ("SELECT create_reference_table('part'), 1", "0A000"), ("SELECT create_reference_table('pg_stat_activity')", "42809"),
                 ("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT create_distributed_table('part_of', 'id')", "0A000"), ("ROLLBACK", ""),

@@ -73,11 +73,12 @@ struct CatalogBuilderTests {
     @Test("a foreign key is known on both of its tables")
     func foreignKey() throws {
         var builder = CatalogFixture.shop()
-        try builder.add(.constraints, row: ["11", "orders_country", "f", "3", "12", "1"])
+        try builder.add(.constraints, row: ["11", "orders_country", "f", "3", "12", "1", "cn", "3"])
         let catalog = builder.build(rules: ShardingRules())
         #expect(catalog.relation(oid: 11)?.constraints == [
             RelationConstraint(
-                name: "orders_country", kind: .foreignKey, columnNumbers: [3], referencedTable: 12, referencedColumnNumbers: [1])
+                name: "orders_country", kind: .foreignKey, columnNumbers: [3], referencedTable: 12, referencedColumnNumbers: [1], updateAction: "c",
+                deleteAction: "n", overwrittenColumnNumbers: [3])
         ])
         #expect(catalog.relation(oid: 12)?.referencingTables == [11])
     }

@@ -45,7 +45,7 @@ extension CatalogBuilder {
             "\(oid)", schema, name, kind, nil, triggers ? "t" : "f", "f", "f", "f", parents, isPartition ? "t" : "f", primaryKey,
         ])
         for (index, column) in columns.enumerated() { try self.column("\(oid)", index + 1, column) }
-        if let primaryKey { try add(.constraints, row: ["\(oid)", "\(name)_pkey", "p", primaryKey, "0", nil]) }
+        if let primaryKey { try add(.constraints, row: ["\(oid)", "\(name)_pkey", "p", primaryKey, "0", nil, nil, nil]) }
     }
 
     mutating func column(_ table: String, _ number: Int, _ definition: String) throws {

@@ -48,4 +48,27 @@ struct PlacedValuesTests {
         "WITH a AS (INSERT INTO numbered OVERRIDING USER VALUE VALUES (5, 6) RETURNING *) SELECT * FROM a",
     ])
     func overriddenElsewhere(text: String) { #expect(world.plan(text).hasPrefix("REFUSED 0A000")) }
+
+    @Test("a reference table does not change where a sharding key would follow", arguments: [
+        ("UPDATE zones SET zone = 'x' WHERE zone = 'y'", "zones"), ("UPDATE parts SET zone = 'x'", "parts"),
+        ("DELETE FROM zones WHERE zone = 'y'", "zones"), ("DELETE FROM parts", "parts"),
+        ("INSERT INTO zones VALUES ('a', 'b') ON CONFLICT (zone) DO UPDATE SET zone = 'c'", "zones"),
+    ])
+    func cascades(text: String, table: String) {
+        #expect(world.plan(text) == "REFUSED 0A000 cannot change \"\(table)\": foreign key \"shops_part\" could set the sharding key of table \"shops\"")
+    }
+
+    @Test("other columns of it change as ever", arguments: [
+        "UPDATE zones SET name = 'x' WHERE zone = 'y'", "DELETE FROM lots WHERE zone = 'y'", "UPDATE parts SET part = 'x'",
+        "INSERT INTO zones VALUES ('a', 'b') ON CONFLICT (zone) DO UPDATE SET name = 'c'",
+    ])
+    func noCascades(text: String) { #expect(world.plan(text) == "modify all first, writes") }
+
+    @Test("a table whose key would follow another is not distributed")
+    func distributing() throws {
+        let refusal = #expect(throws: Refusal.self) {
+            try PlacementPlanner.plan(PlacementRequest(function: .distribute, arguments: ["lots", "zone"]), world.environment)
+        }
+        #expect(refusal?.message == "foreign key \"lots_zone\" could change the distribution column \"zone\" of table \"lots\"")
+    }
 }

@@ -80,6 +80,8 @@ extension StatementPlanner {
             return plan(.passThrough(.any), command, usage, effect: .writes, reason: "the only shard")
         }
         try checkBinding()
+        if modification.kind != .delete { try context.checkKeyCascades(from: relation, setting: Set(modification.assignments.map(\.column))) }
+        if modification.kind != .update { try context.checkKeyCascades(from: relation, setting: nil) }
         if let reason = try differences(modification, relation, usage) {
             if usage.hasSharded {
                 let refusal = Refusal(

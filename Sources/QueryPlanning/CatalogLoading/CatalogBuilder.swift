@@ -83,9 +83,14 @@ public struct CatalogBuilder: Sendable {
     private mutating func addConstraint(_ row: CatalogRow) throws(CatalogError) {
         guard let kind = RelationConstraint.Kind(rawValue: try row.character(2)) else { throw row.error(2) }
         let table: UInt32 = try row.number(0)
-        let constraint = RelationConstraint(
+        var constraint = RelationConstraint(
             name: try row.text(1), kind: kind, columnNumbers: try row.numbers(3), referencedTable: try row.number(4),
             referencedColumnNumbers: try row.numbers(5))
+        if let actions = row.optional(6) {
+            guard actions.count == 2, let update = actions.first, let delete = actions.last else { throw row.error(6) }
+            (constraint.updateAction, constraint.deleteAction) = (update, delete)
+        }
+        constraint.overwrittenColumnNumbers = try row.numbers(7)
         drafts[table, default: RelationDraft()].relation.constraints.append(constraint)
         if kind == .foreignKey { drafts[constraint.referencedTable, default: RelationDraft()].referencedBy.append(table) }
     }

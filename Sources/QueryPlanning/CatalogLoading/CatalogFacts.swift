@@ -115,6 +115,12 @@ public struct RelationConstraint: Sendable, Equatable {
     public var referencedTable: UInt32
     /// A foreign key's columns there.
     public var referencedColumnNumbers: [Int]
+    /// What a foreign key does when the row it refers to changes (confupdtype), or goes (confdeltype): a nothing, r restrict, c the same,
+    /// n set NULL, d set defaults.
+    public var updateAction: Character = "a"
+    public var deleteAction: Character = "a"
+    /// Column numbers that ON DELETE SET NULL or SET DEFAULT sets.
+    public var overwrittenColumnNumbers: [Int] = []
 }
 
 /// How the database itself is set up.

@@ -24,7 +24,7 @@ public enum CatalogQuery: Int, CaseIterable, Sendable {
         case .schemas: 1
         case .relations: 12
         case .columns: 10
-        case .constraints: 6
+        case .constraints: 8
         case .types: 14
         case .enumLabels: 2
         case .collations: 6
@@ -101,11 +101,15 @@ public enum CatalogQuery: Int, CaseIterable, Sendable {
     /// Constraints, and unique indexes that belong to none.
     private static let constraintsText = """
         SELECT k.conrelid, k.conname, k.contype, pg_catalog.array_to_string(k.conkey, ','), k.confrelid,
-               pg_catalog.array_to_string(k.confkey, ',')
+               pg_catalog.array_to_string(k.confkey, ','),
+               CASE k.contype WHEN 'f' THEN k.confupdtype::pg_catalog.text || k.confdeltype::pg_catalog.text END,
+               CASE WHEN k.contype = 'f' AND k.confdeltype IN ('n', 'd') THEN
+                   coalesce(nullif(pg_catalog.translate((pg_catalog.to_jsonb(k) -> 'confdelsetcols')::pg_catalog.text, '[] ', ''), 'null'),
+                            pg_catalog.array_to_string(k.conkey, ',')) END
         FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class r ON r.oid = k.conrelid
         WHERE k.contype IN ('p', 'u', 'f', 'x') AND k.conrelid >= 16384 AND r.relpersistence <> 't'
         UNION ALL
-        SELECT i.indrelid, c.relname, 'u', pg_catalog.replace(i.indkey::pg_catalog.text, ' ', ','), 0, NULL
+        SELECT i.indrelid, c.relname, 'u', pg_catalog.replace(i.indkey::pg_catalog.text, ' ', ','), 0, NULL, NULL, NULL
         FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
         WHERE i.indisunique AND i.indrelid >= 16384 AND c.relpersistence <> 't'
           AND c.relnamespace <> 'pg_toast'::pg_catalog.regnamespace

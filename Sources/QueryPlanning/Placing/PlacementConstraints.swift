@@ -56,8 +56,20 @@ struct PlacementConstraints {
     /// As it will be.
     private func placed(_ relation: Relation) -> Placement { relation.oid == table.oid ? placement : relation.placement }
 
+    /// A reference table's key changes on all shards alike: rows that follow it would remain on the shards of their old keys.
+    private func checkCascade(_ constraint: RelationConstraint, from: Relation) throws(Refusal) {
+        guard constraint.updateAction == "c", let key = Self.key(placed(from)) else { return }
+        let column = from.columns[key.index]
+        guard constraint.columnNumbers.contains(column.number) else { return }
+        let name = SQLText.identifier(constraint.name)
+        throw Refusal(
+            "0A000", "foreign key \"\(constraint.name)\" could change the distribution column \"\(column.name)\" of table \"\(from.name)\"",
+            detail: "The rows would not move to the shards of their new keys.",
+            hint: "Drop it, and add it again without ON UPDATE CASCADE: ALTER TABLE \(SQLText.identifier(from.name)) DROP CONSTRAINT \(name).")
+    }
+
     private func checkReference(_ constraint: RelationConstraint, from: Relation, to: Relation?) throws(Refusal) {
-        guard let to, let toKey = Self.key(placed(to)) else { return }
+        guard let to, let toKey = Self.key(placed(to)) else { return try checkCascade(constraint, from: from) }
         if let fromKey = Self.key(placed(from)), fromKey.placement.isColocated(with: toKey.placement),
             zip(constraint.columnNumbers, constraint.referencedColumnNumbers).contains(where: {
                 $0 == from.columns[fromKey.index].number && $1 == to.columns[toKey.index].number

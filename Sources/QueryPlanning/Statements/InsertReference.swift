@@ -9,6 +9,7 @@ extension StatementClassifier {
         }
         let inspection = try inspectInsert(node, target, rows: rows, withReturning: false)
         try checkReturning(target)
+        try checkConflictCascades(target)
         try checkConflictDefaults(target)
         do throws(Refusal) {
             try checkSteady(inspection, node, target)
@@ -40,6 +41,13 @@ extension StatementClassifier {
                 throw differing(target, "RETURNING reads \"\(table.displayName)\", of which each shard has a part")
             }
         }
+    }
+
+    /// What ON CONFLICT DO UPDATE sets, no sharding key of another table may follow.
+    private func checkConflictCascades(_ target: InsertTarget) throws(Refusal) {
+        guard let clause = target.statement.on_conflict_clause?.pointee, clause.n_target_list > 0 else { return }
+        let names = NodeList(clause.target_list, clause.n_target_list).nodes.compactMap(\.resTarget).map { text($0.pointee.name) }
+        try context.checkKeyCascades(from: target.relation, setting: Set(names))
     }
 
     /// DEFAULT in ON CONFLICT DO UPDATE; of (a, b) = ROW (...) it is not known what each column gets.

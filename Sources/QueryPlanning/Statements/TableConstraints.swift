@@ -22,6 +22,8 @@ struct TableConstraint {
     var referencedColumns: [String] = []
     /// Columns that an action on the other table would set to NULL or a default.
     var overwrittenColumns: [String] = []
+    /// ON UPDATE CASCADE: the columns follow those they refer to.
+    var isCascading = false
     var location: Int
 
     /// nil for constraints that look at one row only, and those over an index that was checked when it was made.
@@ -62,6 +64,7 @@ struct TableConstraint {
         let chosen = NodeList(constraint.fk_del_set_cols, constraint.n_fk_del_set_cols).strings
         if overwriting.contains(text(constraint.fk_del_action)) { overwrittenColumns = chosen.isEmpty ? columns : chosen }
         if overwriting.contains(text(constraint.fk_upd_action)) { overwrittenColumns = columns }
+        isCascading = text(constraint.fk_upd_action) == "c"
     }
 }
 
@@ -89,7 +92,7 @@ extension StatementClassifier {
         let isSelf = referenced.name == table.reference.name && (referenced.schema ?? table.schema) == table.schema
         let existing = isSelf ? nil : referenced.relation(in: context)
         guard let other = isSelf ? table : existing.map({ TableShape($0, reference: referenced) }), let otherKey = other.key else {
-            return
+            return try checkCascade(constraint, on: table)
         }
         var columns = constraint.referencedColumns
         if columns.isEmpty, let existing { columns = existing.primaryKey.map { existing.columns[$0].name } }
@@ -97,6 +100,15 @@ extension StatementClassifier {
         if let key = table.key, key.placement.isColocated(with: otherKey.placement),
             zip(constraint.columns, columns).contains(where: { $0 == key.name && $1 == otherKey.name }) { return }
         throw crossShardForeignKey(constraint, table, other)
+    }
+
+    /// A reference table's key changes on all shards alike: rows that follow it would remain on the shards of their old keys.
+    private func checkCascade(_ constraint: TableConstraint, on table: TableShape) throws(Refusal) {
+        guard constraint.isCascading, let key = table.key, constraint.columns.contains(key.name) else { return }
+        throw Refusal(
+            "0A000", "ON UPDATE CASCADE cannot change the sharding key \"\(key.name)\" of table \"\(table.reference.name)\"",
+            detail: "The rows would not move to the shards of their new keys.", hint: "Leave ON UPDATE CASCADE out.",
+            position: context.position(constraint.location))
     }
 
     private func crossShardForeignKey(_ constraint: TableConstraint, _ table: TableShape, _ other: TableShape) -> Refusal {

@@ -90,7 +90,7 @@ enum SimulatedCatalog {
                 ["16400", "1", "user_id", "20", "-1", "0", "t", "f", "", nil],
                 ["16400", "2", "balance", "20", "-1", "0", "f", "f", "", nil],
             ]
-        case .constraints: [["16400", "accounts_pkey", "p", "1", "0", nil]]
+        case .constraints: [["16400", "accounts_pkey", "p", "1", "0", nil, nil, nil]]
         case .types:
             [("bool", 16), ("int8", 20), ("int4", 23), ("text", 25), ("numeric", 1700)].map { name, oid in
                 ["\(oid)", "pg_catalog", name, "b", name == "text" ? "S" : "N", "0", "-1", "0", "0", name == "text" ? "100" : "0", nil, "f", "t", "f"]
