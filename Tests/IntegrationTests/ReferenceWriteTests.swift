@@ -37,6 +37,34 @@ extension IntegrationTests {
             }
         }
 
+        /// Each shard reads its rows in another order: what a statement takes first, or puts together, must be the same all the same.
+        @Test(.timeLimit(.minutes(1)), arguments: [
+            "INSERT INTO token (id, code, made) SELECT 100 + n, code, NULL FROM token ON CONFLICT DO NOTHING",
+            "INSERT INTO token (id, code, made) VALUES (100, (SELECT string_agg(code, '') FROM token), NULL), (101, (SELECT code FROM token LIMIT 1), NULL)",
+            "INSERT INTO token (id, code, made) VALUES (100, (ARRAY(SELECT code FROM token))[1], NULL)",
+            "UPDATE token t SET code = coalesce((SELECT code FROM token o WHERE o.n = t.n LIMIT 1), '')",
+            "UPDATE token SET code = array_to_string(ARRAY(SELECT code FROM token), ',') WHERE id < 3",
+            "DELETE FROM token WHERE id = (ARRAY(SELECT id FROM token))[1]",
+        ])
+        func theOrderOfRowsDecidesNothing(statement: String) throws {
+            let cluster = try cluster()
+            for (index, server) in cluster.servers.enumerated() { try server.psql("UPDATE token SET n = 0 WHERE id <= \(3 * index)") }
+            let read = try cluster.onShards("SELECT id FROM token")
+            #expect(Set(read.map { "\($0)" }).count == read.count)
+            try cluster.psql(statement)
+            let copies = try copies(cluster)
+            #expect(copies.allSatisfy { $0 == copies[0] })
+        }
+
+        /// What cannot be repeated on the others is refused.
+        @Test(.timeLimit(.minutes(1)), arguments: [
+            "INSERT INTO token (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET code = (SELECT string_agg(code, '') FROM token)",
+            "INSERT INTO token (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET code = (SELECT code FROM token LIMIT 1)",
+        ])
+        func whatTheOrderDecidesInAConflictIsRefused(statement: String) throws {
+            #expect(try WireClient(port: try cluster().port).run(statement).state == "0A000")
+        }
+
         /// Two writers of one row take turns on the lowest shard; neither's values are half there.
         @Test(.timeLimit(.minutes(1))) func writersOfOneRowTakeTurns() throws {
             let cluster = try cluster()

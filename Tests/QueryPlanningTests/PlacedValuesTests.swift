@@ -71,4 +71,26 @@ struct PlacedValuesTests {
         }
         #expect(refusal?.message == "foreign key \"lots_zone\" could change the distribution column \"zone\" of table \"lots\"")
     }
+
+    @Test("what depends on the order in which a shard reads rows is not run on each of them", arguments: [
+        "INSERT INTO countries SELECT * FROM countries ON CONFLICT DO NOTHING",
+        "INSERT INTO settings (id, name, changed) VALUES (1, (SELECT string_agg(name, '') FROM countries), NULL)",
+        "INSERT INTO settings (id, name, changed) VALUES (1, (SELECT name FROM countries LIMIT 1), NULL)",
+        "INSERT INTO settings (id, name, changed) VALUES (1, (ARRAY(SELECT name FROM countries))[1], NULL)",
+        "INSERT INTO settings (id, name, changed) VALUES (1, 'a', NULL) ON CONFLICT (id) DO UPDATE SET name = (SELECT string_agg(name, '') FROM countries)",
+        "INSERT INTO settings (id, name, changed) VALUES (1, 'a', NULL) ON CONFLICT (id) DO UPDATE SET name = (SELECT name FROM countries LIMIT 1)",
+        "UPDATE settings SET name = coalesce((SELECT name FROM countries WHERE code = settings.name LIMIT 1), '')",
+        "UPDATE settings SET name = array_to_string(ARRAY(SELECT name FROM countries), ',')",
+        "DELETE FROM settings WHERE name = ANY (ARRAY(SELECT name FROM countries LIMIT 2))",
+    ])
+    func order(text: String) { #expect(!world.plan(text).hasPrefix("modify all first")) }
+
+    @Test("what does not depend on it is", arguments: [
+        "INSERT INTO countries VALUES ('a', 'b'), ('a', 'c') ON CONFLICT DO NOTHING", "INSERT INTO countries SELECT name, code FROM countries",
+        "INSERT INTO settings (id, name, changed) VALUES (1, (SELECT max(name) FROM countries), NULL)",
+        "INSERT INTO settings (id, name, changed) VALUES (1, (SELECT name FROM countries ORDER BY code LIMIT 1), NULL)",
+        "UPDATE settings SET name = array_to_string(ARRAY(SELECT name FROM countries ORDER BY code), ',')",
+        "DELETE FROM settings WHERE EXISTS (SELECT 1 FROM countries WHERE code = settings.name LIMIT 1)",
+    ])
+    func noOrder(text: String) { #expect(world.plan(text) == "modify all first, writes") }
 }

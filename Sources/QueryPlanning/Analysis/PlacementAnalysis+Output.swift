@@ -66,7 +66,8 @@ extension PlacementAnalysis {
         switch state {
         case .other: return state
         case .replicated:
-            let isCertain = query.isCorrelated || level.map { isOneRow($0) || hasTotalOrder($0) } ?? false
+            // Of a correlated subquery each row of the outer query asks on one shard only.
+            let isCertain = query.isCorrelated || level.map(hasOneOrder) ?? false
             return isCertain ? state : .other("LIMIT without a total order in a part that every shard computes")
         case .partitioned(var partition):
             if !partition.keys.isEmpty {
@@ -78,12 +79,15 @@ extension PlacementAnalysis {
     }
 
     /// LIMIT with a positive constant does not change whether there are rows.
-    private func keepsExistence(_ query: BoundQuery) -> Bool {
+    func keepsExistence(_ query: BoundQuery) -> Bool {
         guard let node = query.node, node.pointee.limit_offset == nil,
             case .integer(let count)? = Node(node.pointee.limit_count)?.literal?.value
         else { return false }
         return count > 0
     }
+
+    /// Its rows come in the same order wherever the tables hold the same rows.
+    func hasOneOrder(_ level: BoundLevel) -> Bool { isOneRow(level) || hasTotalOrder(level) }
 
     private func isOneRow(_ level: BoundLevel) -> Bool { level.hasAggregates && level.grouping.isEmpty }
 

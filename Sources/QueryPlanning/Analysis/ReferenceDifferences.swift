@@ -14,14 +14,32 @@ extension StatementPlanner {
 
     /// What depends on the order in which a shard reads rows.
     private func orderDependence(_ modification: BoundModification) -> String? {
-        if let reason = matchDependence(modification) { return reason }
+        matchDependence(modification) ?? queryDependence
+    }
+
+    /// What depends on that order in the statement's queries and subqueries, those of views included.
+    var queryDependence: String? {
         for call in binder.calls {
             if call.node.pointee.over != nil { return "window functions may number rows in another order on each shard" }
             guard context.isAggregate(call.node) else { continue }
             let name = NodeList(call.node.pointee.funcname, call.node.pointee.n_funcname).strings.last ?? ""
             if !Self.orderlessAggregates.contains(name) { return "function \(name) may see rows in another order on each shard" }
         }
-        return hasDistinctOn ? "DISTINCT ON may take other rows on each shard" : nil
+        if !binder.arrayQueries.allSatisfy(hasOneOrder) { return "an array may hold rows in another order on each shard" }
+        if !binder.limitedQueries.allSatisfy({ hasOneOrder($0) || isOfExistence($0) }) { return "LIMIT may take other rows on each shard" }
+        return binder.hasDistinctOn ? "DISTINCT ON may take other rows on each shard" : nil
+    }
+
+    /// Of EXISTS only whether there are rows matters.
+    private func isOfExistence(_ query: BoundQuery) -> Bool {
+        analysis.keepsExistence(query) && binder.sublinks.values.contains {
+            $0.query === query && $0.node.pointee.sub_link_type == PG_QUERY__SUB_LINK_TYPE__EXISTS_SUBLINK
+        }
+    }
+
+    private func hasOneOrder(_ query: BoundQuery) -> Bool {
+        guard case .select(let level) = query.body else { return false }
+        return analysis.hasOneOrder(level)
     }
 
     /// How a shard joins is its own choice.
@@ -33,8 +51,10 @@ extension StatementPlanner {
     /// Aggregates whose result is the same in whatever order the rows come. Sums of floats are not.
     private static let orderlessAggregates: Set<String> = ["count", "min", "max", "bool_and", "bool_or", "every", "bit_and", "bit_or", "bit_xor"]
 
-    private var hasDistinctOn: Bool {
-        guard let tokens = TokenList(context) else { return true }
-        return tokens.tokens.indices.contains { tokens.kind($0) == PG_QUERY__TOKEN__DISTINCT && tokens.kind($0 + 1) == PG_QUERY__TOKEN__ON }
+    /// Tables besides the one that is changed.
+    func readsReferences(beside modification: BoundModification) -> Bool {
+        binder.entries.contains { entry in
+            if case .table = entry.source { entry !== modification.target } else { false }
+        }
     }
 }

@@ -65,6 +65,7 @@ extension Binder {
         guard select.n_distinct_clause > 0 else { return }
         level.isDistinct = true
         for node in NodeList(select.distinct_clause, select.n_distinct_clause).nodes {
+            hasDistinctOn = true
             level.distinctOn.append(resolvedItem(node, binding, scope, .ordering, prefersColumn: false))
         }
     }

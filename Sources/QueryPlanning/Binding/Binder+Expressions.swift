@@ -140,6 +140,7 @@ extension Binder {
         }
         if sublink.pointee.sub_link_type == PG_QUERY__SUB_LINK_TYPE__EXISTS_SUBLINK { existenceQuery = select }
         let query = bindQuery(select, parent: scope)
+        if sublink.pointee.sub_link_type == PG_QUERY__SUB_LINK_TYPE__ARRAY_SUBLINK { arrayQueries.append(query) }
         adopt(query.outerReferences, into: binding.query, level: binding.level.id)
         let bound = BoundSublink(node: sublink, query: query, clause: clause, comparedColumns: comparedColumns(sublink))
         sublinks[UnsafeMutableRawPointer(sublink)] = bound

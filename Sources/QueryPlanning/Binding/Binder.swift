@@ -35,6 +35,10 @@ final class Binder {
     var usesWholeRows = false
     /// ctid, tableoid ... at any depth.
     var readsSystemColumns = false
+    /// Queries with LIMIT or OFFSET, and queries in ARRAY(...), at any depth.
+    var limitedQueries: [BoundQuery] = []
+    var arrayQueries: [BoundQuery] = []
+    var hasDistinctOn = false
     /// A row-locking clause anywhere.
     var locksRows = false
 
@@ -109,6 +113,7 @@ final class Binder {
         let commonTables = bindWith(statement.pointee.with_clause, scope)
         let query = bindBody(statement, level, scope)
         query.commonTables = commonTables
+        if query.hasLimit { limitedQueries.append(query) }
         for table in commonTables { adopt(table.query.outerReferences, into: query, level: level.id) }
         return query
     }

@@ -13,6 +13,7 @@ extension StatementClassifier {
         try checkConflictDefaults(target)
         do throws(Refusal) {
             try checkSteady(inspection, node, target)
+            try checkOrder(inspection, node, target)
         } catch {
             if target.source?.isPlainValues == false || target.relation.hasTriggers { throw error }
             if returnsTime(target) { throw error }
@@ -96,6 +97,20 @@ extension StatementClassifier {
         for table in otherTables(node, target) where table.relation(in: context)?.placement != .reference {
             throw differing(target, "\"\(table.displayName)\" is not the same on every shard")
         }
+    }
+
+    /// Each shard reads rows in an order of its own, which subqueries in values, in ON CONFLICT and in views may tell, and of rows that are
+    /// in conflict with each other the first is stored.
+    private func checkOrder(_ inspection: ExpressionInspection, _ node: Node, _ target: InsertTarget) throws(Refusal) {
+        guard context.environment.shardCount > 1 else { return }
+        let isOfValues = target.source?.isPlainValues ?? true
+        if !isOfValues, target.statement.on_conflict_clause?.pointee.action == PG_QUERY__ON_CONFLICT_ACTION__ONCONFLICT_NOTHING {
+            throw differing(target, "of rows that are in conflict with each other each shard may store another")
+        }
+        guard inspection.hasSubquery || !isOfValues else { return }
+        let planner = StatementPlanner(context)
+        guard planner.binder.bindModification(node, parent: nil) != nil else { return }
+        if let reason = planner.queryDependence { throw differing(target, reason) }
     }
 
     private static func reason(_ effect: FunctionEffect) -> String {
