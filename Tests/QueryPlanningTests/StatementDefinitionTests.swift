@@ -151,6 +151,11 @@ struct StatementDefinitionTests {
         ("ALTER TABLE countries ADD COLUMN user_id bigint", "column \"user_id\" would make reference table \"countries\" a sharded one"),
         ("ALTER TABLE countries ADD COLUMN t timestamptz DEFAULT now()", "ADD COLUMN would give the rows of table \"countries\" values that no single server gives"),
         ("ALTER TABLE countries ADD COLUMN t uuid DEFAULT gen_random_uuid()", "ADD COLUMN would give the rows of table \"countries\" values that no single server gives"),
+        ("ALTER TABLE countries ADD COLUMN t chance", "ADD COLUMN would give the rows of table \"countries\" values that no single server gives"),
+        ("ALTER TABLE items ADD COLUMN t moment", "ADD COLUMN would give the rows of table \"items\" values that no single server gives"),
+        ("ALTER TABLE countries ALTER name TYPE text USING name || random()", "ALTER COLUMN TYPE would give the rows of table \"countries\" values that no single server gives"),
+        ("ALTER TABLE items ALTER name TYPE timestamptz USING now()", "ALTER COLUMN TYPE would give the rows of table \"items\" values that no single server gives"),
+        ("ALTER TABLE items ALTER name TYPE bigint USING nextval('s')", "ALTER COLUMN TYPE would give the rows of table \"items\" values that no single server gives"),
         ("ALTER TABLE items RENAME user_id TO uid", "the sharding rules would place the rows of table \"items\" differently afterwards"),
         ("ALTER TABLE countries RENAME code TO user_id", "the sharding rules would place the rows of table \"countries\" differently afterwards"),
         ("ALTER TABLE pgbench_accounts RENAME TO a", "the sharding rules would place the rows of table \"pgbench_accounts\" differently afterwards"),
@@ -170,6 +175,31 @@ struct StatementDefinitionTests {
         ("LOAD 'x'", "LOAD is not supported: it would change one server session only"),
     ])
     func refused(text: String, message: String) { #expect(world.plan(text) == "REFUSED 0A000 " + message) }
+
+    @Test("a word for the time that would be read once and for all is refused", arguments: [
+        "CREATE TABLE t (user_id bigint, at timestamptz DEFAULT 'now')", "CREATE TABLE t (id int, day date DEFAULT 'Today', at time)",
+        "CREATE TABLE t (id int, at timestamp DEFAULT timestamp 'now')", "CREATE TABLE t (id int, d text DEFAULT 'tomorrow'::date)",
+        "CREATE TABLE t (id int, at timestamptz GENERATED ALWAYS AS ('now'::timestamptz) STORED)", "CREATE TABLE t (id int, at timestamptz[] DEFAULT '{now}')",
+        "CREATE TABLE t (id int, span tstzrange DEFAULT '[today,)')", "CREATE TABLE t (id int, at moment DEFAULT 'now')",
+        "CREATE TABLE t (at timestamptz CHECK (at > CAST('yesterday' AS timestamptz)))", "CREATE SCHEMA s CREATE TABLE t (at date DEFAULT 'today')",
+        "ALTER TABLE items ADD COLUMN at timestamptz DEFAULT 'now'", "ALTER TABLE items ALTER made SET DEFAULT 'now'",
+        "ALTER TABLE countries ALTER name TYPE timestamptz USING 'now'", "CREATE DOMAIN d AS date DEFAULT 'today'", "ALTER DOMAIN moment SET DEFAULT 'now'",
+        "CREATE DOMAIN d AS date CHECK (VALUE < date 'now')", "CREATE VIEW v AS SELECT timestamptz 'now'", "CREATE INDEX ON items (name) WHERE made > 'now'::timestamptz",
+        "CREATE FUNCTION f() RETURNS date LANGUAGE sql IMMUTABLE AS 'SELECT date ''today'''", "CREATE FUNCTION f(at date DEFAULT 'now') RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE FUNCTION f() RETURNS date LANGUAGE sql BEGIN ATOMIC SELECT date 'today'; END",
+    ])
+    func foldedTimes(text: String) {
+        #expect(world.plan(text) == "REFUSED 0A000 each shard would keep a time of its own for a word such as 'now', which is read when the statement runs")
+    }
+
+    @Test("such a word that is a text, or read each time, is none", arguments: [
+        "CREATE TABLE t (user_id bigint, state text DEFAULT 'now', at timestamptz DEFAULT now())", "ALTER TABLE items ALTER name SET DEFAULT 'today'",
+        "CREATE VIEW v AS SELECT * FROM items WHERE name = 'today'", "CREATE TABLE t (id int, day date DEFAULT '2026-01-01')",
+        "CREATE FUNCTION f() RETURNS date LANGUAGE sql STABLE AS 'SELECT date ''today'''", "ALTER TABLE countries ADD COLUMN t chance DEFAULT 1",
+        "ALTER TABLE items ALTER name TYPE varchar(80) USING upper(name)", "ALTER TABLE items ADD COLUMN t chance",
+        "CREATE TABLE t (user_id bigint, code text REFERENCES countries ON UPDATE CASCADE)",
+    ])
+    func unfoldedTimes(text: String) { #expect(world.plan(text) == Self.all) }
 
     @Test("the proxy's own schema is out of reach", arguments: [
         "CREATE TABLE pgbraid.t (a int)", "DROP TABLE pgbraid.decision", "DROP SCHEMA pgbraid CASCADE", "ALTER TABLE pgbraid.decision ADD a int",

@@ -31,6 +31,9 @@ struct StatementWorld {
         try builder.table(40, "visits", kind: "p", columns: ["user_id bigint", "day date"])
         try builder.table(41, "events", kind: "v", columns: ["user_id bigint"])
         try builder.table(50, "pg_class", schema: "pg_catalog", columns: ["oid oid"])
+        for (oid, name, base, expression) in [("9101", "chance", "701", "random()"), ("9102", "moment", "1184", "now()")] {
+            try builder.add(.types, row: [oid, "public", name, "d", "X", base, "-1", "0", "0", "0", expression, "f", "t", "f"])
+        }
         // Made without the proxy: what refers to zones and parts could set sharding keys.
         try builder.table(60, "zones", primaryKey: "1", columns: ["zone text not null", "name text"])
         try builder.table(61, "parts", primaryKey: "1", columns: ["part text not null", "zone text"])

@@ -20,7 +20,10 @@ struct StatementClassifier {
         if context.environment.shardCount == 1, let plan = try planForOnlyShard(node, entry) { return plan }
         if let plan = try plan(node, session: entry) { return plan }
         if let plan = try plan(node, data: entry) { return plan }
-        if let plan = try plan(node, definition: entry) { return plan }
+        if let plan = try plan(node, definition: entry) {
+            try checkFoldedTimes(node, plan)
+            return plan
+        }
         return try planQuery(node)
     }
 

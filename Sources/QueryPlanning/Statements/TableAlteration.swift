@@ -31,8 +31,12 @@ extension StatementClassifier {
             }
         case PG_QUERY__ALTER_TABLE_TYPE__AT_DropColumn where name == table.key?.name:
             throw keyChange("dropped", table, hint: "Make the table a reference table first: SELECT create_reference_table(...).")
-        case PG_QUERY__ALTER_TABLE_TYPE__AT_AlterColumnType where name == table.key?.name:
-            try checkNewKeyType(Node(command.def)?.columnDef?.pointee, table)
+        case PG_QUERY__ALTER_TABLE_TYPE__AT_AlterColumnType:
+            guard let column = Node(command.def)?.columnDef?.pointee else { return }
+            if name == table.key?.name { try checkNewKeyType(column, table) }
+            if let value = Node(column.raw_default), !isSteady(ExpressionInspection(value, context), on: table) {
+                throw differing(table, "ALTER COLUMN TYPE", hint: "Change the type without such a USING, then fill the column with UPDATE.")
+            }
         case PG_QUERY__ALTER_TABLE_TYPE__AT_AttachPartition:
             try checkAttached(Node(command.def)?.partitionCmd?.pointee.name, to: relation)
         case PG_QUERY__ALTER_TABLE_TYPE__AT_AddInherit:
@@ -51,7 +55,9 @@ extension StatementClassifier {
         var widened = table
         widened.columns.append(candidate(column))
         try checkConstraints(of: column, on: widened)
-        if !hasSteadyDefault(column, on: table) { throw differing(table, "ADD COLUMN") }
+        if try !hasSteadyDefault(column, on: table) {
+            throw differing(table, "ADD COLUMN", hint: "Add the column without a default, then fill it with UPDATE.")
+        }
         guard let relation = table.reference.relation(in: context), table.placement == .reference, relation.followsDefault else { return }
         let after = TableKey.placement(
             schema: relation.schema, name: relation.name, columns: widened.columns, facts: context.environment.catalog.facts)
@@ -63,21 +69,27 @@ extension StatementClassifier {
         }
     }
 
-    /// The rows that exist get the default: the same on all copies of a row, one time and no number twice on all shards.
-    private func hasSteadyDefault(_ column: PgQuery__ColumnDef, on table: TableShape) -> Bool {
-        NodeList(column.constraints, column.n_constraints).nodes.compactMap(\.constraint).allSatisfy { constraint in
-            guard constraint.pointee.contype == PG_QUERY__CONSTR_TYPE__CONSTR_DEFAULT, let value = Node(constraint.pointee.raw_expr)
-            else { return true }
-            let inspection = ExpressionInspection(value, context)
-            return table.placement == .reference
-                ? inspection.isSteady : inspection.effects.isDisjoint(with: [.transactionTime, .sequenceWrite, .unknown])
-        }
+    /// The rows that exist get the default, its own or that of its domain: the same on all copies of a row, one time and no number twice on all shards.
+    private func hasSteadyDefault(_ column: PgQuery__ColumnDef, on table: TableShape) throws(Refusal) -> Bool {
+        let defaults = NodeList(column.constraints, column.n_constraints).nodes.compactMap(\.constraint)
+            .filter { $0.pointee.contype == PG_QUERY__CONSTR_TYPE__CONSTR_DEFAULT }
+        if let value = defaults.first.flatMap({ Node($0.pointee.raw_expr) }) { return isSteady(ExpressionInspection(value, context), on: table) }
+        let type = column.type_name.flatMap { typeOID($0.pointee) }
+        guard let expression = type.flatMap({ context.environment.catalog.facts.types[$0]?.defaultExpression }) else { return true }
+        var inspection = ExpressionInspection(context)
+        let tree = try ParseTree("SELECT " + expression)
+        for statement in tree.statements { inspection.add(statement.node) }
+        return isSteady(inspection, on: table)
     }
 
-    private func differing(_ table: TableShape, _ command: String) -> Refusal {
+    private func isSteady(_ inspection: ExpressionInspection, on table: TableShape) -> Bool {
+        table.placement == .reference ? inspection.isSteady : inspection.effects.isDisjoint(with: [.transactionTime, .sequenceWrite, .unknown])
+    }
+
+    private func differing(_ table: TableShape, _ command: String, hint: String) -> Refusal {
         Refusal(
             "0A000", "\(command) would give the rows of table \"\(table.reference.name)\" values that no single server gives",
-            hint: "Add the column without a default, then fill it with UPDATE.", position: context.position(table.reference.location))
+            hint: hint, position: context.position(table.reference.location))
     }
 
     private func keyChange(_ verb: String, _ table: TableShape, hint: String) -> Refusal {
