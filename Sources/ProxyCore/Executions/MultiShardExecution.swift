@@ -156,6 +156,7 @@ class MultiShardExecution: Execution {
     /// Commits the statement's own block, if it has one; `committed` follows.
     func commitOwn() {
         guard ownsTransaction else { return committed() }
+        worker.sessions.at(session).pointee.detail?.transaction?.comparesCatalog = call.plan.mayReplaceRelations(in: worker.cluster.catalog)
         worker.start(CommitExecution(worker: worker, session: session, parent: self), on: session)
     }
 
@@ -181,5 +182,16 @@ class MultiShardExecution: Execution {
         let released = legs.filter { !$0.isLost && !kept.contains($0.link) && !ownsTransaction }.map(\.link)
         finish(outcome)
         for link in released where worker.links.at(link).pointee.session == session { worker.release(link) }
+    }
+}
+
+extension StatementPlan {
+    /// As a transaction of its own it may make plans wrong that others have made (`Catalog.isReplaced`).
+    fileprivate func mayReplaceRelations(in catalog: Catalog) -> Bool {
+        guard changesCatalog else { return false }
+        switch commandName {
+        case "ALTER TABLE", "CREATE VIEW", "CREATE TRIGGER", "ALTER TRIGGER", "CREATE RULE": return true
+        default: return (commandName.hasPrefix("DROP") || commandName.hasPrefix("ALTER")) && catalog.hasNamesakes
+        }
     }
 }

@@ -120,6 +120,21 @@ final class ScatterExecution: MultiShardExecution {
         }
     }
 
+    /// The client has heard of the columns.
+    var hasTold: Bool { isDescribed }
+
+    /// It failed because the result has other columns than it was planned for. A shard says so where it was told their formats.
+    /// - Parameter epoch: of the catalog when the statement began.
+    func metOtherColumns(since epoch: Int) -> Bool {
+        guard let failure else { return false }
+        if failure.sqlState == .protocolViolation {
+            // The name of the function that compares formats and columns; a client's own mistakes are others.
+            let routine = failure.fields.first { $0.code == DatabaseMessage.FieldCode.routine }?.value
+            return routine == nil || routine == Array("PortalSetResultFormat".utf8) && (plan.merge.hiddenColumnCount > 0 || call.resultFormats.count <= 1)
+        }
+        return failure.sqlState == .featureNotSupported && (worker.cluster.isCatalogOld || worker.cluster.catalogEpoch != epoch)
+    }
+
     override func clientDrained() {
         if failure == nil, !isClientGone { giveRows() }
         if failure != nil || isClientGone {

@@ -1,5 +1,6 @@
 // StatementExecution+Replanning: statements whose final plan can only be made once something is known: drawn values, the types of
-// all parameters, or that a route names several shards. The new plan is carried out by an execution of its own.
+// all parameters, or that a route names several shards; and those whose tables have got other columns since. The new plan is carried out by
+// an execution of its own.
 import QueryPlanning
 import WireProtocol
 
@@ -41,13 +42,48 @@ extension StatementExecution {
         }
     }
 
+    /// Its tables' columns are others than it was planned for: begins anew with the catalog as it is now, once, where nothing of it is known to
+    /// anybody.
+    func replan(_ scatter: ScatterExecution) {
+        guard replanning == .possible, record.pointee.detail?.transaction == nil, !scatter.hasTold else {
+            return fail(
+                DatabaseMessage(
+                    error: .serializationFailure, "could not serialize access: the columns of a table have changed since the statement was planned",
+                    hint: "Run it again, or its transaction."))
+        }
+        replanning = .awaitsCatalog
+        if !worker.cluster.isCatalogOld { worker.catalogChanged() }
+        resume()
+    }
+
+    func performAnew() {
+        replanning = .over
+        performPlanned { () throws(Refusal) in
+            try call.text.withBytes { (text) throws(Refusal) in
+                try worker.planner.plan(
+                    text: text, parameterTypes: call.parameterTypes, environment: worker.planningEnvironment(session)).first?.plan
+            }.map { call.replanned($0, text: call.text) }
+        }
+    }
+
     /// - Parameter plan: nil where there is nothing to do.
     private func performPlanned(_ plan: () throws(Refusal) -> StatementCall?) {
         do throws(Refusal) {
             guard let planned = try plan() else { return finish(.success) }
-            run(StatementExecution(worker: worker, session: session, parent: self, call: planned))
+            let execution = StatementExecution(worker: worker, session: session, parent: self, call: planned)
+            execution.replanning = replanning
+            run(execution)
         } catch {
             fail(DatabaseMessage(error))
         }
     }
+}
+
+/// Whether a statement may begin anew when it meets other columns than it was planned for.
+enum Replanning {
+    /// -> awaitsCatalog
+    case possible
+    /// -> over
+    case awaitsCatalog
+    case over
 }

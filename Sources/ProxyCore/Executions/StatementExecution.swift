@@ -11,6 +11,9 @@ final class StatementExecution: Execution {
     private var passLink: Int32 = -1
     private var hasChild = false
     private var awaitsCatalog = false
+    /// `Cluster.catalogEpoch` when it began.
+    let catalogEpoch: Int
+    var replanning = Replanning.possible
     /// What to do once the statement itself is done.
     var afterwards: (() -> Void)?
     /// What set_config sets, to be the session's once it is answered.
@@ -18,6 +21,7 @@ final class StatementExecution: Execution {
 
     init(worker: Worker, session: Int32, parent: Execution?, call: StatementCall) {
         self.call = call
+        catalogEpoch = worker.cluster.catalogEpoch
         super.init(worker: worker, session: session, parent: parent)
     }
 
@@ -27,6 +31,10 @@ final class StatementExecution: Execution {
         if awaitsCatalog {
             guard !worker.cluster.isCatalogOld else { return worker.awaitCatalog(session) }
             return finish(.success)
+        }
+        if replanning == .awaitsCatalog {
+            guard !worker.cluster.isCatalogOld else { return worker.awaitCatalog(session) }
+            return performAnew()
         }
         guard !hasChild, passLink < 0 else { return }
         if record.pointee.status == TransactionStatus.failed.rawValue, !call.plan.endsTransaction {
@@ -120,6 +128,7 @@ final class StatementExecution: Execution {
             worker.tellComplete(session, "DECLARE CURSOR")
         }
         if case .success = outcome { return completed() }
+        if let scatter = child as? ScatterExecution, scatter.metOtherColumns(since: catalogEpoch) { return replan(scatter) }
         finish(outcome)
     }
 

@@ -101,6 +101,7 @@ final class PrivateCatalogExecution: Execution {
         }
         worker.cluster.lastPrivateEpoch += 1
         transaction.catalog = catalog
+        transaction.othersCatalog = worker.cluster.catalog
         transaction.catalogRequest = request
         transaction.catalogEpoch = worker.cluster.lastPrivateEpoch
         worker.renewEnvironment(of: session)

@@ -1,7 +1,7 @@
 // PlanningPause: no statement runs by a plan that is older than where its tables' rows are.
 //
-// Nothing in a statement's text tells where its tables' rows were when it was planned. So a transaction that has moved rows does not
-// commit before all workers of all proxies on the cluster are between statements. It asks for it through the shards: each worker
+// Nothing in a statement's text tells where its tables' rows were when it was planned. So a transaction that has moved rows, or put
+// other tables in the place of some (`Catalog.isReplaced`), does not commit before all workers of all proxies on the cluster are between statements. It asks for it through the shards: each worker
 // holds the planning lock, shared, on every shard it reaches (`LockKeeper`), and gives it up when it is asked to and all that it had
 // begun is answered; what clients send meanwhile waits. Statements that wait for the transaction itself can get no answer; they are
 // cancelled. Then the transaction has the lock alone and commits. When the workers have their shares again, they read the catalog and
@@ -13,7 +13,7 @@ import QueryPlanning
 import WireProtocol
 
 extension Worker {
-    /// Somebody has moved rows and wants to commit.
+    /// Somebody has moved rows, or replaced tables, and wants to commit.
     func pausePlanning() {
         cluster.pauseRequestedAt = now
         if !cluster.isPlanningPaused {
@@ -65,10 +65,11 @@ extension Worker {
         if cluster.isPlanningPaused, now - cluster.pauseRequestedAt > PlanningLock.requestLifetime { endPauseIfPossible() }
     }
 
-    /// Some tables' rows are elsewhere than they were. A block with an older snapshot, or with a view of the catalog of its own, would
+    /// Some tables' rows are elsewhere than they were, or other tables have their names. A block with an older snapshot, or with a view of the catalog of its own, would
     /// look for them at their old places, or find them twice.
     func endBlocksBeforeMove(from old: Catalog, to new: Catalog) {
-        guard new.relations.contains(where: { relation in old.relation(oid: relation.oid).map { !$0.isPlaced(as: relation) } ?? false }) else { return }
+        let isMoved = new.relations.contains { relation in old.relation(oid: relation.oid).map { !$0.isPlaced(as: relation) } ?? false }
+        guard isMoved || old.isReplaced(by: new) else { return }
         for index in 0..<sessions.highWater {
             guard let detail = sessions.at(index).pointee.detail else { continue }
             detail.portals = detail.portals.filter { $0.value.link >= 0 || $0.value.buffer != nil || $0.value.cursor != nil }
@@ -77,14 +78,14 @@ extension Worker {
             else { continue }
             transaction.hasLostParticipant = true
             transaction.untoldLoss = DatabaseMessage(
-                error: .serializationFailure, "could not serialize access: rows of a table have moved to other shards",
+                error: .serializationFailure, "could not serialize access: rows of a table have moved to other shards, or another table has taken its place",
                 hint: "Run the transaction again.")
             if transaction.isExplicit { sessions.at(index).pointee.status = TransactionStatus.failed.rawValue }
         }
     }
 }
 
-/// Has all workers of all proxies pause before a transaction that has moved rows commits.
+/// Has all workers of all proxies pause before a transaction commits that makes their plans wrong.
 final class PlanningPauseExecution: Execution {
     private var asked = 0
 
@@ -121,8 +122,8 @@ final class PlanningPauseExecution: Execution {
         finish(
             .failure(
                 DatabaseMessage(
-                    error: failure.sqlState, "statements that were begun before a table's rows moved are still running",
-                    hint: "Nothing has changed. Try again, or end them first: none may be running anywhere when the rows are to be seen at their new places.")))
+                    error: failure.sqlState, "statements that were begun before a table's rows moved, or another table took its place, are still running",
+                    hint: "Nothing has changed. Try again, or end them first: none may be running anywhere when the change is to be seen.")))
     }
 }
 

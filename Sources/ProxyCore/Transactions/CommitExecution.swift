@@ -23,8 +23,9 @@ final class CommitExecution: Execution {
     private var participants: [Participant] = []
     private var isAnswered = false
     private var commitWindow: GateTicket?
-    /// Nobody runs a statement that was planned before this transaction moved rows; or why that cannot be had.
-    private var isPlanningPaused = false
+    private enum Pause { case undecided, readingCatalog, asked }
+    /// Nobody runs a statement whose plan this transaction makes wrong; or why that cannot be had.
+    private var pause = Pause.undecided
     private var pauseFailure: DatabaseMessage?
     /// Which history each participant's shard had when it was asked to prepare.
     private var histories: [String?] = []
@@ -41,10 +42,7 @@ final class CommitExecution: Execution {
 
     override func resume() {
         guard let transaction, step == .idle else { return }
-        if transaction.changesPlacement, !transaction.hasLostParticipant, !isPlanningPaused {
-            isPlanningPaused = true
-            return worker.start(PlanningPauseExecution(worker: worker, session: session, parent: self), on: session)
-        }
+        if let preparation = pauseExecution(transaction) { return worker.start(preparation, on: session) }
         participants = transaction.participants
         for participant in participants { _ = addLeg(link: participant.link) }
         questions = Array(repeating: nil, count: legs.count)
@@ -65,6 +63,22 @@ final class CommitExecution: Execution {
         if unknown.isEmpty || unknown.count + writing <= 1 { return choose() }
         step = .askingWriters
         for leg in unknown { ask(leg, "SELECT pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL") }
+    }
+
+    /// What must be done before the transaction may commit; nil: nothing more.
+    private func pauseExecution(_ transaction: Transaction) -> Execution? {
+        let isWhole = transaction.participants.allSatisfy { worker.links.at($0.link).pointee.status == TransactionStatus.inTransaction.rawValue }
+        guard pause != .asked, pauseFailure == nil, isWhole, !transaction.hasLostParticipant, worker.shardCount > 1 else { return nil }
+        if !transaction.changesPlacement {
+            guard transaction.changesCatalog || transaction.comparesCatalog else { return nil }
+            if transaction.catalog == nil, pause == .undecided {
+                pause = .readingCatalog
+                return PrivateCatalogExecution(worker: worker, session: session, parent: self)
+            }
+            guard let catalog = transaction.catalog, transaction.othersCatalog?.isReplaced(by: catalog) == true else { return nil }
+        }
+        pause = .asked
+        return PlanningPauseExecution(worker: worker, session: session, parent: self)
     }
 
     override func childFinished(_ child: Execution, _ outcome: Outcome) {

@@ -96,11 +96,15 @@ final class Transaction {
     var snapshotScope: ShardSet?
     /// DDL ran in it.
     var changesCatalog = false
+    /// It is one statement of DDL, whose effect on what others have planned is looked at before it commits.
+    var comparesCatalog = false
     /// It has moved rows of a table that others know.
     var changesPlacement = false
     /// The catalog as the block sees it after its own DDL, and the number that tells it from all others.
     var catalog: Catalog?
     var catalogEpoch: Int?
+    /// The one that others planned by when it was read.
+    var othersCatalog: Catalog?
     /// The same for the OIDs of what it made; nil: as outside of it.
     var oidTranslations: [OIDTranslation?]?
     /// `Cluster.catalogRequests` when it was read.
