@@ -181,7 +181,8 @@ def benchmarks():
     psql("\\d pgbench_accounts\n\\d pgbench_history\n")
     for mode in ("simple", "extended", "prepared"):
         for script in ("tpcb-like", "simple-update", "select-only"):
-            pgbench("-n", "-M", mode, "-b", script, "-c", "7", "-t", "30")
+            # Each client has a thread: pgbench waits in PQprepare, and with one thread nobody would end the blocks that have the links.
+            pgbench("-n", "-M", mode, "-b", script, "-c", "7", "-j", "7", "-t", "30")
         show(value("SELECT count(*) FROM pgbench_history"))
         for table in ("accounts", "branches", "tellers"):
             balance = table[0] + "balance"
