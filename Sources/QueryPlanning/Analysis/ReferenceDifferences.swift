@@ -1,6 +1,7 @@
 // ReferenceDifferences: why an UPDATE, DELETE or MERGE of a reference table may do something else on each shard.
 //
-// The copies hold the same rows, but each shard reads them in an order of its own, and has a clock, sequences and random numbers.
+// The copies hold the same rows, but each shard reads them in an order of its own, and has a clock, sequences and random numbers. And a commit
+// reaches one shard before another: what a statement reads of other tables, or of other rows, may be of before it here, and of after it there.
 import CPGQuery
 
 extension StatementPlanner {
@@ -9,8 +10,11 @@ extension StatementPlanner {
         if let column = try differingDefault(modification, relation) { return "the default of column \"\(column)\" may differ" }
         if case .other(let reason) = analysis.analyseInput(modification.level, Facts()).state { return reason }
         if usage.hasSharded || usage.hasVolatileFunctions { return "the values may differ from shard to shard" }
+        if readsReferences(beside: modification) { return Self.commitUnderWay }
         return orderDependence(modification)
     }
+
+    static let commitUnderWay = "what it reads may be older on one shard than on another, while a transaction commits"
 
     /// What depends on the order in which a shard reads rows.
     private func orderDependence(_ modification: BoundModification) -> String? {

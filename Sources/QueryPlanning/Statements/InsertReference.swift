@@ -108,6 +108,9 @@ extension StatementClassifier {
             throw differing(target, "of rows that are in conflict with each other each shard may store another")
         }
         guard inspection.hasSubquery || !isOfValues else { return }
+        let tables = TableReference.all(in: node).filter { $0.relation(in: context) != nil }
+        // One is the target's own.
+        if tables.count > 1 { throw differing(target, StatementPlanner.commitUnderWay) }
         let planner = StatementPlanner(context)
         guard planner.binder.bindModification(node, parent: nil) != nil else { return }
         if let reason = planner.queryDependence { throw differing(target, reason) }
