@@ -42,9 +42,19 @@ struct StatementWorld {
         try builder.add(.constraints, row: ["62", "shops_part", "f", "1", "61", "2", "cn", "1"])
         try builder.table(65, "lots", columns: ["zone text", "n integer"])
         try builder.add(.constraints, row: ["65", "lots_zone", "f", "1", "60", "1", "ca", nil])
+        // Each refers to the one before it, the first to the last, and a sharding key to the last.
+        for number in 0..<10 {
+            try builder.table(70 + number, "chain\(number)", primaryKey: "1", columns: ["zone text not null"])
+            try builder.add(.constraints, row: ["\(70 + number)", "chain", "f", "1", "\(number == 0 ? 79 : 69 + number)", "1", "cc", nil])
+        }
+        try builder.table(80, "chained", columns: ["user_id text not null"])
+        try builder.add(.constraints, row: ["80", "chained_user", "f", "1", "79", "1", "ca", nil])
         try builder.table(63, "numbered", primaryKey: "1", columns: ["user_id bigint not null identity", "x integer"])
         try builder.table(64, "counted", primaryKey: "1", columns: ["id bigint not null identity", "x integer"])
         try builder.function("public", "touch", volatility: "v", arguments: "20")
+        try builder.add(.functions, row: [
+            "20001", "public", "shown", "f", "s", "f", "f", "25", "0", "f", "25", "sql", "SELECT max(name) FROM countries", "f", nil, nil,
+        ])
         let rules = try ShardingRules(tables: [
             ("pgbench_accounts", "aid"), ("pgbench_branches", "bid"), ("pgbench_tellers", "tid"), ("pgbench_history", "bid"),
         ].map { TableRule(name: TableName(schema: nil, table: $0.0), kind: .sharded(keyColumn: $0.1)) })

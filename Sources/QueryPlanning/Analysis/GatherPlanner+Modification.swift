@@ -86,7 +86,7 @@ extension StatementPlanner {
             guard case .table(let relation) = modification.target.source else { return }
             if let column = try inner.differingDefault(modification, relation) { throw refusal("the default of column \"\(column)\" may differ") }
             // Fetched rows come in one order to all shards.
-            if let reason = matchDependence(modification) ?? (inner.readsReferences(beside: modification) ? inner.queryDependence : nil) {
+            if let reason = matchDependence(modification) ?? (inner.readsOtherRows(modification) ? Self.commitUnderWay : nil) {
                 throw refusal(reason)
             }
         default: throw refusal("the shards would not change their rows alike")

@@ -14,31 +14,42 @@ struct KeyCascade {
     }
 }
 
-extension Catalog {
-    /// Foreign keys of foreign keys are followed that far.
-    private static let maximumCascadeDepth = 8
+/// What happens to rows of a table.
+private struct RelationChange: Hashable {
+    let relation: UInt32
+    /// Numbers of the columns that are set; nil: rows are deleted.
+    let columns: Set<Int>?
+}
 
-    /// The first foreign key by which the change would set a sharding key.
+extension Catalog {
+    /// The first foreign key by which the change would set a sharding key; foreign keys of foreign keys are followed.
     /// - Parameter columns: numbers of the columns of `relation` that are set; nil: rows are deleted.
-    func keyCascade(from relation: Relation, changing columns: Set<Int>?, depth: Int = 0) -> KeyCascade? {
-        guard depth < Self.maximumCascadeDepth else { return nil }
+    func keyCascade(from relation: Relation, changing columns: Set<Int>?) -> KeyCascade? {
+        var followed: Set<RelationChange> = []
+        return keyCascade(from: relation, changing: columns, &followed)
+    }
+
+    private func keyCascade(from relation: Relation, changing columns: Set<Int>?, _ followed: inout Set<RelationChange>) -> KeyCascade? {
+        guard followed.insert(RelationChange(relation: relation.oid, columns: columns)).inserted else { return nil }
         for oid in Set(relation.referencingTables) {
             guard let other = self.relation(oid: oid) else { continue }
             for constraint in other.constraints where constraint.kind == .foreignKey && constraint.referencedTable == relation.oid {
-                if let found = keyCascade(by: constraint, of: other, changing: columns, depth: depth) { return found }
+                if let found = keyCascade(by: constraint, of: other, changing: columns, &followed) { return found }
             }
         }
         return nil
     }
 
-    private func keyCascade(by constraint: RelationConstraint, of other: Relation, changing columns: Set<Int>?, depth: Int) -> KeyCascade? {
+    private func keyCascade(
+        by constraint: RelationConstraint, of other: Relation, changing columns: Set<Int>?, _ followed: inout Set<RelationChange>
+    ) -> KeyCascade? {
         let isDeleting = columns == nil && constraint.deleteAction == "c"
         let set = constraint.setColumns(whenChanging: columns)
         if case .sharded(let key, _) = other.placement, set.contains(other.columns[key].number) {
             return KeyCascade(constraint: constraint, relation: other)
         }
-        if isDeleting { return keyCascade(from: other, changing: nil, depth: depth + 1) }
-        return set.isEmpty ? nil : keyCascade(from: other, changing: set, depth: depth + 1)
+        if isDeleting { return keyCascade(from: other, changing: nil, &followed) }
+        return set.isEmpty ? nil : keyCascade(from: other, changing: set, &followed)
     }
 }
 

@@ -10,7 +10,7 @@ extension StatementPlanner {
         if let column = try differingDefault(modification, relation) { return "the default of column \"\(column)\" may differ" }
         if case .other(let reason) = analysis.analyseInput(modification.level, Facts()).state { return reason }
         if usage.hasSharded || usage.hasVolatileFunctions { return "the values may differ from shard to shard" }
-        if readsReferences(beside: modification) { return Self.commitUnderWay }
+        if readsOtherRows(modification) { return Self.commitUnderWay }
         return orderDependence(modification)
     }
 
@@ -55,9 +55,9 @@ extension StatementPlanner {
     /// Aggregates whose result is the same in whatever order the rows come. Sums of floats are not.
     private static let orderlessAggregates: Set<String> = ["count", "min", "max", "bool_and", "bool_or", "every", "bit_and", "bit_or", "bit_xor"]
 
-    /// Tables besides the one that is changed.
-    func readsReferences(beside modification: BoundModification) -> Bool {
-        binder.entries.contains { entry in
+    /// Rows besides those that are changed.
+    func readsOtherRows(_ modification: BoundModification) -> Bool {
+        binder.calls.contains { context.facts(of: $0.node)?.mayReadTables ?? true } || binder.entries.contains { entry in
             if case .table = entry.source { entry !== modification.target } else { false }
         }
     }

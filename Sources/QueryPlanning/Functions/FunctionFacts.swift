@@ -68,6 +68,9 @@ public struct FunctionFacts: Sendable, Equatable {
     /// `KnownFunction.tableNames`
     public var tableNames: Set<String> = []
 
+    /// A function of the database that is not IMMUTABLE; where it is known, the tables are reference tables.
+    public var mayReadTables: Bool { !isBuiltIn && volatility > .immutable }
+
     /// What such a call requires of the session's link. What unlocks is among it: it may have been the last lock.
     public var pins: PinReasons { effect == .sessionAdvisoryLock || effect == .advisoryUnlock ? .sessionAdvisoryLock : [] }
 }

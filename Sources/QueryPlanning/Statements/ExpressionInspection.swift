@@ -7,6 +7,8 @@ struct ExpressionInspection {
     /// The tables that functions called read by names without a schema.
     private(set) var tableNames: Set<String> = []
     private(set) var hasSubquery = false
+    /// `FunctionFacts.mayReadTables`
+    private(set) var mayReadTables = false
     private(set) var hasParameter = false
     private(set) var hasColumn = false
     private(set) var hasAggregate = false
@@ -75,6 +77,7 @@ struct ExpressionInspection {
         effects.insert(facts.effect)
         volatility = max(volatility, facts.volatility)
         tableNames.formUnion(facts.tableNames)
+        mayReadTables = mayReadTables || facts.mayReadTables
         hasAggregate = hasAggregate || facts.kind == .aggregate || facts.kind == .window || call.pointee.over != nil
         returnsSet = returnsSet || facts.returnsSet
     }

@@ -99,18 +99,18 @@ extension StatementClassifier {
         }
     }
 
-    /// Each shard reads rows in an order of its own, which subqueries in values, in ON CONFLICT and in views may tell, and of rows that are
-    /// in conflict with each other the first is stored.
+    /// Each shard reads rows in an order of its own, which subqueries in values and in ON CONFLICT may tell, and of rows that are in conflict
+    /// with each other the first is stored. Rows of tables it may read before a commit that another reads after.
     private func checkOrder(_ inspection: ExpressionInspection, _ node: Node, _ target: InsertTarget) throws(Refusal) {
         guard context.environment.shardCount > 1 else { return }
         let isOfValues = target.source?.isPlainValues ?? true
         if !isOfValues, target.statement.on_conflict_clause?.pointee.action == PG_QUERY__ON_CONFLICT_ACTION__ONCONFLICT_NOTHING {
             throw differing(target, "of rows that are in conflict with each other each shard may store another")
         }
-        guard inspection.hasSubquery || !isOfValues else { return }
         let tables = TableReference.all(in: node).filter { $0.relation(in: context) != nil }
         // One is the target's own.
-        if tables.count > 1 { throw differing(target, StatementPlanner.commitUnderWay) }
+        if tables.count > 1 || inspection.mayReadTables { throw differing(target, StatementPlanner.commitUnderWay) }
+        guard inspection.hasSubquery || !isOfValues else { return }
         let planner = StatementPlanner(context)
         guard planner.binder.bindModification(node, parent: nil) != nil else { return }
         if let reason = planner.queryDependence { throw differing(target, reason) }
