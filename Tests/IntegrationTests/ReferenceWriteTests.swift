@@ -88,7 +88,7 @@ extension IntegrationTests {
                     try inserter.send(FrontendFrame.query("INSERT INTO token (id, code) VALUES (\(1000 + 10 * round + place), 'x')"))
                 }
                 let written = try writer.run("UPDATE token SET n = n + 1")
-                #expect(written.error == nil, "\(written)")
+                #expect(written.error == nil, "\(written.state ?? ""): \(written.error?.message ?? ""), \(written.error?.detail ?? "")")
                 for inserter in inserters { #expect(try inserter.outcome().error == nil) }
             }
             let copies = try copies(cluster)
