@@ -73,6 +73,9 @@ def is_same_copy(one, two, is_ordered):
 
 def shorten(value):
     """A number without its scale."""
+    # Binary jsonb: its version, then text.
+    if isinstance(value, bytes) and value[:1] == b"\x01":
+        return value[:1] + shorten(value[1:])
     # Binary: digits, weight and sign are the number; then comes its scale.
     if isinstance(value, bytes) and len(value) >= 8 and len(value) == 8 + 2 * int.from_bytes(value[:2], "big"):
         return value[:6] + value[8:]
