@@ -39,6 +39,8 @@ public struct Limits: Sendable {
     public var preparedStatementsPerSession = 10_000
     /// Portals one session may have open.
     public var portalsPerSession = 10_000
+    /// Notifications that wait for the end of a session's transaction, in bytes; above it the session ends with 54000.
+    public var heldNotificationBytes = 4 << 20
     /// Plans one worker keeps.
     public var cachedPlans = 10_000
     /// Client sessions one worker serves.

@@ -57,7 +57,25 @@ extension Worker {
         let sender = message.processID == link.pointee.cancelKey.processID ? own : message.processID == own ? 0 : message.processID
         var told = Array(frame)
         withUnsafeBytes(of: sender.bigEndian) { told.replaceSubrange(FrameHeader.bytes..<FrameHeader.bytes + 4, with: $0) }
-        told.withUnsafeBytes { passToClient($0, link) }
+        passNotification(told, link)
+    }
+
+    /// Notifications come between messages, and not within a transaction block (PostgreSQL manual, NOTIFY). A server takes care of that
+    /// in what it answers itself; what another link answers, or the proxy, goes first.
+    private func passNotification(_ message: [UInt8], _ link: UnsafeMutablePointer<Link>) {
+        let session = sessions.at(link.pointee.session)
+        let isOfServer = session.pointee.activity == .passing && session.pointee.link >= 0 && links.at(session.pointee.link) == link
+        let isAtRest = session.pointee.activity == .idle && session.pointee.status == TransactionStatus.idle.rawValue && !session.pointee.isBatchOpen
+        guard let detail = session.pointee.detail, !isOfServer, !isAtRest else { return message.withUnsafeBytes { passToClient($0, link) } }
+        guard detail.heldNotifications.count + message.count <= settings.limits.heldNotificationBytes else {
+            return endSession(
+                link.pointee.session,
+                DatabaseMessage(
+                    fatal: .programLimitExceeded, "too many notifications came while the session was in a transaction",
+                    hint: "The limit is \(settings.limits.heldNotificationBytes) bytes."))
+        }
+        detail.heldNotifications += message
+        session.pointee.hasStatusNews = true
     }
 
     private func handleTaskReply(

@@ -1,5 +1,6 @@
 // LinkLoss: what happens when a link breaks, and when it falls quiet.
 import Primitives
+import QueryPlanning
 import WireProtocol
 
 extension Worker {
@@ -33,15 +34,31 @@ extension Worker {
         forget(index)
         if let login { return loginFailed(pool: pool, shard: shard, login.error?.message ?? reason, login.error) }
         let loss = linkLossMessage(shard, reason)
+        let lostState = session >= 0 ? lostState(of: session, with: index, reason) : nil
         // The session lets go of the link first: what its execution does next must not reach for the freed record.
         if session >= 0 { sessionLetsGo(session, of: index, loss, isTold: task != nil || pending.any) }
         // The client has a part of a message: whatever followed would be read as the rest of it.
         if isFrameTorn, session >= 0 { dropSession(session) }
+        if let lostState { endSession(session, lostState) }
         if let task { task.lost(index, reason: reason) }
         if session >= 0 { sessionLostLink(session, link: index, loss, pending, hadTask: task != nil) }
         openLinksAsNeeded(pool: pool, shard: shard)
         // Work of the proxy's own may have waited for just this link.
         if pool == adminPool.index { openAdminLink(shard) }
+    }
+
+    /// What ends a session whose link had more of it than a transaction: it would go on without, and not know.
+    private func lostState(of session: Int32, with link: Int32, _ reason: String) -> DatabaseMessage? {
+        guard let reasons = sessions.at(session).pointee.detail?.pinnedLinks.first(where: { $0.link == link })?.reasons, !reasons.isEmpty else {
+            return nil
+        }
+        let names: [(PinReasons, String)] = [
+            (.temporaryTable, "temporary tables"), (.listen, "LISTEN"), (.holdCursor, "cursors"), (.sessionAdvisoryLock, "advisory locks"),
+        ]
+        let lost = names.filter { reasons.contains($0.0) }.map(\.1).joined(separator: ", ")
+        return DatabaseMessage(
+            fatal: .adminShutdown, "terminating connection: shard \(links.at(link).pointee.shard) ended the server session behind it",
+            detail: "It had this session's \(lost); it was lost: \(reason).")
     }
 
     /// What the client was still to hear from the link.

@@ -41,6 +41,8 @@ final class SessionDetail {
     var temporaryTables: [String] = []
     /// Session settings by name: the statement that replays each.
     var settings = SettingList()
+    /// NotificationResponse messages that came in the middle of something else.
+    var heldNotifications: [UInt8] = []
     /// Settings whose values the client is yet to be told.
     var statusNews: [(name: String, value: String)] = []
     /// What the client was told of settings last.

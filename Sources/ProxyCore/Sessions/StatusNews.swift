@@ -38,6 +38,12 @@ extension Worker {
             output(ofSession: index).pointee.output.writeParameterStatus(name: name, value: value)
         }
         detail.statusNews = []
+        guard !detail.heldNotifications.isEmpty else { return }
+        guard session.pointee.status == TransactionStatus.idle.rawValue, !session.pointee.isDiverted else {
+            return session.pointee.hasStatusNews = true
+        }
+        detail.heldNotifications.withUnsafeBytes { output(ofSession: index).pointee.output.append($0) }
+        detail.heldNotifications = []
     }
 
     /// What a fresh session with these settings is told, in the server's order.
