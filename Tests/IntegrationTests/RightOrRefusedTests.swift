@@ -67,6 +67,15 @@ extension IntegrationTests {
             #expect(try other.outcome().rows == [["7"]])
         }
 
+        /// What others prepare on a link, with their literals, is nobody's to see.
+        @Test(.timeLimit(.minutes(1)), arguments: [
+            "SELECT * FROM pg_prepared_statements", "SELECT count(*) FROM pg_catalog.pg_prepared_statements p WHERE p.name = 'x'",
+            "COPY (TABLE pg_prepared_statements) TO STDOUT",
+        ])
+        func preparedStatementsOfOthersAreNotShown(statement: String) throws {
+            #expect(try WireClient(port: try SharedClusters.shared.get().two.port).run(statement).state == "0A000")
+        }
+
         /// Statements that end at once are run in a loop, not one within the other.
         @Test(.timeLimit(.minutes(1))) func aQueryMayHaveThousandsOfStatements() throws {
             let proxy = try WireClient(port: try SharedClusters.shared.get().two.port)

@@ -10,6 +10,9 @@ struct RelationPlacement {
 
     func placement(of draft: RelationDraft) -> Placement {
         let relation = draft.relation
+        if relation.schema == "pg_catalog", relation.name == "pg_prepared_statements" {
+            return .unusable("it shows what all clients prepare on a connection to a shard, and not what this one prepares")
+        }
         if Self.systemSchemas.contains(relation.schema) { return .system }
         switch relation.kind {
         case "r", "p": return tablePlacement(draft)
