@@ -65,6 +65,12 @@ final class ScriptExecution: Execution {
         return worker.sessions.at(session).pointee.detail?.transaction?.participants.isEmpty ?? true
     }
 
+    override func cancelRequested() {
+        guard !isStatementRunning, awaitsCatalog else { return }
+        worker.tellError(session, worker.reasonOfEndedWait(session))
+        abandon()
+    }
+
     /// What an earlier statement of the script changed (tables, search_path) may mean another plan for the next.
     private func currentPlan(_ plan: StatementPlan, _ text: [UInt8]) throws(Refusal) -> StatementPlan {
         let present = worker.planningEnvironment(session)

@@ -248,7 +248,14 @@ final class StatementExecution: Execution {
         if worker.streams.at(stream.index).pointee.isReadPaused { worker.resumeReading(stream) }
     }
 
-    override func cancelRequested() { if passLink >= 0 { worker.sendCancel(toLink: passLink) } }
+    override func cancelRequested() {
+        if passLink >= 0 { return worker.sendCancel(toLink: passLink) }
+        guard record.pointee.activity == .waiting else { return }
+        let reason = worker.reasonOfEndedWait(session)
+        // What the statement did is done; only what comes next needs the catalog.
+        if awaitsCatalog { return finish(.success) }
+        if replanning == .awaitsCatalog { fail(reason) }
+    }
 
     override func passedQuiet(_ link: Int32) {
         guard link == passLink else { return }

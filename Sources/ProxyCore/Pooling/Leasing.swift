@@ -159,7 +159,7 @@ extension Worker {
     }
 
     @inline(never)
-    private func takeWaitFailure(_ session: UnsafeMutablePointer<Session>) -> DatabaseMessage? {
+    func takeWaitFailure(_ session: UnsafeMutablePointer<Session>) -> DatabaseMessage? {
         session.pointee.hasWaitFailure = false
         return session.pointee.detail?.takeWaitFailure()
     }

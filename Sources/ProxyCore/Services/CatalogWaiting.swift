@@ -3,6 +3,7 @@
 //
 // Reading the catalog waits for who has locked a table exclusively that a view reads. So a block that has done something does
 // not wait for it, which would be for ever: it reads the catalog on a link of its own, and again whenever DDL has changed it.
+// Others wait until they are cancelled, or for as long as a wait for a link may last.
 import Primitives
 import QueryPlanning
 import WireProtocol
@@ -13,13 +14,14 @@ enum CatalogReadiness {
     case known
     /// The frame must wait.
     case awaited
-    /// The block cannot read them.
+    /// The block cannot read them, or the wait was cut short.
     case failed(DatabaseMessage)
 }
 
 extension Worker {
     /// Tables may have changed: nothing is planned before they are read again. A failed block is: it can only end.
     func catalogReadiness(_ index: Int32, _ session: UnsafeMutablePointer<Session>) -> CatalogReadiness {
+        if session.pointee.hasWaitFailure, let failure = endedWait(session, index) { return .failed(failure) }
         if cluster.isPlanningPaused {
             awaitCatalog(index)
             return .awaited
@@ -37,6 +39,48 @@ extension Worker {
         return .awaited
     }
 
+    /// Why the frame's wait was cut short. It fails, and so does not want the link that the session may have got before.
+    @inline(never)
+    func endedWait(_ session: UnsafeMutablePointer<Session>, _ index: Int32) -> DatabaseMessage? {
+        guard let failure = takeWaitFailure(session) else { return nil }
+        if session.pointee.isLinkReserved {
+            let activity = session.pointee.activity
+            stopWaiting(index)
+            session.pointee.activity = activity
+        }
+        return failure
+    }
+
+    /// Cuts waits for the catalog short that have lasted for as long as a wait for a link may.
+    func endLongCatalogWaits() {
+        for (index, generation) in catalogWaiters {
+            let session = sessions.at(index)
+            guard session.pointee.generation == generation, session.pointee.activity == .waiting, session.pointee.waitingShard < 0,
+                !awaitsSettings(session), now - session.pointee.waitingSince > settings.queryWaitTimeout
+            else { continue }
+            let failure = DatabaseMessage(
+                error: .lockNotAvailable, "timed out after \(settings.queryWaitTimeout.seconds) s waiting for the catalog to be read",
+                hint: "Reading it waits for whoever has locked a table exclusively that a view reads.")
+            if let execution = session.pointee.detail?.execution {
+                noteWaitFailure(session, failure)
+                execution.cancelRequested()
+            } else {
+                failWait(index, failure)
+            }
+        }
+    }
+
+    /// What an execution fails with whose wait for the catalog is cut short.
+    func reasonOfEndedWait(_ index: Int32) -> DatabaseMessage {
+        takeWaitFailure(sessions.at(index)) ?? DatabaseMessage(error: .queryCanceled, "canceling statement due to user request")
+    }
+
+    /// The session has a link and waits for its settings to be in force there.
+    private func awaitsSettings(_ session: UnsafeMutablePointer<Session>) -> Bool {
+        let link = session.pointee.link
+        return session.pointee.isLinkReserved && link >= 0 && !links.at(link).pointee.expectations.isEmpty
+    }
+
     /// The catalog is there: who waited for it goes on.
     func resumeCatalogWaiters() {
         let waiting = catalogWaiters
@@ -45,9 +89,7 @@ extension Worker {
             let session = sessions.at(index)
             // Who waits for a link by now, or for the settings on it, is woken with it. Who had got one, and then had to wait for
             // the catalog, is woken by nobody else.
-            let link = session.pointee.link
-            let awaitsSettings = session.pointee.isLinkReserved && link >= 0 && !links.at(link).pointee.expectations.isEmpty
-            if session.pointee.activity == .waiting, session.pointee.waitingShard < 0, !awaitsSettings { wake(index) }
+            if session.pointee.activity == .waiting, session.pointee.waitingShard < 0, !awaitsSettings(session) { wake(index) }
         }
     }
 }

@@ -145,6 +145,7 @@ extension Worker {
     func awaitCatalog(_ index: Int32) {
         let session = sessions.at(index)
         session.pointee.activity = .waiting
+        session.pointee.waitingSince = now
         // It is there already when its last wait for the catalog was cut short.
         let generation = session.pointee.generation
         if !catalogWaiters.contains(where: { $0 == (index, generation) }) { catalogWaiters.append((index, generation)) }

@@ -1,4 +1,6 @@
 // LockKeeper: the link of the proxy's own that holds, on one shard, the advisory locks which show that this worker lives and plans.
+//
+// Its loss tells that a shard is down. A server that hangs closes nothing, so every few seconds it is asked for a sign of life.
 import Primitives
 import WireProtocol
 
@@ -13,12 +15,19 @@ final class LockKeeper: LinkTask {
         case holding
     }
 
+    /// How often the shard is asked for a sign of life. It has the time limit of a connection attempt to answer.
+    static let lookInterval = Span.seconds(3)
+
     private unowned let worker: Worker
     private let shard: ShardIndex
     private var state = State.awaitingInstanceLock
     private var link: Int32 = -1
     private var whenHeld: (() -> Void)?
     private var hasFailed = false
+    private var askedForLifeAt = Instant.origin
+    private var awaitsLife = false
+    /// Its answer was late a second ago. The proxy itself may have been stopped meanwhile, and the answer lie unread.
+    private var isLate = false
 
     init(worker: Worker, shard: ShardIndex) {
         self.worker = worker
@@ -56,6 +65,20 @@ final class LockKeeper: LinkTask {
         send(PlanningLock.yield)
     }
 
+    /// Called every second: asks for a sign of life, or gives the shard up when there was none.
+    func lookForLife() {
+        let silence = worker.now - askedForLifeAt
+        guard awaitsLife else {
+            guard state == .holding, silence >= Self.lookInterval else { return }
+            askedForLifeAt = worker.now
+            awaitsLife = true
+            return send("SELECT 1")
+        }
+        guard silence > worker.settings.connectTimeout else { return }
+        if isLate { return worker.giveUpSilentShard(shard) }
+        isLate = true
+    }
+
     /// There is always one expectation more than questions, so that the link is watched by this task for all of its life.
     private func send(_ text: String) {
         worker.outputEndingUnnamed(ofLink: link).pointee.output.writeQuery(text)
@@ -67,6 +90,12 @@ final class LockKeeper: LinkTask {
         guard type == BackendMessageType.readyForQuery else { return }
         worker.links.at(link).pointee.expectations.append(.task)
         if hasFailed { return worker.breakLink(link, reason: "the proxy's locks cannot be had") }
+        // It is asked while both locks are held, so that its answer comes before those to what was asked since.
+        if awaitsLife {
+            awaitsLife = false
+            isLate = false
+            return
+        }
         switch state {
         case .awaitingInstanceLock:
             state = .awaitingPlanningLock
@@ -88,4 +117,18 @@ final class LockKeeper: LinkTask {
     }
 
     func lost(_ link: Int32, reason: String) { worker.lockKeeperLost(shard, retryAfter: worker.settings.reconnectDelay) }
+}
+
+extension Worker {
+    /// The shard has not answered the keeper of its lock: nobody waits any more for what the proxy itself has asked there, first of all
+    /// not for the catalog, which the next shard is asked for.
+    func giveUpSilentShard(_ shard: ShardIndex) {
+        let own = (0..<links.highWater).filter { index in
+            let link = links.at(index)
+            return link.pointee.isOpen && link.pointee.pool == adminPool.index && link.pointee.shard == shard
+        }
+        for index in own where links.at(index).pointee.task is LockKeeper { breakLink(index, reason: "no sign of life") }
+        for index in own where links.at(index).pointee.shard == shard { breakLink(index, reason: "the shard gives no sign of life") }
+        failAdminWork(shard, unreachable(shard, "it gives no sign of life"))
+    }
 }

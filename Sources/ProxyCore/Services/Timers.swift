@@ -112,6 +112,8 @@ extension Worker {
             for shard in 0..<shardCount { ageLinks(pool.shards + shard) }
         }
         breakSilentLinks()
+        for keeper in keepers { keeper?.lookForLife() }
+        endLongCatalogWaits()
         endStalledClients()
         endIdleClients()
         forgetDecisions()

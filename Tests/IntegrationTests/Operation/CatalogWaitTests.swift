@@ -1,0 +1,87 @@
+// Statements that wait for the catalog to be read: they can be cancelled, they do not wait for ever, and not for a shard that hangs.
+import Foundation
+import TestSupport
+import Testing
+
+extension IntegrationTests {
+    @Suite struct CatalogWaitTests {
+        /// A proxy that reads the catalog behind somebody who has locked what a view reads.
+        private final class LockedOut {
+            let cluster: TestCluster
+            let changer: WireClient
+            let locker: WireClient
+
+            init(settings: [String: [String]] = [:]) throws {
+                cluster = try TestCluster(servers: try TestServers.shared.get().four, settings: settings)
+                try cluster.psql("DROP VIEW IF EXISTS beholding; DROP TABLE IF EXISTS beheld, unheard")
+                try cluster.psql("CREATE TABLE beheld (user_id int); CREATE VIEW beholding AS SELECT user_id FROM beheld")
+                changer = try WireClient(port: cluster.port)
+                locker = try WireClient(port: cluster.servers[0].port)
+                try locker.rows("BEGIN; LOCK TABLE beheld")
+                try changer.send(FrontendFrame.query("CREATE TABLE unheard (user_id int)"))
+                try eventually("the catalog is being read") {
+                    try cluster.servers[0].psql("SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND relation = 'beheld'::regclass") == [["t"]]
+                }
+            }
+        }
+
+        @Test(.timeLimit(.minutes(2))) func theyCanBeCancelled() throws {
+            let place = try LockedOut()
+            let (simple, extended, script) = (try WireClient(port: place.cluster.port), try WireClient(port: place.cluster.port), try WireClient(port: place.cluster.port))
+            try simple.send(FrontendFrame.query("SELECT 1 AS never_seen"))
+            try extended.send(FrontendFrame.parse("", [], "SELECT 2 AS never_seen") + FrontendFrame.sync)
+            try script.send(FrontendFrame.query("BEGIN; COMMIT; SELECT 3 AS never_seen"))
+            for client in [simple, extended, script] {
+                // It must have come there; each request hits what runs when it comes.
+                var outcome: StatementOutcome?
+                try eventually("the statement ends") {
+                    try client.requestCancel(port: place.cluster.port)
+                    outcome = try? client.outcome(deadlineSeconds: 0.2)
+                    return outcome != nil
+                }
+                #expect(outcome?.state == "57014", "\(String(describing: outcome))")
+            }
+            // What DDL did is done.
+            try place.changer.requestCancel(port: place.cluster.port)
+            let changed = try place.changer.outcome(deadlineSeconds: 5)
+            #expect(changed.error == nil && changed.tags == ["CREATE TABLE"], "\(changed)")
+            try place.locker.rows("COMMIT")
+            for client in [simple, extended, script] { #expect(try client.rows("SELECT count(*) FROM unheard") == [["0"]]) }
+        }
+
+        @Test(.timeLimit(.minutes(1))) func theyDoNotWaitForEver() throws {
+            let place = try LockedOut(settings: ["timeouts": ["query_wait = \"1s\""]])
+            let client = try WireClient(port: place.cluster.port)
+            let outcome = try client.run("SELECT 1 AS never_seen_either", deadlineSeconds: 10)
+            #expect(outcome.state == "55P03", "\(outcome)")
+            try place.locker.rows("COMMIT")
+            #expect(try client.rows("SELECT count(*) FROM unheard") == [["0"]])
+        }
+
+        /// The server of the lowest shard hangs when its catalog is to be read: the next shard's is.
+        @Test(.timeLimit(.minutes(2))) func aShardThatHangsIsDown() throws {
+            let servers = try (0..<2).map { _ in try TemporaryPostgreSQL(settings: TestServers.settings) }
+            let limits = ["connect = \"1s\"", "reconnect_delay = \"100ms\"", "recovery_interval = \"200ms\""]
+            let cluster = try TestCluster(servers: servers, settings: ["timeouts": limits])
+            try cluster.psql("CREATE TABLE far (user_id int PRIMARY KEY, n int); INSERT INTO far SELECT i, i FROM generate_series(1, 20) i")
+            let key = try servers[1].psql("SELECT min(user_id) FROM far")[0][0] ?? ""
+            let client = try WireClient(port: cluster.port)
+            try client.rows("SELECT 1")
+            try signal(SIGSTOP, servers[0])
+            defer { try? signal(SIGCONT, servers[0]) }
+            try cluster.console("RELOAD")
+            let outcome = try client.run("SELECT n AS of_another_shard FROM far WHERE user_id = \(key)", deadlineSeconds: 30)
+            #expect(outcome.rows == [[key]], "\(outcome)")
+            #expect(try client.run("SELECT sum(n) FROM far").state == "08001")
+            try signal(SIGCONT, servers[0])
+            try eventually("the shard is used again", withinSeconds: 30) { try client.rows("SELECT sum(n) FROM far") == [["210"]] }
+        }
+
+        /// To the server and all of its processes.
+        private func signal(_ number: Int32, _ server: TemporaryPostgreSQL) throws {
+            let own = try String(contentsOfFile: "\(server.directory)/data/postmaster.pid", encoding: .utf8).prefix { $0 != "\n" }
+            let children = try TestProcess.run("/bin/sh", ["-c", "ps -o pid= --ppid \(own) || true"])
+            for process in ([String(own)] + children.split(whereSeparator: \.isWhitespace).map(String.init)).compactMap({ pid_t($0) }) { kill(process, number) }
+        }
+    }
+}
