@@ -9,7 +9,10 @@ struct HotSettings {
     let plainReplyBytes: Int
     /// The largest frame taken from a client.
     let clientFrameBytes: Int
+    /// No span is longer where links live for ever.
     let linkLifetime: Span
+    /// As `linkLifetime`.
+    let linkIdleTimeout: Span
     let poolsSessions: Bool
     /// Every commit passes the gate, and so does what clients are told.
     let isStrict: Bool
@@ -18,8 +21,12 @@ struct HotSettings {
         outputHighWaterBytes = settings.limits.outputHighWaterBytes
         plainReplyBytes = min(settings.limits.outputLowWaterBytes, settings.limits.shardFrameBytes)
         clientFrameBytes = settings.limits.clientFrameBytes
-        linkLifetime = settings.linkLifetime
+        linkLifetime = Self.limit(settings.linkLifetime)
+        linkIdleTimeout = Self.limit(settings.linkIdleTimeout)
         poolsSessions = settings.poolMode == .session
         isStrict = settings.consistentReads == .strict
     }
+
+    /// Zero means never.
+    private static func limit(_ configured: Span) -> Span { configured > .zero ? configured : Span(nanoseconds: .max) }
 }

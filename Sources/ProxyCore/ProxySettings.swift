@@ -110,6 +110,7 @@ public struct ProxySettings: Sendable {
     /// Sessions of all users together.
     public var maximumClients = 10_000
     public var queryWaitTimeout = Span.seconds(120)
+    /// Zero: never, as of all that follow that may be zero.
     public var linkIdleTimeout = Span.seconds(600)
     public var linkLifetime = Span.seconds(3600)
     public var connectTimeout = Span.seconds(15)

@@ -204,8 +204,8 @@ extension Worker {
         var old: [Int32] = []
         shardPool.pointee.idle.forEach { link in
             let record = links.at(link)
-            let isOld = now - record.pointee.connectedAt > settings.linkLifetime
-            if isOld || record.pointee.isRetiring || now - record.pointee.idleSince > settings.linkIdleTimeout { old.append(link) }
+            let isOld = now - record.pointee.connectedAt > hotSettings.linkLifetime
+            if isOld || record.pointee.isRetiring || now - record.pointee.idleSince > hotSettings.linkIdleTimeout { old.append(link) }
             return true
         }
         for link in old {
@@ -259,7 +259,7 @@ extension Worker {
     func beginShutdown() {
         guard !isShuttingDown else { return endShutdown() }
         isShuttingDown = true
-        timers.add(.shutdownLimit, at: now + settings.shutdownTimeout)
+        if settings.shutdownTimeout > .zero { timers.add(.shutdownLimit, at: now + settings.shutdownTimeout) }
         shutdownProgress()
     }
 
