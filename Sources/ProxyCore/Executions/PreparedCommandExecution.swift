@@ -1,7 +1,8 @@
 // PreparedCommandExecution: PREPARE, EXECUTE and DEALLOCATE in SQL. Names share one namespace with the protocol's.
 //
 // PREPARE runs on a link as the client wrote it, so that PostgreSQL checks it and tells the parameters' types, and is
-// deallocated there at once: what stays is a shared statement like any other. EXECUTE binds its arguments to it.
+// deallocated there at once: what stays is a shared statement like any other. EXECUTE binds its arguments to it; where a Parse has
+// left types of its parameters open, a shard is asked for them first.
 import Primitives
 import QueryPlanning
 import WireProtocol
@@ -11,6 +12,8 @@ final class PreparedCommandExecution: Execution {
     private let command: PreparedCommand
     private var isStarted = false
     private var parameterTypes: [UInt32] = []
+    /// What EXECUTE has asked a shard to describe.
+    private var described: (statement: SharedStatement, call: StatementCall)?
 
     init(worker: Worker, session: Int32, parent: Execution?, call: StatementCall, command: PreparedCommand) {
         self.call = call
@@ -95,6 +98,23 @@ final class PreparedCommandExecution: Execution {
         guard let statement = worker.statements.at(number(of: name)) else {
             return fail(.invalidSQLStatementName, "prepared statement \"\(name)\" does not exist")
         }
+        do throws(DatabaseMessage) {
+            let plan = try worker.currentPlan(of: statement, session: session)
+            if case .prepared(.execute) = plan.action {
+                return fail(.featureNotSupported, "EXECUTE of a statement that is an EXECUTE itself is not supported")
+            }
+            var other = StatementCall(plan: plan, text: statement.text)
+            other.parameterTypes = statement.knownTypes
+            guard statement.hasOpenParameters(arguments.count) else { return bind(other, name, arguments) }
+            described = (statement, other)
+            worker.start(ParameterTypesExecution(worker: worker, session: session, parent: self, call: other), on: session)
+        } catch {
+            finish(.failure(error))
+        }
+    }
+
+    /// - Parameter statement: with the types of all its parameters.
+    private func bind(_ statement: StatementCall, _ name: String, _ arguments: [String]) {
         guard arguments.count == statement.parameterTypes.count else {
             return finish(
                 .failure(
@@ -111,29 +131,24 @@ final class PreparedCommandExecution: Execution {
             }
             values.append(value.bytes)
         }
-        run(statement, values)
+        var frame = ByteQueue(pool: worker.streams.pool.reference)
+        defer { frame.free() }
+        frame.writeBind(values: values, resultFormats: call.resultFormats)
+        var bound = statement
+        bound.bind = Array(frame.readable)
+        bound.wantsDescription = call.wantsDescription
+        worker.start(StatementExecution(worker: worker, session: session, parent: self, call: bound), on: session)
     }
 
-    private func run(_ statement: SharedStatement, _ values: [[UInt8]?]) {
-        do throws(DatabaseMessage) {
-            let plan = try worker.currentPlan(of: statement, session: session)
-            if case .prepared(.execute) = plan.action {
-                return fail(.featureNotSupported, "EXECUTE of a statement that is an EXECUTE itself is not supported")
-            }
-            var frame = ByteQueue(pool: worker.streams.pool.reference)
-            defer { frame.free() }
-            frame.writeBind(values: values, resultFormats: call.resultFormats)
-            var other = StatementCall(plan: plan, text: statement.text)
-            other.parameterTypes = statement.parameterTypes
-            other.bind = Array(frame.readable)
-            other.wantsDescription = call.wantsDescription
-            worker.start(StatementExecution(worker: worker, session: session, parent: self, call: other), on: session)
-        } catch {
-            finish(.failure(error))
-        }
+    override func childFinished(_ child: Execution, _ outcome: Outcome) {
+        guard let types = (child as? ParameterTypesExecution)?.types, case .success = outcome, let described,
+            case .execute(let name, let arguments) = command
+        else { return finish(outcome) }
+        described.statement.describedTypes = types
+        var other = described.call
+        other.parameterTypes = types
+        bind(other, name, arguments)
     }
-
-    override func childFinished(_ child: Execution, _ outcome: Outcome) { finish(outcome) }
 
     // MARK: DEALLOCATE
 
@@ -151,6 +166,13 @@ final class PreparedCommandExecution: Execution {
         }
         worker.tellComplete(session, name == nil ? "DEALLOCATE ALL" : "DEALLOCATE")
         finish(.success)
+    }
+}
+
+extension SharedStatement {
+    /// With so many arguments it is not certain from its Parse what types its parameters have, or how many there are.
+    fileprivate func hasOpenParameters(_ argumentCount: Int) -> Bool {
+        knownTypes.contains(0) || describedTypes.isEmpty && parameterTypes.count != argumentCount
     }
 }
 
