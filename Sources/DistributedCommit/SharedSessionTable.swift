@@ -1,4 +1,4 @@
-// SharedSessionTable: which server processes belong to which session, over all workers of a proxy.
+// SharedSessionTable: which server processes belong to which session, and how many clients there are, over all workers of a proxy.
 //
 // A worker knows its own sessions only, and a lock of another worker's session would look like that of a stranger. With
 // several workers each puts down what its sessions in transactions hold, several times a second, and reads what the
@@ -34,7 +34,19 @@ public struct SessionHoldings: Sendable {
 public final class SharedSessionTable: Sendable {
     private let byWorker = Mutex<[[SessionHoldings]]>([])
 
+    private let clientCount = Atomic<Int>(0)
+
     public init() {}
+
+    /// Counts one client more, to be uncounted by `clientLeft`; false: there are `limit` of them already.
+    public func admitClient(limit: Int) -> Bool {
+        guard clientCount.wrappingAdd(1, ordering: .relaxed).newValue > limit else { return true }
+        clientLeft()
+        return false
+    }
+
+    /// A client is gone that was admitted.
+    public func clientLeft() { clientCount.wrappingSubtract(1, ordering: .relaxed) }
 
     public func put(_ holdings: [SessionHoldings], worker: Int) {
         byWorker.withLock { table in

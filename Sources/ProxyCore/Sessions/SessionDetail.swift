@@ -11,6 +11,8 @@ final class SessionDetail {
     var awaitsTLS = false
     /// Requests for encryption that were answered; each is answered once.
     var encryptionRequests: EncryptionRequests = []
+    /// It is one of those that max_clients limits.
+    var isAdmitted = false
     var user = ""
     var database = ""
     var applicationName = ""

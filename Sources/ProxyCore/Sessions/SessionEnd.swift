@@ -171,6 +171,7 @@ extension Worker {
         statements.release(detail.unnamedStatement)
         // A batch nobody will end with Sync: the link is of no use to others.
         let unsynced = session.pointee.isLinkUnsynced ? session.pointee.link : -1
+        if detail.isAdmitted { sessionTable.clientLeft() }
         session.pointee.detail = nil
         session.pointee.link = -1
         session.pointee.generation &+= 1

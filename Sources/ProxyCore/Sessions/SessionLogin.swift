@@ -3,9 +3,13 @@ import Primitives
 import WireProtocol
 
 extension Worker {
+    /// How many connections a worker takes beyond max_clients: who asks for a cancel or the admin database is not counted, and of others
+    /// it is not known before their startup packet which they are.
+    static let uncountedSessions = 100
+
     func openSession(_ stream: StreamID, facts: AcceptFacts) {
         guard let index = sessions.take({ Session() }) else {
-            return rejectStream(stream, DatabaseMessage(fatal: .tooManyConnections, "sorry, too many clients already"))
+            return rejectStream(stream, Self.tooManyClients)
         }
         let session = sessions.at(index)
         let generation = session.pointee.generation
@@ -16,9 +20,11 @@ extension Worker {
         session.pointee.detail = SessionDetail(facts: facts)
         streams.at(stream.index).pointee.owner = index
         timers.add(.login(session: index, generation: generation), at: now + settings.clientLoginTimeout)
-        if sessions.takenCount > settings.maximumClients {
-            endSession(index, DatabaseMessage(fatal: .tooManyConnections, "sorry, too many clients already"))
-        }
+        if sessions.takenCount > settings.maximumClients + Self.uncountedSessions { endSession(index, Self.tooManyClients) }
+    }
+
+    private static var tooManyClients: DatabaseMessage {
+        DatabaseMessage(fatal: .tooManyConnections, "sorry, too many clients already")
     }
 
     private func rejectStream(_ stream: StreamID, _ message: DatabaseMessage) {
@@ -125,6 +131,10 @@ extension Worker {
         detail.startupParameters = message.parameters.filter { $0.name != "user" && $0.name != "database" }
             .map { ($0.name, $0.value) }
         if let refusal = admissionRefusal(detail) { return endSession(index, refusal) }
+        if detail.database != settings.adminDatabase {
+            guard sessionTable.admitClient(limit: settings.maximumClients) else { return endSession(index, Self.tooManyClients) }
+            detail.isAdmitted = true
+        }
         authenticate(index, detail)
     }
 
