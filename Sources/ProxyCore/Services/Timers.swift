@@ -94,15 +94,21 @@ extension Worker {
             sessions.at(first).pointee.waitingSince + settings.queryWaitTimeout <= now
         {
             statistics.queueTimeouts &+= 1
-            failWait(
-                first,
-                DatabaseMessage(
-                    error: .tooManyConnections,
-                    "timed out after \(settings.queryWaitTimeout.seconds) s waiting for a link to shard \(shard)",
-                    hint: "All links are in use: raise pool_size, or end transactions sooner."))
+            failWait(first, queueTimeout(shard, shardPool.pointee.lastFailure))
         }
         shardPool.pointee.isTimed = false
         timeQueue(shardPool, pool: pool, shard: shard)
+    }
+
+    /// - Parameter failure: why the last attempt to open a link failed, if it did.
+    private func queueTimeout(_ shard: ShardIndex, _ failure: String?) -> DatabaseMessage {
+        DatabaseMessage(
+            error: .tooManyConnections,
+            "timed out after \(settings.queryWaitTimeout.seconds) s waiting for a link to shard \(shard)",
+            detail: failure.map { "Another link could not be opened: \($0)" },
+            hint: failure == nil
+                ? "All links are in use: raise pool_size, or end transactions sooner."
+                : "The links that are open are in use: let the shard take more connections, or end transactions sooner.")
     }
 
     private func housekeep() {
