@@ -96,12 +96,14 @@ extension Worker {
         let link = links.at(index)
         link.pointee.state = .authenticating
         let pool = pools[Int(link.pointee.pool)]
-        output(ofLink: index).pointee.output.writeStartupMessage(
-            StartupMessage(parameters: [
-                .init(name: "user", value: pool.user),
-                .init(name: "database", value: settings.shards[link.pointee.shard.int].database),
-                .init(name: "client_encoding", value: "UTF8"),
-            ]))
+        var message = StartupMessage(parameters: [
+            .init(name: "user", value: pool.user),
+            .init(name: "database", value: settings.shards[link.pointee.shard.int].database),
+            .init(name: "client_encoding", value: "UTF8"),
+        ])
+        // What the proxy itself writes is no matter of what clients may write by default.
+        if pool.index == adminPoolNumber { message.parameters.append(.init(name: "default_transaction_read_only", value: "off")) }
+        output(ofLink: index).pointee.output.writeStartupMessage(message)
         streams.markDirty(link.pointee.stream.index)
     }
 

@@ -69,6 +69,11 @@ enum InternalSchema {
         "SELECT pg_catalog.pg_advisory_lock_shared(\(InstanceLock.classKey), \(instance.lockKey))"
     }
 
+    /// Lets the server session be idle for ever; before PostgreSQL 14 any may.
+    static let noIdleTimeout = """
+        SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) 'idle_session_timeout'
+        """
+
     /// Whether the server session has advisory locks beside that of its instance.
     static let heldLocks = """
         SELECT EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid()

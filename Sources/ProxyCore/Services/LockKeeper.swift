@@ -54,7 +54,7 @@ final class LockKeeper: LinkTask {
             record.pointee.task = self
             self.link = link
             record.pointee.expectations.append(.task)
-            send(text)
+            send(InternalSchema.noIdleTimeout + ";" + text)
         }
     }
 

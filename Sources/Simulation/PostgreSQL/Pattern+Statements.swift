@@ -108,6 +108,10 @@ extension Pattern {
 
     private mutating func selectOfProxy() -> Statement? {
         if take("1") { return .selectOne }
+        if take("set_config ( name") {
+            rest()
+            return .selectOne
+        }
         if take("pg_logical_emit_message (") {
             rest()
             return .emitMessage
