@@ -121,6 +121,9 @@ public final class ProxyServer {
             guard settings.shards == self.settings.shards else {
                 return logger.error("the configuration was not changed: shards cannot change while the proxy runs")
             }
+            guard settings.clusterName == self.settings.clusterName else {
+                return logger.error("the configuration was not changed: the cluster's name cannot change while the proxy runs")
+            }
             if settings.listen != self.settings.listen || settings.workerCount != self.settings.workerCount {
                 logger.warning("listen and workers take effect at the next start")
             }
