@@ -11,6 +11,8 @@ struct ShardFacts {
     /// Its name in the cluster, as stored in its schema pgbraid.
     var identifier: String?
     var lastFailure: String?
+    /// The server at its address was not this shard when it was asked last.
+    var isRefused = false
     /// Its system identifier and timeline when it came up (see `InternalSchema.history`).
     var history: String?
     var maximumPreparedTransactions = 0

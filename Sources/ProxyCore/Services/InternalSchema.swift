@@ -19,6 +19,8 @@ enum InternalSchema {
         CREATE TABLE IF NOT EXISTS pgbraid.identity (
             only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
             cluster text NOT NULL, shard text NOT NULL, installed_at timestamptz NOT NULL DEFAULT pg_catalog.now());
+        CREATE TABLE IF NOT EXISTS pgbraid.shard_number (
+            only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row), number integer NOT NULL);
         CREATE TABLE IF NOT EXISTS pgbraid.decision (
             hash uuid PRIMARY KEY, outcome text NOT NULL CHECK (outcome IN ('commit', 'abort')),
             instance text NOT NULL, decided_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp());
@@ -50,11 +52,15 @@ enum InternalSchema {
         COMMIT
         """
 
-    /// Names the shard if it has no name yet; answers its cluster, its name and max_prepared_transactions.
-    static func identify(cluster: String, shard: String) -> String {
+    /// Names the shard if it has no name yet, and numbers it if it is the cluster's and has no number; answers its cluster, its name,
+    /// max_prepared_transactions and its number.
+    static func identify(cluster: String, shard: String, number: Int) -> String {
         """
         INSERT INTO pgbraid.identity (cluster, shard) VALUES (\(quoteLiteral(cluster)), \(quoteLiteral(shard))) ON CONFLICT DO NOTHING;
-        SELECT cluster, shard, pg_catalog.current_setting('max_prepared_transactions') FROM pgbraid.identity
+        INSERT INTO pgbraid.shard_number (number) SELECT \(number) FROM pgbraid.identity
+          WHERE cluster OPERATOR(pg_catalog.=) \(quoteLiteral(cluster)) ON CONFLICT DO NOTHING;
+        SELECT cluster, shard, pg_catalog.current_setting('max_prepared_transactions'), (SELECT number FROM pgbraid.shard_number)
+        FROM pgbraid.identity
         """
     }
 

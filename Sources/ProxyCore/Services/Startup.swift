@@ -34,16 +34,13 @@ extension Worker {
 
     private func identify(_ shard: ShardIndex) {
         let proposed = "s" + hexadecimal(random.bytes(6))
-        runAdmin(shard, InternalSchema.identify(cluster: clusterIdentifier, shard: proposed)) { [unowned self] answer in
+        runAdmin(shard, InternalSchema.identify(cluster: clusterIdentifier, shard: proposed, number: shard.int)) { [unowned self] answer in
             guard answer.isSuccess, let row = answer.results.last?.first, row.count >= 3 else { return installFailed(shard, answer) }
-            guard row[0] == clusterIdentifier else {
-                cluster.shards[shard.int].lastFailure = "belongs to cluster \(row[0] ?? "")"
-                logger.error(
-                    "shard belongs to another cluster",
-                    metadata: ["shard": "\(shard)", "cluster": "\(row[0] ?? "")", "expected": "\(clusterIdentifier)"])
-                startupProgress()
-                return
+            let number = row.count > 3 ? row[3].flatMap { Int($0) } : nil
+            if let mistake = mistakenIdentity(shard, cluster: row[0] ?? "", identifier: row[1] ?? "", number: number) {
+                return refuse(shard, mistake)
             }
+            forgetRefusal(shard)
             cluster.shards[shard.int].identifier = row[1]
             cluster.shards[shard.int].maximumPreparedTransactions = row[2].flatMap { Int($0) } ?? 0
             readHistory(shard) { [unowned self] history in

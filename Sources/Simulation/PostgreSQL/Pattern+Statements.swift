@@ -65,6 +65,11 @@ extension Pattern {
             guard let cluster = string(), take(","), let shard = string(), take(") on conflict do nothing") else { return nil }
             return .insertIdentity(cluster: cluster, shard: shard)
         }
+        // Its number is nothing that any world changes.
+        if take("shard_number") {
+            rest()
+            return .selectOne
+        }
         guard take("decision ( hash , outcome , instance ) values ("), let hash = string(), take(","),
             let outcome = string(), take(","), let instance = string(), take(") on conflict do nothing")
         else { return nil }
