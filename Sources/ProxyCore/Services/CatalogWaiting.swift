@@ -20,8 +20,11 @@ enum CatalogReadiness {
 
 extension Worker {
     /// Tables may have changed: nothing is planned before they are read again. A failed block is: it can only end.
-    func catalogReadiness(_ index: Int32, _ session: UnsafeMutablePointer<Session>) -> CatalogReadiness {
-        if session.pointee.hasWaitFailure, let failure = endedWait(session, index) { return .failed(failure) }
+    /// - Parameter text: the statement, where there is one.
+    func catalogReadiness(
+        _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ text: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
+    ) -> CatalogReadiness {
+        if session.pointee.hasWaitFailure, let failure = endedWait(session, index, endsBlock: text.endsBlock) { return .failed(failure) }
         if cluster.isPlanningPaused {
             awaitCatalog(index)
             return .awaited
@@ -40,9 +43,13 @@ extension Worker {
     }
 
     /// Why the frame's wait was cut short. It fails, and so does not want the link that the session may have got before.
+    /// - Parameter endsBlock: the frame is to end a block. It goes on waiting: no PostgreSQL is still in the block afterwards.
     @inline(never)
-    func endedWait(_ session: UnsafeMutablePointer<Session>, _ index: Int32) -> DatabaseMessage? {
+    func endedWait(_ session: UnsafeMutablePointer<Session>, _ index: Int32, endsBlock: Bool) -> DatabaseMessage? {
         guard let failure = takeWaitFailure(session) else { return nil }
+        if endsBlock, session.pointee.detail?.transaction != nil, failure.sqlState == .queryCanceled || failure.sqlState == .lockNotAvailable {
+            return nil
+        }
         if session.pointee.isLinkReserved {
             let activity = session.pointee.activity
             stopWaiting(index)
@@ -91,6 +98,14 @@ extension Worker {
             // the catalog, is woken by nobody else.
             if session.pointee.activity == .waiting, session.pointee.waitingShard < 0, !awaitsSettings(session) { wake(index) }
         }
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    /// The statement of this text is COMMIT, ROLLBACK or another word for these.
+    fileprivate var endsBlock: Bool {
+        let word = String(decoding: drop { $0 <= UInt8(ascii: " ") }.prefix { $0 > UInt8(ascii: " ") && $0 != UInt8(ascii: ";") }.prefix(9), as: UTF8.self)
+        return ["commit", "rollback", "end", "abort"].contains(word.lowercased())
     }
 }
 

@@ -69,7 +69,7 @@ extension Worker {
         _ frame: UnsafeRawBufferPointer, _ statement: SharedStatement
     ) -> FrameResult {
         if statement.planEnvironment != session.pointee.environment {
-            switch catalogReadiness(index, session) {
+            switch statement.text.withBytes({ catalogReadiness(index, session, $0) }) {
             case .known: break
             case .awaited: return .blocked
             case .failed(let failure): return raise(index, failure)

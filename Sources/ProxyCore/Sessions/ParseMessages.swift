@@ -11,7 +11,7 @@ extension Worker {
     ) -> FrameResult {
         guard let detail = session.pointee.detail else { return .consumed }
         if let result = settleHeldParse(index, session) { return result }
-        switch catalogReadiness(index, session) {
+        switch catalogReadiness(index, session, message.text) {
         case .known: break
         case .awaited: return .blocked
         case .failed(let failure): return raiseInParse(index, detail, message, failure)

@@ -142,7 +142,7 @@ extension Worker {
             output(ofSession: index).pointee.output.writeCommandComplete(tag)
             return .consumed
         }
-        if session.pointee.hasWaitFailure, let failure = endedWait(session, index) { return raise(index, failure) }
+        if session.pointee.hasWaitFailure, let failure = endedWait(session, index, endsBlock: portal.plan.endsTransaction) { return raise(index, failure) }
         if cluster.isPlanningPaused {
             awaitCatalog(index)
             return .blocked

@@ -56,7 +56,7 @@ extension Worker {
     private func plannedQuery(
         _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ text: UnsafeRawBufferPointer, _ frame: UnsafeRawBufferPointer
     ) -> FrameResult {
-        switch catalogReadiness(index, session) {
+        switch catalogReadiness(index, session, text) {
         case .known: break
         case .awaited: return .blocked
         case .failed(let message):

@@ -11,8 +11,9 @@ extension IntegrationTests {
             let changer: WireClient
             let locker: WireClient
 
-            init(settings: [String: [String]] = [:]) throws {
+            init(settings: [String: [String]] = [:], before: (TestCluster) throws -> Void = { _ in }) throws {
                 cluster = try TestCluster(servers: try TestServers.shared.get().four, settings: settings)
+                try before(cluster)
                 try cluster.psql("DROP VIEW IF EXISTS beholding; DROP TABLE IF EXISTS beheld, unheard")
                 try cluster.psql("CREATE TABLE beheld (user_id int); CREATE VIEW beholding AS SELECT user_id FROM beheld")
                 changer = try WireClient(port: cluster.port)
@@ -47,6 +48,27 @@ extension IntegrationTests {
             #expect(changed.error == nil && changed.tags == ["CREATE TABLE"], "\(changed)")
             try place.locker.rows("COMMIT")
             for client in [simple, extended, script] { #expect(try client.rows("SELECT count(*) FROM unheard") == [["0"]]) }
+        }
+
+        /// No PostgreSQL is in the block afterwards.
+        @Test(.timeLimit(.minutes(1))) func theEndOfABlockIsNotCancelled() throws {
+            var clients: [WireClient] = []
+            let place = try LockedOut { cluster in
+                let client = try WireClient(port: cluster.port)
+                try client.rows("BEGIN")
+                #expect(try client.run("SELECT 1 FROM nowhere_to_be_found").state == "42P01")
+                clients.append(client)
+            }
+            let client = try #require(clients.first)
+            try client.send(FrontendFrame.query("ROLLBACK"))
+            for _ in 0..<5 {
+                try client.requestCancel(port: place.cluster.port)
+                #expect(throws: WireClientError.self) { try client.outcome(deadlineSeconds: 0.1) }
+            }
+            try place.locker.rows("COMMIT")
+            let outcome = try client.outcome()
+            #expect(outcome.error == nil && outcome.tags == ["ROLLBACK"], "\(outcome)")
+            #expect(try client.rows("SELECT count(*) FROM unheard") == [["0"]])
         }
 
         @Test(.timeLimit(.minutes(1))) func theyDoNotWaitForEver() throws {
