@@ -175,7 +175,7 @@ final class ModifyExecution: MultiShardExecution {
         guard tagCombination == .first, Self.writes.contains(countedCommand) else { return }
         defer { firstCount = firstCount ?? count }
         guard let firstCount, firstCount != count else { return }
-        areCopiesUnlike = failure == nil
+        areCopiesUnlike = areCopiesUnlike || failure == nil
         noteFailure(
             DatabaseMessage(
                 error: .serializationFailure, "the copies of a reference table are not alike on all shards at this moment",
