@@ -183,6 +183,22 @@ final class ModifyExecution: MultiShardExecution {
                 hint: "Another transaction may be committing; run this one again. If it fails for good, look for writes that did not come through the proxy."))
     }
 
+    /// The lowest shard's rows decide. Where it has changed none, the others must not change any either, nor lock them out of turn; triggers
+    /// may have done something all the same.
+    private var isDoneOnLowest: Bool {
+        firstCount == 0 && Self.writes.contains(countedCommand) && !call.plan.runsTriggers && sequences == nil
+    }
+
+    override func legReady(_ leg: Int) {
+        guard leg == 0, asksLowestFirst, failure == nil, isDoneOnLowest else { return super.legReady(leg) }
+        let transaction = worker.sessions.at(session).pointee.detail?.transaction
+        for other in legs.indices.dropFirst() {
+            if ownsTransaction, let place = transaction?.participant(on: legs[other].shard) { transaction?.participants[place].effect = .reads }
+            // COMMIT must find that they have begun.
+            ask(other, ";")
+        }
+    }
+
     private static let writes: Set<String> = ["INSERT", "UPDATE", "DELETE", "MERGE"]
 
     override func answered() {
