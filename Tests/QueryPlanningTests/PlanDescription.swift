@@ -11,6 +11,7 @@ struct PlanDescription {
     func lines(_ plan: StatementPlan) -> [String] {
         if let drawing = plan.drawing { return ["draw: \(drawing.query)", "then: \(drawing.pieces.joined(separator: "?"))"] }
         var lines = actionLines(plan.action)
+        if let table = plan.lockedTable { lines.append("locks: \(table)") }
         if plan.effect != .reads { lines.append("effect: \(plan.effect)") }
         return lines
     }

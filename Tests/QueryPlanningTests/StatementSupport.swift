@@ -83,6 +83,7 @@ struct StatementWorld {
 
     private func describe(_ plan: StatementPlan) -> String {
         var words = [describe(plan.action)]
+        if let table = plan.lockedTable { words.append("locks \(table)") }
         if plan.effect != .reads { words.append(plan.effect == .writes ? "writes" : "may write") }
         if plan.pins.contains(.temporaryTable) { words.append("pins temporary") }
         if plan.pins.contains(.listen) { words.append("pins listen") }

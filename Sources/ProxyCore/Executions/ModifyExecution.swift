@@ -59,10 +59,21 @@ final class ModifyExecution: MultiShardExecution {
     /// before the statement, the statement, after it.
     private var sequences: SequenceChange? { shards.count > 1 ? call.plan.sequences : nil }
 
-    /// What comes from the leg answers one of the proxy's own questions about sequences: the statement is the last but one.
-    private func isAboutSequences(_ leg: Int) -> Bool { sequences != nil && legs[leg].outstanding != 2 }
+    /// Waits for all who write the table, and lets nobody else begin.
+    private var lockText: String? {
+        guard tagCombination == .first, shards.count > 1 else { return nil }
+        return call.plan.lockedTable.map { "LOCK TABLE \($0) IN SHARE ROW EXCLUSIVE MODE" }
+    }
+
+    /// What comes from the leg answers what the proxy asks for itself: of questions about sequences the statement is the last but one, and a
+    /// lock comes before it.
+    private func isOwnQuestion(_ leg: Int) -> Bool {
+        if sequences != nil { return legs[leg].outstanding != 2 }
+        return lockText != nil && legs[leg].outstanding == 2
+    }
 
     override func send(_ leg: Int) {
+        if let lockText { ask(leg, lockText) }
         if let sequences, let text = InternalSchema.restore(sequences) { ask(leg, text) }
         sendStatement(leg)
         if let sequences { ask(leg, InternalSchema.share(sequences, shard: legs[leg].shard, shardCount: worker.shardCount)) }
@@ -79,7 +90,7 @@ final class ModifyExecution: MultiShardExecution {
 
     override func frame(_ frame: UnsafeRawBufferPointer, type: UInt8, leg: Int) {
         let isGone = worker.sessions.at(session).pointee.phase == .leaving
-        if isAboutSequences(leg) { return sequencesFrame(frame, type: type, leg) }
+        if isOwnQuestion(leg) { return ownFrame(frame, type: type, leg) }
         switch type {
         case BackendMessageType.rowDescription:
             order { (order) throws(MergeError) in try order.rowDescription(source: leg, frame: frame) }
@@ -120,7 +131,7 @@ final class ModifyExecution: MultiShardExecution {
     ]
 
     /// Of what the proxy asks for itself the client sees nothing but an error.
-    private func sequencesFrame(_ frame: UnsafeRawBufferPointer, type: UInt8, _ leg: Int) {
+    private func ownFrame(_ frame: UnsafeRawBufferPointer, type: UInt8, _ leg: Int) {
         guard type == BackendMessageType.errorResponse, var message = try? DatabaseMessage(frame: frame) else { return }
         message.fields.removeAll { Self.originFields.contains($0.code) }
         let isFirst = failure == nil

@@ -105,7 +105,7 @@ final class StatementExecution: Execution {
     }
 
     /// How long a write of a reference table is run again because another transaction's commit has not reached all copies.
-    private static let alikePatience = Span.seconds(3)
+    static let alikePatience = Span.seconds(3)
     private var unlikeSince: Instant?
 
     private func runsAgain(_ child: Execution) -> Bool {

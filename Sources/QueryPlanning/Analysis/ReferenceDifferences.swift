@@ -46,6 +46,35 @@ extension StatementPlanner {
         return analysis.hasOneOrder(level)
     }
 
+    /// WHERE gives the whole primary key by constants or parameters: whatever has been committed where, it is this row or none. The row is
+    /// locked on the lowest shard first, where all who write it must be done, and the others wait for their commits: they find it as it is there.
+    func namesOneRow(_ modification: BoundModification) -> Bool {
+        guard modification.kind == .update || modification.kind == .delete, case .table(let relation) = modification.target.source,
+            relation.kind == "p" || (relation.kind == "r" && !relation.hasChildren), !relation.primaryKey.isEmpty
+        else { return false }
+        let facts = Facts(modification.level.filter)
+        return relation.primaryKey.allSatisfy { index in
+            facts.constants(of: Variable(entry: modification.target.id, column: index)).contains { set in
+                set.terms.count == 1 && !set.isArray && equalsOneValue(set.terms[0], typeOID: relation.columns[index].typeOID)
+            }
+        }
+    }
+
+    /// Whether no two values of a column of this type equal the constant: a column compared with some types becomes one of them first, as
+    /// numeric and bigint become float8.
+    private func equalsOneValue(_ term: ConstantTerm, typeOID: UInt32) -> Bool {
+        var type = term.castTypeOID ?? 0
+        if type == 0, case .parameter(let number) = term.value, context.parameterTypes.indices.contains(number - 1) {
+            type = context.parameterTypes[number - 1]
+        }
+        if type == typeOID { return true }
+        switch type {
+        case TypeOID.float4, TypeOID.float8: return [TypeOID.float4, TypeOID.float8, TypeOID.int2, TypeOID.int4].contains(typeOID)
+        case TypeOID.timestamptz, TypeOID.bpchar: return false
+        default: return type < TypeOID.firstUserDefined
+        }
+    }
+
     /// How a shard joins is its own choice.
     func matchDependence(_ modification: BoundModification) -> String? {
         modification.kind == .update && modification.level.entries.count > 1

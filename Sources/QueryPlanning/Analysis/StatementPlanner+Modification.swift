@@ -67,6 +67,7 @@ extension StatementPlanner {
         let route = tag == .first ? .all : analysis.targetConfinement(modification).route ?? .all
         return plan(
             .modifyFetched(route, fetched), commandName(modification.kind), usage, effect: .writes,
+            lockedTable: tag == .first && !namesOneRow(modification) ? modification.lockableTarget : nil,
             reason: "each shard its rows with what was fetched, over \(describe(route))")
     }
 
@@ -92,8 +93,24 @@ extension StatementPlanner {
             let replay = try ReplayPlanner(planner: self, modification: modification, relation: relation).plan(usage, because: reason)
             return plan(.modifyReplayed(replay), command, usage, effect: .writes, reason: "the lowest shard, then the same rows on all: \(reason)")
         }
+        if namesOneRow(modification) {
+            return plan(.modify(.all, text: nil, tag: .first), command, usage, effect: .writes, reason: "all shards alike: reference table")
+        }
+        return planReferenceRows(modification, relation, usage)
+    }
+
+    /// Which rows WHERE finds, a commit on its way from shard to shard decides: each shard would find its own.
+    private func planReferenceRows(_ modification: BoundModification, _ relation: Relation, _ usage: StatementUsage) -> StatementPlan {
+        let command = commandName(modification.kind)
+        let replayPlanner = ReplayPlanner(planner: self, modification: modification, relation: relation)
+        // Images of all rows of a table could be too many, and its writers are waited for anyway.
+        if modification.filterNode != nil, let replay = try? replayPlanner.plan(usage, because: Self.commitUnderWay) {
+            let reason = "the lowest shard, then the same rows on all: a commit may be under way"
+            return plan(.modifyReplayed(replay), command, usage, effect: .writes, reason: reason)
+        }
         return plan(
-            .modify(.all, text: nil, tag: .first), command, usage, effect: .writes, reason: "all shards alike: reference table")
+            .modify(.all, text: nil, tag: .first), command, usage, effect: .writes, lockedTable: modification.lockableTarget,
+            reason: "all shards alike, behind the table's other writers: reference table")
     }
 
     /// WITH items that write reference tables would write one copy only.

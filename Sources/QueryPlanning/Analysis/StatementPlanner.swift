@@ -36,11 +36,11 @@ struct StatementPlanner {
 
     /// Makes the plan, with what is common to all of a statement's plans.
     func plan(
-        _ action: Action, _ commandName: String, _ usage: StatementUsage, effect: DataEffect, reason: String
+        _ action: Action, _ commandName: String, _ usage: StatementUsage, effect: DataEffect, lockedTable: String? = nil, reason: String
     ) -> StatementPlan {
         StatementPlan(
             action: action, effect: effect == .reads ? usage.functionEffect : effect, pins: usage.pins, taintsLink: usage.taintsLink,
-            changesSettings: usage.changesSettings, commandName: commandName, parameterCount: binder.parameterCount, reason: reason)
+            changesSettings: usage.changesSettings, commandName: commandName, parameterCount: binder.parameterCount, lockedTable: lockedTable, reason: reason)
     }
 
     /// The plan of a statement without sharded tables; nil when it has some.

@@ -35,6 +35,9 @@ public final class StatementPlan: Sendable {
     public let temporaryNames: TemporaryNames
     /// Each shard must take its share of the numbers of sequences afterwards; nil: there are none to share.
     public let sequences: SequenceChange?
+    /// The reference table, quoted with its schema, whose other writers every shard must have waited for before the statement runs: it would
+    /// change other rows on a shard that a commit has not reached yet.
+    public let lockedTable: String?
     /// The statement can be served once values have been drawn; `action` is the refusal for who cannot draw.
     public let drawing: DrawPlan?
     /// Why this plan was chosen, for EXPLAIN and golden tests.
@@ -43,7 +46,7 @@ public final class StatementPlan: Sendable {
     public init(
         action: Action, effect: DataEffect, pins: PinReasons = [], changesCatalog: Bool = false, taintsLink: Bool = false,
         changesSettings: Bool = false, isCopyIn: Bool = false, binaryCopyQuery: String? = nil, commandName: String, parameterCount: Int = 0, temporaryNames: TemporaryNames = TemporaryNames(),
-        sequences: SequenceChange? = nil, drawing: DrawPlan? = nil, runsTriggers: Bool = false, reason: String = ""
+        sequences: SequenceChange? = nil, lockedTable: String? = nil, drawing: DrawPlan? = nil, runsTriggers: Bool = false, reason: String = ""
     ) {
         self.action = action
         self.effect = effect
@@ -58,6 +61,7 @@ public final class StatementPlan: Sendable {
         self.parameterCount = parameterCount
         self.temporaryNames = temporaryNames
         self.sequences = sequences
+        self.lockedTable = lockedTable
         self.drawing = drawing
         self.reason = reason
     }
@@ -67,7 +71,7 @@ public final class StatementPlan: Sendable {
         StatementPlan(
             action: action, effect: effect, pins: pins, changesCatalog: changesCatalog, taintsLink: taintsLink, changesSettings: changesSettings,
             isCopyIn: isCopyIn, binaryCopyQuery: binaryCopyQuery, commandName: commandName, parameterCount: parameterCount,
-            temporaryNames: temporaryNames, sequences: sequences, drawing: drawing, runsTriggers: true, reason: reason)
+            temporaryNames: temporaryNames, sequences: sequences, lockedTable: lockedTable, drawing: drawing, runsTriggers: true, reason: reason)
     }
 }
 

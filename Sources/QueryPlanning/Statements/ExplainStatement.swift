@@ -101,15 +101,21 @@ private struct ExplainOptions {
         }
     }
 
+    private static let runsOnLowestFirst = Refusal(
+        "0A000", "EXPLAIN ANALYZE of this write of a reference table is not supported",
+        hint: "EXPLAIN it without ANALYZE, or name one row by its primary key.")
+
     /// - Throws: for what cannot be explained over several shards.
     func check(_ plan: StatementPlan) throws(Refusal) {
         if format == "xml" || format == "yaml" {
             throw Refusal(
                 "0A000", "EXPLAIN of a statement over several shards is written as TEXT or JSON only", hint: "Use FORMAT JSON.")
         }
+        if runs, case .modifyReplayed = plan.action { throw Self.runsOnLowestFirst }
+        if runs, plan.lockedTable != nil { throw Self.runsOnLowestFirst }
         switch plan.action {
-        case .scatter, .modify, .insertRows, .cursor(.declare): return
-        case .insertFetched, .modifyFetched, .modifyReplayed:
+        case .scatter, .modify, .modifyReplayed, .insertRows, .cursor(.declare): return
+        case .insertFetched, .modifyFetched:
             guard runs else { return }
             throw Refusal(
                 "0A000", "EXPLAIN ANALYZE of a statement that fetches rows before it writes is not supported",

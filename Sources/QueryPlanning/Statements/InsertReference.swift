@@ -21,7 +21,19 @@ extension StatementClassifier {
         }
         return StatementPlan(
             action: .modify(.all, text: nil, tag: .first), effect: .writes, commandName: "INSERT",
-            parameterCount: ParameterNumbers.highest(in: node), reason: "reference table: the same rows on all shards")
+            parameterCount: ParameterNumbers.highest(in: node),
+            lockedTable: mayMeetOtherConflicts(target, rowCount: rows.count) ? target.relation.quotedName : nil,
+            reason: "reference table: the same rows on all shards")
+    }
+
+    /// A row that is not stored for a conflict is locked by nobody, and free to go before the next shard is asked. There it is stored, and
+    /// another of the statement's rows may be in conflict with it by another constraint.
+    private func mayMeetOtherConflicts(_ target: InsertTarget, rowCount: Int) -> Bool {
+        guard context.environment.shardCount > 1, rowCount != 1, let clause = target.statement.on_conflict_clause?.pointee,
+            clause.action == PG_QUERY__ON_CONFLICT_ACTION__ONCONFLICT_NOTHING
+        else { return false }
+        let keys = target.relation.constraints.filter { $0.kind != .foreignKey }
+        return keys.contains { $0.kind == .exclusion } || (clause.infer == nil && keys.count > 1)
     }
 
     /// The drawn time may be that of another transaction than RETURNING's.
@@ -135,7 +147,18 @@ extension StatementClassifier {
     }
 }
 
+extension BoundModification {
+    /// The target's quoted name, if LOCK TABLE takes it.
+    var lockableTarget: String? {
+        guard case .table(let relation) = target.source, ["r", "p", "v"].contains(relation.kind) else { return nil }
+        return relation.quotedName
+    }
+}
+
 extension Relation {
+    /// With its schema.
+    var quotedName: String { "\(SQLText.quoted(schema)).\(SQLText.quoted(name))" }
+
     /// Triggers of its own, which may do what the statement does not say.
     var hasTriggers: Bool { hasRowTriggers || hasStatementTriggers }
 }

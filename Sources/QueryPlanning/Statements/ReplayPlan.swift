@@ -1,5 +1,5 @@
 // ReplayPlan: UPDATE or DELETE of a reference table whose outcome may differ from shard to shard: random values, the time, a choice
-// that LIMIT makes. It runs on the lowest shard, and images of the rows it wrote are written on the others by primary key.
+// that LIMIT makes, rows that WHERE finds on some shards only as a commit has not reached all of them. It runs on the lowest shard, and images of the rows it wrote are written on the others by primary key.
 
 /// What is needed to run a statement on one shard, and to repeat its outcome on the others.
 public struct ReplayPlan: Sendable, Equatable {
