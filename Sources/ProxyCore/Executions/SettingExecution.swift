@@ -251,7 +251,9 @@ final class StartupSettingsExecution: Execution {
             release(leg)
             return fail(failure)
         }
-        worker.settingsTable.reported[number] = reported
+        let pool = worker.pools[Int(worker.sessions.at(session).pointee.pool)]
+        pool.reported[number] = reported
+        pool.staleReports.remove(number)
         release(leg)
         worker.sessions.at(session).pointee.settings = number
         finish(.success)

@@ -99,6 +99,7 @@ extension Worker {
             level: isFirst ? .warning : .debug, "cannot open a link",
             metadata: ["shard": "\(shard)", "user": "\(pools[Int(pool)].user)", "reason": "\(reason)"])
         noteShardDown(shard, reason)
+        endRenewal(of: pools[Int(pool)])
         if pool == adminPool.index, !adminQueue[shard.int].isEmpty {
             timers.add(.retry(pool: pool, shard: shard), at: shardPool.pointee.retryAt)
         }

@@ -29,7 +29,7 @@ struct RoleDefaults: Equatable {
         pg_catalog.current_setting('extra_float_digits'), pg_catalog.concat_ws('|', \
         \(alike.map { "pg_catalog.concat('\($0) ', pg_catalog.current_setting('\($0)'))" }.joined(separator: ", ")), \
         (SELECT pg_catalog.concat_ws(' ', 'database', pg_catalog.pg_encoding_to_char(d.encoding), d.datcollate, d.datctype) \
-        FROM pg_catalog.pg_database d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()))
+        FROM pg_catalog.pg_database d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())), \(LoginFacts.ofSession)
         """
 }
 
@@ -51,7 +51,7 @@ final class LinkPreparation: LinkTask {
     private let pool: Pool
     private let parameterStatus: [(name: String, value: String)]
     private var row: [String?] = []
-    private static let answerWidth = 8
+    private static let answerWidth = 9
     private var error: DatabaseMessage?
 
     /// - Parameter parameterStatus: what the server reported at login.
@@ -83,13 +83,24 @@ final class LinkPreparation: LinkTask {
     }
 
     private func finish() {
-        if let problem = error?.message ?? adoptDefaults() {
+        let record = worker.links.at(link)
+        // What it was given at its login is not given any more.
+        let isOutdated = record.pointee.isRetiring
+        if !isOutdated, let problem = error?.message ?? adoptDefaults() {
             return worker.breakLink(link, reason: problem)
         }
-        worker.links.at(link).pointee.login = nil
-        if pool.parameterStatus.isEmpty { pool.parameterStatus = parameterStatus }
+        record.pointee.login = nil
+        if !isOutdated { adoptStatus(of: record.pointee.shard) }
         worker.release(link)
+        if !isOutdated { worker.endRenewal(of: pool) }
         worker.loginsWaiting(on: pool)
+    }
+
+    /// What the server reports to a session at its login clients are told at theirs.
+    private func adoptStatus(of shard: ShardIndex) {
+        let known = pool.parameterStatusByShard[shard.int]
+        if !known.elementsEqual(parameterStatus, by: ==) { pool.staleReports.formUnion(pool.reported.keys) }
+        pool.parameterStatusByShard[shard.int] = parameterStatus
     }
 
     /// Why the link cannot be used.
@@ -104,6 +115,7 @@ final class LinkPreparation: LinkTask {
         // Values of several shards are given to one of them in arrays.
         if others.split(separator: "|").contains("array_nulls off") { return "array_nulls must be on" }
         if row[4] != "0" { pool.limitsStatements = true }
+        worker.noteLoginFacts(row[8].flatMap { LoginFacts($0) }, of: pool, on: worker.links.at(link).pointee.shard, link: link)
         let defaults = RoleDefaults(
             searchPath: path, isolation: isolation, dateStyle: dateStyle, extraFloatDigits: digits, others: others)
         return worker.noteDefaults(defaults, link: link)
@@ -131,25 +143,19 @@ extension Worker {
         if let before, present != before {
             for other in 0..<shardCount where pool.defaultsByShard[other] != present { retireLinks(of: pool, on: other, except: link) }
             pool.defaultsChangedAt = now
-            for index in 0..<sessions.highWater where sessions.at(index).pointee.pool == pool.index {
-                // A block keeps the links it has, and what they were told.
-                if sessions.at(index).pointee.detail?.transaction == nil { sessions.at(index).pointee.environment = 0 }
-            }
+            keepDefaults(before, ofBlocksOf: pool)
+            _ = forgetEnvironments(of: pool)
         }
         if defaults == present { return nil }
         return "role \"\(pool.user)\" has \(defaults.difference(from: present)) there, "
             + "\(present.difference(from: defaults)) on the first shard: this must be alike on all shards"
     }
 
-    private func retireLinks(of pool: Pool, on shard: Int, except kept: Int32) {
-        for index in 0..<links.highWater where index != kept {
-            let link = links.at(index)
-            guard link.pointee.isOpen, link.pointee.pool == pool.index, link.pointee.shard.int == shard else { continue }
-            link.pointee.isRetiring = true
-            if link.pointee.state == .idle {
-                pool.shards[shard].idle.remove(link.pointee.place)
-                closeLink(index)
-            }
+    /// A block keeps the links it has, and what they were told.
+    private func keepDefaults(_ defaults: RoleDefaults, ofBlocksOf pool: Pool) {
+        for index in 0..<sessions.highWater where sessions.at(index).pointee.pool == pool.index {
+            guard let transaction = sessions.at(index).pointee.detail?.transaction, !transaction.participants.isEmpty else { continue }
+            transaction.formerDefaults = transaction.formerDefaults ?? defaults
         }
     }
 }

@@ -29,8 +29,18 @@ final class Pool {
     let shardCount: Int
     /// The plain password or the key recovered from the client, for logging in to the shards.
     var credentials: ShardCredentials
-    /// What a fresh link reports, in order; the client's ParameterStatus messages are made from it.
-    var parameterStatus: [(name: String, value: String)] = []
+    /// What the last fresh link to each shard reported, in order.
+    var parameterStatusByShard: [[(name: String, value: String)]]
+    /// Those of the lowest shard that has reported; the client's ParameterStatus messages are made from it.
+    var parameterStatus: [(name: String, value: String)] { parameterStatusByShard.first { !$0.isEmpty } ?? [] }
+    /// ParameterStatus values that differ from a fresh link's, by the number of a settings list, once a link has reported them.
+    var reported: [UInt32: [(name: String, value: String)]] = [:]
+    /// Those among them that fresh links may not report as well: the next client with these settings asks again.
+    var staleReports: Set<UInt32> = []
+    /// Who the role is on each shard, as the shard said last.
+    var loginFacts: [LoginFacts?]
+    /// Its links have retired, and no fresh one has said yet what the role has by default: nothing is planned until then.
+    var isRenewing = false
     /// What the role has by default, as the last link to each shard said.
     var defaultsByShard: [RoleDefaults?]
     var defaultsChangedAt = Instant.origin
@@ -45,6 +55,8 @@ final class Pool {
         self.shardCount = shardCount
         self.credentials = credentials
         defaultsByShard = Array(repeating: nil, count: shardCount)
+        parameterStatusByShard = Array(repeating: [], count: shardCount)
+        loginFacts = Array(repeating: nil, count: shardCount)
         shards = .allocate(capacity: shardCount)
         shards.initialize(repeating: ShardPool(), count: shardCount)
     }

@@ -62,7 +62,7 @@ extension Worker {
         if link.pointee.isRetiring || isShuttingDown && sessions.takenCount == 0
             || now - link.pointee.connectedAt > hotSettings.linkLifetime
         {
-            return closeLink(index)
+            return closeAged(index)
         }
         if hasAdminWork, takeAdminWork(index) { return }
         let waiting = shardPool.pointee.firstWaiting
@@ -80,6 +80,14 @@ extension Worker {
         link.pointee.session = -1
         link.pointee.idleSince = now
         shardPool.pointee.idle.insert(link.pointee.place)
+    }
+
+    /// The link is too old, or what it was given at its login is: who waits gets another one.
+    private func closeAged(_ index: Int32) {
+        let (pool, shard) = (links.at(index).pointee.pool, links.at(index).pointee.shard)
+        closeLink(index)
+        openLinksAsNeeded(pool: pool, shard: shard)
+        if pool == adminPool.index { openAdminLink(shard) }
     }
 
     /// Says goodbye to the shard and frees the record.

@@ -30,7 +30,8 @@ extension Worker {
             return .awaited
         }
         guard let transaction = session.pointee.detail?.transaction, transaction.catalog != nil || transaction.canReadCatalog else {
-            guard cluster.isCatalogOld else { return .known }
+            let isRenewing = session.pointee.pool >= 0 && session.pointee.detail?.transaction == nil && pools[Int(session.pointee.pool)].isRenewing
+            guard cluster.isCatalogOld || isRenewing else { return .known }
             awaitCatalog(index)
             return .awaited
         }

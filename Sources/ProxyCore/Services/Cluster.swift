@@ -18,6 +18,8 @@ struct ShardFacts {
     var maximumPreparedTransactions = 0
     /// Its schema is installed and its identity known.
     var isInstalled = false
+    /// When it last read postgresql.conf, as it says itself.
+    var configurationLoadedAt: String?
 }
 
 /// The state of the cluster.
@@ -31,6 +33,8 @@ final class Cluster {
     var catalogEpoch = 0
     /// How often the catalog was asked for: what was read before the last request may be old.
     var catalogRequests = 0
+    /// How often DDL may have changed roles: what shards said of them before may be old.
+    var loginRequests = 0
     var isCatalogLoading = false
     var isCatalogStale = false
     /// What is known of tables may be outdated: nothing is planned until it is read again.

@@ -77,14 +77,15 @@ extension Worker {
         let pool = pools[Int(session.pointee.pool)]
         let setRole = detail.value(ofSetting: "role").flatMap { $0.uppercased() == "NONE" ? nil : $0 }
         let role = setRole ?? detail.value(ofSetting: "session_authorization") ?? detail.user
-        let path = detail.value(ofSetting: "search_path") ?? pool.defaults?.searchPath ?? "\"$user\", public"
+        let defaults = detail.transaction?.formerDefaults ?? pool.defaults
+        let path = detail.value(ofSetting: "search_path") ?? defaults?.searchPath ?? "\"$user\", public"
         let catalog = detail.transaction?.catalog ?? cluster.catalog
         let schemas = catalog.facts.schemas
         return environments.number(
             catalog: catalog, epoch: detail.transaction?.catalogEpoch ?? cluster.catalogEpoch,
             searchPath: SearchPath.resolve(path, user: role, schemas: schemas) ?? ["pg_catalog", "public"], user: role,
             temporaryTables: detail.temporaryTables, shardCount: shardCount, usesServerEncoding: usesServerEncoding(detail),
-            writesExactText: writesExactText(detail, pool.defaults))
+            writesExactText: writesExactText(detail, defaults))
     }
 
     /// A DateStyle that names no style keeps the one before.
@@ -103,7 +104,9 @@ extension Worker {
 
     /// What the session's next statement means may have changed.
     func renewEnvironment(of index: Int32) {
-        sessions.at(index).pointee.environment = cluster.isPlanningPaused ? 0 : environmentNumber(of: index)
+        let pool = sessions.at(index).pointee.pool
+        let isAwaited = cluster.isPlanningPaused || pool >= 0 && pools[Int(pool)].isRenewing
+        sessions.at(index).pointee.environment = isAwaited ? 0 : environmentNumber(of: index)
     }
 
     func planningEnvironment(_ index: Int32) -> PlanningEnvironment {
@@ -128,6 +131,7 @@ extension Worker {
 
     func catalogChanged() {
         forgetEnvironments()
+        askLoginFacts()
         loadCatalog()
     }
 

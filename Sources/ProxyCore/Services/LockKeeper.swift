@@ -1,6 +1,7 @@
 // LockKeeper: the link of the proxy's own that holds, on one shard, the advisory locks which show that this worker lives and plans.
 //
-// Its loss tells that a shard is down. A server that hangs closes nothing, so every few seconds it is asked for a sign of life.
+// Its loss tells that a shard is down. A server that hangs closes nothing, so every few seconds it is asked
+// for a sign of life, which is who its roles are (LoginFacts).
 import Primitives
 import WireProtocol
 
@@ -15,7 +16,7 @@ final class LockKeeper: LinkTask {
         case holding
     }
 
-    /// How often the shard is asked for a sign of life. It has the time limit of a connection attempt to answer.
+    /// How often the shard is asked who its roles are. It has the time limit of a connection attempt to answer.
     static let lookInterval = Span.seconds(3)
 
     private unowned let worker: Worker
@@ -24,8 +25,13 @@ final class LockKeeper: LinkTask {
     private var link: Int32 = -1
     private var whenHeld: (() -> Void)?
     private var hasFailed = false
-    private var askedForLifeAt = Instant.origin
-    private var awaitsLife = false
+    /// The roles it is just asking about (LoginFacts); nil: it is not.
+    private var askedRoles: [String]?
+    private var askedAt = Instant.origin
+    private var loginRows: [[String?]] = []
+    /// `Cluster.loginRequests` when it asked, and when the last answer was asked for.
+    private var loginRequest = 0
+    private var answeredRequest = 0
     /// Its answer was late a second ago. The proxy itself may have been stopped meanwhile, and the answer lie unread.
     private var isLate = false
 
@@ -65,14 +71,12 @@ final class LockKeeper: LinkTask {
         send(PlanningLock.yield)
     }
 
-    /// Called every second: asks for a sign of life, or gives the shard up when there was none.
+    /// Called every second: asks who the roles are, or gives the shard up when there was no answer.
     func lookForLife() {
-        let silence = worker.now - askedForLifeAt
-        guard awaitsLife else {
-            guard state == .holding, silence >= Self.lookInterval else { return }
-            askedForLifeAt = worker.now
-            awaitsLife = true
-            return send("SELECT 1")
+        let silence = worker.now - askedAt
+        guard askedRoles != nil else {
+            if silence >= Self.lookInterval { askLogins() }
+            return
         }
         guard silence > worker.settings.connectTimeout else { return }
         if isLate { return worker.giveUpSilentShard(shard) }
@@ -86,16 +90,11 @@ final class LockKeeper: LinkTask {
     }
 
     func received(_ frame: UnsafeRawBufferPointer, type: UInt8, from link: Int32) {
+        if askedRoles != nil { return receivedLogins(frame, type: type) }
         if type == BackendMessageType.errorResponse { hasFailed = true }
         guard type == BackendMessageType.readyForQuery else { return }
         worker.links.at(link).pointee.expectations.append(.task)
         if hasFailed { return worker.breakLink(link, reason: "the proxy's locks cannot be had") }
-        // It is asked while both locks are held, so that its answer comes before those to what was asked since.
-        if awaitsLife {
-            awaitsLife = false
-            isLate = false
-            return
-        }
         switch state {
         case .awaitingInstanceLock:
             state = .awaitingPlanningLock
@@ -105,7 +104,41 @@ final class LockKeeper: LinkTask {
             whenHeld?()
             whenHeld = nil
             worker.planningLockTaken(shard)
+            askLogins()
         case .holding: break
+        }
+    }
+
+    // MARK: Who the roles are
+
+    /// A change of roles was told of that the shard's last answer may not show.
+    var owesLogins: Bool { whenHeld == nil && answeredRequest < worker.cluster.loginRequests }
+
+    /// Asks who the roles are that clients have, now or as soon as it can.
+    func askLogins() {
+        guard state == .holding, askedRoles == nil else { return }
+        askedRoles = worker.poolNumbers.keys.sorted()
+        askedAt = worker.now
+        isLate = false
+        loginRequest = worker.cluster.loginRequests
+        loginRows = []
+        send(LoginFacts.question(askedRoles ?? []))
+    }
+
+    /// It is asked while both locks are held, so that its answer comes before those to what was asked since.
+    private func receivedLogins(_ frame: UnsafeRawBufferPointer, type: UInt8) {
+        switch type {
+        case BackendMessageType.dataRow: if let message = try? DataRowMessage(frame) { loginRows.append(message.texts) }
+        case BackendMessageType.errorResponse: loginRows = []
+        case BackendMessageType.readyForQuery:
+            worker.links.at(link).pointee.expectations.append(.task)
+            let roles = askedRoles ?? []
+            askedRoles = nil
+            answeredRequest = loginRequest
+            worker.takeLoginFacts(shard, roles: roles, loginRows)
+            if owesLogins { askLogins() }
+            worker.resumeLogins()
+        default: break
         }
     }
 

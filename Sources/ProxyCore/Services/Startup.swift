@@ -182,6 +182,7 @@ extension Worker {
             closeShard(shard)
         }
         endPauseIfPossible()
+        resumeLogins()
         if !isShuttingDown { timers.add(.install(shard), at: now + delay) }
     }
 }

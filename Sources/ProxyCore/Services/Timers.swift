@@ -125,6 +125,7 @@ extension Worker {
         forgetDecisions()
         sweepTables()
         endForgottenPause()
+        endForgottenRenewals()
         streams.at(sink.index).pointee.output.free()
         releaseMemory()
         if isShuttingDown { shutdownProgress() }
@@ -177,6 +178,7 @@ extension Worker {
             }
             for index in 0..<links.highWater where links.at(index).pointee.isOpen { used.insert(links.at(index).pointee.settings) }
             settingsTable.sweep(used: used)
+            for pool in pools { pool.reported = pool.reported.filter { used.contains($0.key) } }
         }
         if environments.isDueForSweep {
             var used: Set<UInt32> = []

@@ -140,6 +140,11 @@ extension Worker {
 
     /// Why no further shard can join the block.
     private func cannotJoin(_ transaction: Transaction, _ shard: ShardIndex) -> DatabaseMessage? {
+        if transaction.formerDefaults != nil {
+            return DatabaseMessage(
+                error: .serializationFailure, "the role's default settings have changed since the transaction began, and shard \(shard) only knows the new ones",
+                hint: "Run the transaction again.")
+        }
         if transaction.snapshotState == .taken {
             if cluster.fences.isClosed(shard) { return closed(shard) }
             return DatabaseMessage(

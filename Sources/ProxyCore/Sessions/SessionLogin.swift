@@ -187,11 +187,13 @@ extension Worker {
         let session = sessions.at(index)
         guard let detail = session.pointee.detail else { return }
         let pool = pools[Int(session.pointee.pool)]
+        // Who the role is may have changed by DDL that has been answered.
+        if awaitsLoginFacts { return }
         guard !pool.parameterStatus.isEmpty else { return openFirstLinks(of: pool) }
         if awaitsDefaults(of: pool) { return }
         detail.settings = startupSettings(detail)
         let number = settingsTable.number(of: detail.settings)
-        if number == 0 || settingsTable.reported[number] != nil {
+        if number == 0 || pool.reported[number] != nil && !pool.staleReports.contains(number) {
             session.pointee.settings = number
             return finishLogin(index)
         }

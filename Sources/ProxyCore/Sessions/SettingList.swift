@@ -99,8 +99,6 @@ final class SettingsTable {
     private var sweepAbove = leastSweep
     private var lists: [SettingList] = [SettingList()]
     private var numbers: [SettingList: UInt32] = [SettingList(): 0]
-    /// ParameterStatus values that differ from a fresh link's, by list number, once a link has reported them.
-    var reported: [UInt32: [(name: String, value: String)]] = [:]
 
     func number(of list: SettingList) -> UInt32 {
         if let number = numbers[list] { return number }
@@ -131,7 +129,6 @@ final class SettingsTable {
     func sweep(used: Set<UInt32>) {
         for number in 1..<UInt32(lists.count) where !used.contains(number) && !lists[Int(number)].isEmpty {
             if numbers[lists[Int(number)]] == number { numbers[lists[Int(number)]] = nil }
-            reported[number] = nil
             lists[Int(number)] = SettingList()
             freeNumbers.append(number)
         }

@@ -48,7 +48,7 @@ extension Worker {
 
     /// What a fresh session with these settings is told, in the server's order.
     func loginStatus(_ pool: Pool, settings number: UInt32) -> [(name: String, value: String)] {
-        let changed = settingsTable.reported[number] ?? []
+        let changed = pool.reported[number] ?? []
         return pool.parameterStatus.map { status in (status.name, changed.last { $0.name == status.name }?.value ?? status.value) }
     }
 

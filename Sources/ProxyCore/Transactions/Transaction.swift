@@ -94,6 +94,8 @@ final class Transaction {
     var snapshotState = SnapshotState.free
     /// The shards whose snapshots the block may need; nil: all.
     var snapshotScope: ShardSet?
+    /// What its role had by default when it began, where that is not so any more: its links were told this.
+    var formerDefaults: RoleDefaults?
     /// DDL ran in it.
     var changesCatalog = false
     /// It is one statement of DDL, whose effect on what others have planned is looked at before it commits.

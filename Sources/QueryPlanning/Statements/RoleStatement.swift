@@ -13,7 +13,7 @@ extension StatementClassifier {
                 hint: "Use psql's \\password, or give the SCRAM-SHA-256 verifier as the password.",
                 position: context.position(Int(option.pointee.location)))
         }
-        return onAllShards(entry)
+        return onAllShards(entry, changesCatalog: true)
     }
 
     /// What PostgreSQL stores as it is (`get_password_type`): a SCRAM verifier, an MD5 hash; the empty text means none.

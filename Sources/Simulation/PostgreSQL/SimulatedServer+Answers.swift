@@ -13,7 +13,7 @@ extension SimulatedServer {
         case .isTransactionIDAssigned:
             return rows([[backend.transaction?.id ?? 0 == 0 ? "f" : "t"]], of: statement, backend, context)
         case .roleDefaults:
-            return rows([["\"$user\", public", "read committed", "on", "off", "0", "ISO, MDY", "1", "alike"]], of: statement, backend, context)
+            return rows([["\"$user\", public", "read committed", "on", "off", "0", "ISO, MDY", "1", "alike", "10 alike"]], of: statement, backend, context)
         case .history: return rows([["7/\(timeline)"]], of: statement, backend, context)
         case .lockWaits: return rows(lockWaits, of: statement, backend, context)
         case .instanceLock(let first, let second):

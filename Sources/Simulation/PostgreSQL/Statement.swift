@@ -82,7 +82,7 @@ extension Statement {
         case .selectOne: [("?column?", 23)]
         case .emitMessage: [("pg_logical_emit_message", 3220)]
         case .isTransactionIDAssigned, .asksForStandbys: [("?column?", 16)]
-        case .roleDefaults: (1...8).map { _ in ("current_setting", 25) }
+        case .roleDefaults: (1...9).map { _ in ("current_setting", 25) }
         case .history: [("?column?", 25)]
         case .lockWaits: [("pid", 23), ("min", 25), ("array_to_string", 25)]
         case .instanceLock: [("pg_advisory_lock_shared", 2278)]

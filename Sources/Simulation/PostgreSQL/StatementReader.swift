@@ -57,6 +57,8 @@ final class StatementReader {
         if text.starts(with: (prefix + "oids").utf8) { return [.objectOIDs] }
         // Nobody moves rows in simulated worlds: the planning lock is always free.
         if text.starts(with: (prefix + "planning").utf8) { return [.selectOne] }
+        // Roles never change there.
+        if text.starts(with: (prefix + "logins").utf8) { return [.selectOne] }
         if text.starts(with: (prefix + "catalog").utf8) {
             return [.begin(isRepeatableRead: true)] + CatalogQuery.allCases.map { .catalog($0) } + [.commit]
         }
