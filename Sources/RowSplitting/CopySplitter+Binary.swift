@@ -99,7 +99,7 @@ extension CopySplitter {
         guard let key = options.key else { preconditionFailure("splitting without a key") }
         let name = options.columnNames[key.column]
         guard let range = row.key else { throw nullKey(place: .line) }
-        guard let value = key.limited(bytes.part(range)) else { throw tooLong(key, place: .column(name)) }
+        let value = try stored(bytes.part(range), key) { _ in .column(name) }
         do throws(PlacementError) {
             let shard = try map.shard(ofBinaryFormat: value, type: key.type, by: key.method).int
             rowCounts[shard] += 1

@@ -1,31 +1,15 @@
-// What both lines and binary rows need to know about the key: its length limit and the errors of its value.
+// What both lines and binary rows need to know about the key: the value that is stored, and the errors of the one given.
 import ShardMap
 
-extension CopyKeyColumn {
-    /// `text` as a varchar(n) column stores it, without blanks beyond n characters; nil if it does not fit.
-    ///
-    /// Source: varchar_input in src/backend/utils/adt/varchar.c.
-    func limited(_ text: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
-        guard let maximumCharacters, text.count > maximumCharacters else { return text }
-        var end = 0
-        var characters = 0
-        while end < text.count {
-            let startsCharacter = charactersAreBytes || text[end] & 0xC0 != 0x80
-            if startsCharacter, characters == maximumCharacters { break }
-            if startsCharacter { characters += 1 }
-            end += 1
-        }
-        guard text[end...].allSatisfy({ $0 == UInt8(ascii: " ") }) else { return nil }
-        return text.part(0..<end)
-    }
-}
-
 extension CopySplitter {
-    func tooLong(_ key: CopyKeyColumn, place: CopyError.Place) -> CopyError {
-        CopyError(
-            sqlState: "22001",
-            message: "value too long for type character varying(\(key.maximumCharacters ?? 0))", line: lineNumber,
-            place: place)
+    /// The key as its column stores it.
+    @inline(__always)
+    func stored(
+        _ text: UnsafeRawBufferPointer, _ key: CopyKeyColumn, place: (UnsafeRawBufferPointer) -> CopyError.Place
+    ) throws(CopyError) -> UnsafeRawBufferPointer {
+        guard let limit = key.limit else { return text }
+        if let value = limit.stored(text) { return value }
+        throw CopyError(sqlState: "22001", message: limit.message, line: lineNumber, place: place(text))
     }
 
     func nullKey(place: CopyError.Place) -> CopyError {

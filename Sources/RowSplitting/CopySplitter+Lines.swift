@@ -97,7 +97,7 @@ extension CopySplitter {
     @inline(__always)
     private func shard(ofKey text: UnsafeRawBufferPointer) throws(CopyError) -> ShardIndex {
         guard let key = options.key else { preconditionFailure("splitting without a key") }
-        let value = key.maximumCharacters == nil ? text : try limited(text, key)
+        let value = try stored(text, key) { .field(column: options.columnNames[key.column], text: [UInt8]($0)) }
         do throws(PlacementError) {
             return try map.shard(ofTextFormat: value, type: key.type, by: key.method)
         } catch {
@@ -105,13 +105,6 @@ extension CopySplitter {
                 sqlState: error.sqlState, message: error.message, hint: error.hint, line: lineNumber,
                 place: .field(column: options.columnNames[key.column], text: [UInt8](text)))
         }
-    }
-
-    private func limited(_ text: UnsafeRawBufferPointer, _ key: CopyKeyColumn) throws(CopyError)
-        -> UnsafeRawBufferPointer
-    {
-        if let value = key.limited(text) { return value }
-        throw tooLong(key, place: .field(column: options.columnNames[key.column], text: [UInt8](text)))
     }
 
     private func keyError(_ field: KeyField, row: UnsafeRawBufferPointer) -> CopyError {

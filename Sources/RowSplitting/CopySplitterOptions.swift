@@ -8,9 +8,7 @@ public struct CopyKeyColumn: Sendable {
     public let type: KeyType
     public let method: PlacementMethod
     /// n of varchar(n). COPY drops blanks beyond it, which changes the hash; nil means no limit.
-    public var maximumCharacters: Int?
-    /// True if the server's encoding has one byte a character; false for UTF-8.
-    public var charactersAreBytes = false
+    public var limit: CharacterLimit?
     /// The key is in FORCE_NOT_NULL (CSV).
     public var isForcedNotNull = false
     /// The key is in FORCE_NULL (CSV).

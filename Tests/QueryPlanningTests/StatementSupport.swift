@@ -145,7 +145,10 @@ struct StatementWorld {
         case .home: "home"
         case .participant: "participant"
         case .keys(let conditions):
-            conditions.map { "key" + ($0.isStored ? "! " : " ") + $0.operands.map(describe).joined(separator: " ") }.joined(separator: " and ")
+            conditions.map { condition in
+                "key" + (condition.isStored ? "! " : " ") + condition.operands.map(describe).joined(separator: " ")
+                    + (condition.limit.map { " up to \($0.maximumCharacters)" } ?? "")
+            }.joined(separator: " and ")
         case .keyGroups: "groups"
         }
     }

@@ -113,7 +113,7 @@ struct LineTranscript: Sendable, CustomTestStringConvertible {
 
     @Test func blanksBeyondAVarcharsLimitAreNotPartOfTheKey() throws {
         var key = CopyKeyColumn(column: 0, type: .text, method: try SplitterHarness.readableMethod(.text))
-        key.maximumCharacters = 1
+        key.limit = CharacterLimit(maximumCharacters: 1)
         let options = CopySplitterOptions(format: .text(), columnNames: ["user_id"], key: key)
         #expect(try SplitterHarness.run("1  \n2\né \n", options).texts == ["1  \n", "2\n", "é \n"])
         let error = try SplitterHarness.run("1\n1 x\n", options).error

@@ -29,7 +29,8 @@ final class CopyInExecution: MultiShardExecution {
 
     init(worker: Worker, session: Int32, parent: Execution?, call: StatementCall, plan: CopyInPlan, shards: [ShardIndex]) {
         self.plan = plan
-        let key = plan.key.map { CopyKeyColumn(column: $0.column, type: $0.placement.keyType, method: $0.placement.method) }
+        var key = plan.key.map { CopyKeyColumn(column: $0.column, type: $0.placement.keyType, method: $0.placement.method) }
+        key?.limit = plan.key?.limit
         splitter = CopySplitter(
             options: CopySplitterOptions(format: plan.options.dataFormat, columnNames: plan.columns, key: key),
             map: worker.cluster.map, pool: worker.streams.pool.reference)

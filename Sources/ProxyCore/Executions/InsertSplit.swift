@@ -46,7 +46,7 @@ extension Worker {
     private func shards(of plan: InsertPlan, _ resolver: RouteResolver) throws(Refusal) -> [ShardIndex] {
         var shards: [ShardIndex] = []
         for key in plan.keys {
-            let condition = KeyCondition(placement: plan.placement, operands: [key], isStored: true)
+            let condition = KeyCondition(placement: plan.placement, operands: [key], isStored: true, limit: plan.limit)
             guard case .shards(let set) = try resolver.resolve(.keys([condition])), set.count == 1, let shard = set.first else {
                 throw Refusal("0A000", "the sharding key of a row cannot be read", hint: "Give the key as a literal or a parameter.")
             }

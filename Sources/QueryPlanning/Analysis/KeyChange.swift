@@ -22,11 +22,11 @@ struct KeyChange {
         let isNotNull = key.definition.isNotNull
         do throws(Refusal) {
             let operand = try StatementClassifier(context: context).storedKey(value, key, isExact: context.acrossShards)
-            return KeyCondition(placement: key.placement, operands: [operand], isStored: true, leavesNullToShards: isNotNull)
+            return key.condition([operand], context, leavesNullToShards: isNotNull)
         } catch where error.sqlState == "0A000" {
             return nil
         } catch where error.sqlState == "23502" && isNotNull {
-            return KeyCondition(placement: key.placement, operands: [.null], isStored: true, leavesNullToShards: true)
+            return key.condition([.null], context, leavesNullToShards: true)
         }
     }
 

@@ -26,9 +26,11 @@ extension StatementPlanner {
         }
         let keys = analysis.exportedConstants(query)[position, default: []]
         let conditions = keys.compactMap { context.condition($0, key.placement) }.map { stored($0, modification, key.variable) }
-        // A row that is in conflict, and one that is returned, has the key of the row that is inserted.
+        // A row that is in conflict, and one that is returned, has the key of the row that is inserted, unless varchar(n) cut it.
         var facts = Facts()
-        for constants in keys { facts.confine(key.variable, to: constants) }
+        if conditions.allSatisfy({ $0.limit == nil }) {
+            for constants in keys { facts.confine(key.variable, to: constants) }
+        }
         let rows = source.merged(conditions.isEmpty ? .unbound(modification.target.name) : .bound(conditions))
         return confinement(rows, ofSubqueriesIn: modification, facts)
     }
@@ -43,7 +45,10 @@ extension StatementPlanner {
     private func stored(_ condition: KeyCondition, _ modification: BoundModification, _ key: Variable) -> KeyCondition {
         var condition = condition
         condition.isStored = true
-        if case .table(let relation) = modification.target.source { condition.leavesNullToShards = relation.columns[key.column].isNotNull }
+        if case .table(let relation) = modification.target.source {
+            condition.leavesNullToShards = relation.columns[key.column].isNotNull
+            condition.limit = context.limit(of: ShardedKey(column: key.column, placement: condition.placement, relation: relation))
+        }
         return condition
     }
 

@@ -16,6 +16,8 @@ public struct HotKey: Equatable, Sendable {
     var isStored: Bool
     /// Number of the placement method in the planner's list; 0 is the hash placement.
     var method: UInt16
+    /// Text up to this length is the key as it is, in bytes; longer text may be cut by the column's varchar(n).
+    var plainBytes: UInt16 = .max
 }
 
 /// The plan of a statement that passes through to one shard: any one, or the one of its keys.

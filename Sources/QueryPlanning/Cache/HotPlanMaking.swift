@@ -53,7 +53,8 @@ struct HotPlanMaker {
         }
         return HotKey(
             source: source, keyType: condition.placement.keyType, isStored: condition.isStored,
-            method: number(of: condition.placement.method))
+            method: number(of: condition.placement.method),
+            plainBytes: condition.limit.map { UInt16(clamping: $0.maximumCharacters) } ?? .max)
     }
 
     private mutating func number(of method: PlacementMethod) -> UInt16 {

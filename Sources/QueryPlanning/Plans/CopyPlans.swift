@@ -6,14 +6,16 @@ public struct CopyInPlan: Sendable {
     /// Text for the shards, with the column list written out.
     public var shardText: String
     public var options: CopyOptions
-    /// The key's placement and its position among the copied columns; nil: every row goes to every shard of the route.
-    public var key: (placement: KeyPlacement, column: Int)?
+    /// The key's placement, its position among the copied columns, and n if it is a varchar(n); nil: every row goes to every
+    /// shard of the route.
+    public var key: (placement: KeyPlacement, column: Int, limit: CharacterLimit?)?
     /// Copied columns, in order.
     public var columns: [String]
     public var tableName: String
 
     public init(
-        shardText: String, options: CopyOptions, key: (placement: KeyPlacement, column: Int)?, columns: [String], tableName: String
+        shardText: String, options: CopyOptions, key: (placement: KeyPlacement, column: Int, limit: CharacterLimit?)?,
+        columns: [String], tableName: String
     ) {
         self.shardText = shardText
         self.options = options

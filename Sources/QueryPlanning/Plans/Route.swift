@@ -34,15 +34,19 @@ public struct KeyCondition: Sendable, Equatable {
     public var isStored: Bool
     /// NULL is the shards' own error, of the row that is to have it: the column is NOT NULL.
     public var leavesNullToShards: Bool
+    /// n of a varchar(n) that the key is stored in: blanks beyond it are cut before the key is placed.
+    public var limit: CharacterLimit?
 
     public init(
-        placement: KeyPlacement, operands: [KeyOperand], isArrayParameter: Bool = false, isStored: Bool = false, leavesNullToShards: Bool = false
+        placement: KeyPlacement, operands: [KeyOperand], isArrayParameter: Bool = false, isStored: Bool = false,
+        leavesNullToShards: Bool = false, limit: CharacterLimit? = nil
     ) {
         self.placement = placement
         self.operands = operands
         self.isArrayParameter = isArrayParameter
         self.isStored = isStored
         self.leavesNullToShards = leavesNullToShards
+        self.limit = limit
     }
 }
 

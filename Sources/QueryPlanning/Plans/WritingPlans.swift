@@ -12,16 +12,20 @@ public struct InsertPlan: Sendable {
     public var placement: KeyPlacement
     /// Where each row's key comes from.
     public var keys: [KeyOperand]
+    /// n of a varchar(n) that the keys are stored in.
+    public var limit: CharacterLimit?
     public var hasReturning: Bool
 
     public init(
-        textBefore: String, rows: [String], textAfter: String, placement: KeyPlacement, keys: [KeyOperand], hasReturning: Bool
+        textBefore: String, rows: [String], textAfter: String, placement: KeyPlacement, keys: [KeyOperand],
+        limit: CharacterLimit? = nil, hasReturning: Bool
     ) {
         self.textBefore = textBefore
         self.rows = rows
         self.textAfter = textAfter
         self.placement = placement
         self.keys = keys
+        self.limit = limit
         self.hasReturning = hasReturning
     }
 }

@@ -121,7 +121,7 @@ extension Planner {
         if key.method != 0 { return placeUnhashed(reading, key, map) }
         switch reading {
         case .integer(let value): return map.shard(hashingInteger: value)
-        case .text(let bytes): return map.shard(hashingBytes: bytes)
+        case .text(let bytes): return bytes.count <= Int(key.plainBytes) ? map.shard(hashingBytes: bytes) : nil
         case .uuid(let uuid): return uuid.withBytes { map.shard(hashingBytes: $0) }
         case .ownedText, .null, .malformed, .unknown: return nil
         }
@@ -129,6 +129,11 @@ extension Planner {
 
     @inline(never)
     private func placeUnhashed(_ reading: KeyReading, _ key: HotKey, _ map: ShardMap) -> ShardIndex? {
+        switch reading {
+        case .text(let bytes) where bytes.count > Int(key.plainBytes): return nil
+        case .ownedText(let bytes) where bytes.count > Int(key.plainBytes): return nil
+        default: break
+        }
         do throws(PlacementError) {
             return try map.shard(of: reading, by: method(key.method))
         } catch {

@@ -101,7 +101,7 @@ public struct RouteResolver {
 
     /// The shard of one value: none for NULL, all for what cannot be read. A stored key must have its shard.
     private func shards(of value: KeyReading, _ condition: KeyCondition) throws(Refusal) -> ShardSet {
-        let reading = usesServerEncoding || value.isASCII ? value : .unknown
+        let reading = try stored(usesServerEncoding || value.isASCII ? value : .unknown, condition)
         do throws(PlacementError) {
             if let shard = try map.shard(of: reading, by: condition.placement.method) { return ShardSet(shard) }
         } catch {
@@ -114,6 +114,20 @@ public struct RouteResolver {
         if condition.isStored { throw Self.refusal(of: reading, condition.placement.keyType) }
         if case .null = reading { return ShardSet() }
         return map.allShards
+    }
+
+    /// The value as its column stores it.
+    private func stored(_ value: KeyReading, _ condition: KeyCondition) throws(Refusal) -> KeyReading {
+        guard let limit = condition.limit else { return value }
+        switch value {
+        case .text(let bytes):
+            guard let stored = limit.stored(bytes) else { throw Refusal("22001", limit.message) }
+            return .text(stored)
+        case .ownedText(let bytes):
+            guard let count = bytes.withUnsafeBytes({ limit.stored($0)?.count }) else { throw Refusal("22001", limit.message) }
+            return .ownedText(Array(bytes.prefix(count)))
+        case .integer, .uuid, .null, .malformed, .unknown: return value
+        }
     }
 
     private static func refusal(of reading: KeyReading, _ keyType: KeyType) -> Refusal {

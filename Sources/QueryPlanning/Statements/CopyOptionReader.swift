@@ -63,12 +63,11 @@ struct CopyOptionReader {
     }
 
     /// - Throws: if the data of the key column are read in a way the proxy does not follow.
-    func checkKey(_ key: Column) throws(Refusal) {
+    func checkKey(_ key: ShardedKey, _ context: AnalysisContext) throws(Refusal) {
         let isForced = [forcedNull, forcedNotNull].contains { $0.map { $0.contains(key.name) } ?? true }
-        let isCut = key.typeOID == 1043 && key.typeModifier > 4
-        guard isForced || isCut else { return }
+        guard isForced || !context.countsCharacters(of: key) else { return }
         throw Refusal(
-            "0A000", "COPY cannot read the sharding key \"\(key.name)\"\(isForced ? " with FORCE_NULL or FORCE_NOT_NULL" : " of type varchar(n)")",
+            "0A000", "COPY cannot read the sharding key \"\(key.name)\"\(isForced ? " with FORCE_NULL or FORCE_NOT_NULL" : " of type varchar(n) in encoding \(context.environment.catalog.facts.database.encoding)")",
             hint: isForced ? "Leave the key out of the option." : "Change the key's type to text or varchar.")
     }
 }

@@ -87,14 +87,13 @@ extension StatementClassifier {
     ) throws(Refusal) -> StatementPlan {
         let columns = try copiedColumns(statement, relation)
         let options = try CopyOptionReader(statement, context)
-        var key: (placement: KeyPlacement, column: Int)?
+        var key: (placement: KeyPlacement, column: Int, limit: CharacterLimit?)?
         switch relation.placement {
         case .sharded(let index, let placement):
-            guard let position = columns.firstIndex(of: index) else {
-                throw missingKey(ShardedKey(column: index, placement: placement, relation: relation))
-            }
-            try options.checkKey(relation.columns[index])
-            key = (placement, position)
+            let stored = ShardedKey(column: index, placement: placement, relation: relation)
+            guard let position = columns.firstIndex(of: index) else { throw missingKey(stored) }
+            try options.checkKey(stored, context)
+            key = (placement, position, context.limit(of: stored))
         case .reference: break
         case .system:
             throw Refusal("42501", "permission denied for table \(relation.name)", position: context.position(reference.location))

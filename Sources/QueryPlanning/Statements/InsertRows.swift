@@ -48,9 +48,8 @@ extension StatementClassifier {
     func passThrough(
         _ node: Node, _ operands: [KeyOperand], _ key: ShardedKey, _ inspection: ExpressionInspection, reason: String
     ) -> StatementPlan {
-        let condition = KeyCondition(placement: key.placement, operands: operands, isStored: true)
         return StatementPlan(
-            action: .passThrough(.keys([condition])), effect: .writes, taintsLink: inspection.effects.contains(.unknown),
+            action: .passThrough(.keys([key.condition(operands, context)])), effect: .writes, taintsLink: inspection.effects.contains(.unknown),
             commandName: "INSERT", parameterCount: ParameterNumbers.highest(in: node), reason: reason)
     }
 
@@ -115,7 +114,7 @@ extension StatementClassifier {
         let text = try InsertText(StatementTokens(context), rowCount: rows.count)
         let plan = InsertPlan(
             textBefore: text.before, rows: text.rows, textAfter: text.after, placement: key.placement, keys: operands,
-            hasReturning: target.hasReturning)
+            limit: context.limit(of: key), hasReturning: target.hasReturning)
         return StatementPlan(
             action: .insertRows(plan), effect: .writes, commandName: "INSERT", parameterCount: ParameterNumbers.highest(in: node),
             reason: "\(rows.count) rows by key")

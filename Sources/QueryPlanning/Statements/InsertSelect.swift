@@ -39,7 +39,8 @@ extension StatementClassifier {
         switch route {
         case .any: return passThrough(node, [operand], key, inspection, reason: "key of all rows")
         case .keys(let conditions):
-            let agreeing = conditions.contains { condition in
+            // What varchar(n) stores may be shorter than what the query compares with.
+            let agreeing = key.maximumCharacters == nil && conditions.contains { condition in
                 condition.placement.isColocated(with: key.placement) && !condition.isArrayParameter && condition.operands.count == 1
                     && constant(condition.operands[0], in: node, key) == operand
             }

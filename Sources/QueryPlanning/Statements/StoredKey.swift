@@ -17,6 +17,22 @@ struct ShardedKey {
 
     /// n of varchar(n).
     var maximumCharacters: Int? { definition.typeOID == 1043 && definition.typeModifier > 4 ? Int(definition.typeModifier) - 4 : nil }
+
+    /// A row's key is one of `operands`.
+    func condition(_ operands: [KeyOperand], _ context: AnalysisContext, leavesNullToShards: Bool = false) -> KeyCondition {
+        KeyCondition(
+            placement: placement, operands: operands, isStored: true, leavesNullToShards: leavesNullToShards, limit: context.limit(of: self))
+    }
+}
+
+extension AnalysisContext {
+    /// n of a key of type varchar(n); nil for other types, and where the encoding's characters are not counted.
+    func limit(of key: ShardedKey) -> CharacterLimit? {
+        key.maximumCharacters.flatMap { CharacterLimit(maximumCharacters: $0, encoding: environment.catalog.facts.database.encoding) }
+    }
+
+    /// Whether it is known what the key's column stores of a value that is read when the statement runs.
+    func countsCharacters(of key: ShardedKey) -> Bool { key.maximumCharacters == nil || limit(of: key) != nil }
 }
 
 extension StatementClassifier {
@@ -33,9 +49,10 @@ extension StatementClassifier {
 
     /// A parameter, plain or cast to a type whose values are stored in the key unchanged.
     private func parameter(_ node: Node, _ key: ShardedKey) -> Int? {
-        if let parameter = node.paramRef { return key.maximumCharacters == nil ? Int(parameter.pointee.number) : nil }
+        guard context.countsCharacters(of: key) else { return nil }
+        if let parameter = node.paramRef { return Int(parameter.pointee.number) }
         guard let cast = node.typeCast?.pointee, let parameter = Node(cast.arg)?.paramRef, let type = plainType(cast),
-            KeyType(typeOID: type)?.family == key.placement.keyType.family, key.maximumCharacters == nil
+            KeyType(typeOID: type)?.family == key.placement.keyType.family
         else { return nil }
         return Int(parameter.pointee.number)
     }
@@ -51,13 +68,13 @@ extension StatementClassifier {
     ) throws(Refusal) -> KeyOperand {
         guard literal != .null else { throw nullKey(key) }
         let value = try literalValue(literal, location, key)
-        return isExact || !isPlainToken(literal, at: location) || key.maximumCharacters != nil || !isReadInPlace(literal, key)
+        return isExact || !isPlainToken(literal, at: location) || !isReadInPlace(literal, key)
             ? .constant(value) : .literal(offset: location)
     }
 
     /// Numbers stored in text keys become the text of the number, which only the planner knows.
     private func isReadInPlace(_ literal: Literal, _ key: ShardedKey) -> Bool {
-        if case .string = literal { return true }
+        if case .string = literal { return context.countsCharacters(of: key) }
         return key.placement.keyType.family == .integer
     }
 
