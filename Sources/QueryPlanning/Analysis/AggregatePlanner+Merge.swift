@@ -7,7 +7,7 @@ extension AggregatePlanner {
     /// The plan without a finisher; nil where only PostgreSQL can make the final rows.
     func mergePlan() throws(Refusal) -> ScatterPlanner.Result? {
         let hasSublinks = level.sublinks.contains { $0.clause == .target || $0.clause == .ordering || $0.clause == .limit }
-        guard hasPlainGroups, !level.hasHaving, !level.isDistinct, !level.hasWindows, !hasSublinks, !limits.hasExpression else { return nil }
+        guard level.hasPlainGroups, !level.hasHaving, !level.isDistinct, !level.hasWindows, !hasSublinks, !limits.hasExpression else { return nil }
         var draft = MergeDraft(hidden: HiddenColumns(visibleCount: level.targets.count))
         for index in level.targets.indices where !addOutput(index, to: &draft) { return nil }
         guard try addGroups(to: &draft), try addOrder(to: &draft) else { return nil }

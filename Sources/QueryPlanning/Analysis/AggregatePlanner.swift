@@ -18,8 +18,11 @@ final class AggregatePlanner {
     var rows = PartialRows()
     /// GROUP BY expressions with the finisher's columns.
     private var keys: [(item: ResolvedItem, column: String)] = []
-    /// Columns that PostgreSQL accepts ungrouped because a grouped primary key determines them.
-    private var determined: [(variable: Variable, column: String)] = []
+    /// Columns that PostgreSQL accepts ungrouped because a grouped primary key determines them, and what stands for them.
+    private var determined: [(variable: Variable, text: String, isGrouped: Bool)] = []
+    private let dependents: DependentColumns
+    /// What is printed is evaluated for each row before grouping: an aggregate's arguments, or GROUP BY.
+    private var isBeforeGrouping = false
     /// The columns of the rows that the shards send.
     private var rowColumns: [(variable: Variable, type: SQLType, column: String)] = []
 
@@ -38,6 +41,7 @@ final class AggregatePlanner {
         self.rewriting = rewriting
         self.limits = limits
         printer = ExpressionPrinter(rewriting: rewriting)
+        dependents = DependentColumns(level, scatter.binder)
     }
 
     func plan() throws(Refusal) -> ScatterPlanner.Result {
@@ -66,8 +70,7 @@ final class AggregatePlanner {
         if rewriting.select.pointee.n_locking_clause > 0 {
             throw Refusal("0A000", "FOR UPDATE is not allowed with aggregate functions or GROUP BY")
         }
-        let hasStar = input == .partialAggregates && level.targets.contains { $0.expression == nil }
-        if level.hasUnknownTargets || hasStar { throw scatter.planner.refusal("* in an aggregate query") }
+        if level.hasUnknownTargets { throw scatter.planner.refusal("* in an aggregate query") }
         for sublink in level.sublinks {
             switch sublink.clause {
             case .from, .on, .filter, .aggregateArgument, .assignment: continue
@@ -115,7 +118,7 @@ final class AggregatePlanner {
     /// What takes a node's place in the finisher.
     func substitute(_ node: Node) throws(Refusal) -> String? {
         if node.literal != nil || node.paramRef != nil { return nil }
-        if input == .rows { return try rowColumn(node) }
+        if input == .rows { return try substituteRow(node) }
         if let key = keys.first(where: { isSame($0.item, node) }) { return key.column }
         if let call = node.funcCall {
             if context.isAggregate(call) { return try combine(call) }
@@ -127,8 +130,11 @@ final class AggregatePlanner {
         return nil
     }
 
-    /// A column of the rows that the shards send.
-    private func rowColumn(_ node: Node) throws(Refusal) -> String? {
+    /// What takes a node's place in a finisher over the rows.
+    private func substituteRow(_ node: Node) throws(Refusal) -> String? {
+        if !isBeforeGrouping, let call = node.funcCall, call.pointee.over == nil, context.isAggregate(call) {
+            return try beforeGrouping { () throws(Refusal) in try self.finished(node) }
+        }
         guard let column = node.columnRef else { return nil }
         guard case .column(let variable, let type)? = binder.references[UnsafeMutableRawPointer(column)],
             let known = type ?? binder.type(of: variable)
@@ -136,8 +142,23 @@ final class AggregatePlanner {
         return try rowColumn(variable, known, try printer.print(node))
     }
 
-    /// A column that USING has merged has two names, and is one for GROUP BY.
+    private func beforeGrouping(_ print: () throws(Refusal) -> String) throws(Refusal) -> String {
+        let was = isBeforeGrouping
+        isBeforeGrouping = true
+        defer { isBeforeGrouping = was }
+        return try print()
+    }
+
+    /// How the finisher writes a column of the rows that the shards send.
     private func rowColumn(_ variable: Variable, _ type: SQLType, _ text: String) throws(Refusal) -> String {
+        let column = try addRowColumn(variable, type, text)
+        guard !isBeforeGrouping, dependents.contains(variable) else { return column }
+        if let known = determined.first(where: { $0.variable == variable }) { return known.text }
+        return try determine(variable, type, column)
+    }
+
+    /// A column that USING has merged has two names, and is one for GROUP BY.
+    private func addRowColumn(_ variable: Variable, _ type: SQLType, _ text: String) throws(Refusal) -> String {
         if let known = rowColumns.first(where: { $0.variable == variable && $0.type == type }) { return known.column }
         let column = try add(text, type)
         rowColumns.append((variable, type, column))
@@ -151,27 +172,31 @@ final class AggregatePlanner {
     /// A column that is not grouped by: PostgreSQL accepts it when the primary key of its table is grouped by.
     private func determinedColumn(_ column: Message<PgQuery__ColumnRef>, _ node: Node) throws(Refusal) -> String {
         guard let variable = binder.variable(node) else { throw scatter.planner.refusal("a whole row or unknown column beside aggregates") }
-        if let known = determined.first(where: { $0.variable == variable }) { return known.column }
-        let entry = binder.entries[variable.entry]
-        let grouped = keys.compactMap(\.item.variable)
-        guard case .table(let relation) = entry.source, !relation.primaryKey.isEmpty, hasPlainGroups,
-            relation.primaryKey.allSatisfy({ grouped.contains(Variable(entry: entry.id, column: $0)) })
-        else {
+        guard dependents.contains(variable) else {
+            let entry = binder.entries[variable.entry]
             let name = "\(entry.name).\(entry.columns[variable.column].name)"
             throw Refusal(
                 "42803", "column \"\(name)\" must appear in the GROUP BY clause or be used in an aggregate function",
                 position: context.characterPosition(ofByte: Int(column.pointee.location)))
         }
-        let name = try addKey(node)
-        determined.append((variable, name))
-        return name
+        guard let type = binder.inferType(node) else { throw unknownType("a column beside GROUP BY") }
+        return try determinedColumn(variable, type, try printer.print(node))
     }
 
-    var hasPlainGroups: Bool {
-        level.grouping.allSatisfy { item in
-            if case .expression = item { return true }
-            return false
+    private func determinedColumn(_ variable: Variable, _ type: SQLType, _ text: String) throws(Refusal) -> String {
+        if let known = determined.first(where: { $0.variable == variable }) { return known.text }
+        return try determine(variable, type, try add(text, type, isKey: context.hasEquality(type.oid)))
+    }
+
+    /// Notes what stands for a column that a grouped primary key determines.
+    private func determine(_ variable: Variable, _ type: SQLType, _ column: String) throws(Refusal) -> String {
+        var text = column
+        if !context.hasEquality(type.oid) {
+            if context.elementOID(of: context.baseOID(type.oid)) != nil { throw scatter.planner.refusal("an array of values without equality beside GROUP BY") }
+            text = "((pg_catalog.array_agg(\(column)))[1])"
         }
+        determined.append((variable, text, context.hasEquality(type.oid)))
+        return text
     }
 
     func finished(_ node: Node) throws(Refusal) -> String {
@@ -208,7 +233,11 @@ final class AggregatePlanner {
         guard let variable = target.variable, let type = binder.type(of: variable) else {
             throw scatter.planner.refusal("* over columns that are not known")
         }
-        return try rowColumn(variable, type, target.starReference.map(SQLText.quoted).joined(separator: "."))
+        let text = target.starReference.map(SQLText.quoted).joined(separator: ".")
+        if input == .rows { return try rowColumn(variable, type, text) }
+        if let key = keys.first(where: { $0.item.variable == variable }) { return key.column }
+        guard dependents.contains(variable) else { throw scatter.planner.refusal("* beside aggregates") }
+        return try determinedColumn(variable, type, text)
     }
 
     private func finishedItem(_ item: ResolvedItem) throws(Refusal) -> String {
@@ -220,8 +249,8 @@ final class AggregatePlanner {
     private func groupClause() throws(Refusal) -> String {
         guard !level.grouping.isEmpty else { return "" }
         var items: [String] = []
-        for item in level.grouping { items.append(try text(of: item)) }
-        items += determined.map(\.column)
+        for item in level.grouping { items.append(try beforeGrouping { () throws(Refusal) in try self.text(of: item) }) }
+        items += determined.filter(\.isGrouped).map(\.text)
         return " GROUP BY " + (rewriting.select.pointee.group_distinct != 0 ? "DISTINCT " : "") + items.joined(separator: ", ")
     }
 

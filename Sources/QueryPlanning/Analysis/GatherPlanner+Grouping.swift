@@ -27,3 +27,40 @@ extension GatherPlanner {
         return true
     }
 }
+
+extension GatherPlanner {
+    /// Adds to GROUP BY what depends on the primary keys of fetched tables.
+    func groupByDependents(_ level: BoundLevel, _ query: BoundQuery) throws(Refusal) {
+        guard let select = query.node?.pointee else { return }
+        let columns = DependentColumns(level, planner.binder).used(in: select, context).filter { isFetched(planner.binder.entries[$0.entry]) }
+        guard !columns.isEmpty else { return }
+        var texts: [String] = []
+        for variable in columns {
+            let entry = planner.binder.entries[variable.entry]
+            let column = entry.columns[variable.column]
+            guard let type = column.type, context.hasEquality(type.oid) else {
+                throw planner.refusal("column \"\(column.name)\" beside GROUP BY, whose values have no equality")
+            }
+            texts.append("\(SQLText.quoted(entry.name)).\(SQLText.quoted(column.name)), ")
+        }
+        guard let place = groupingPlace(select) else { throw SelectRewriting.notUnderstood }
+        editing.insert(texts.joined(), at: place)
+    }
+
+    private func isFetched(_ entry: RangeEntry) -> Bool {
+        guard case .table(let relation) = entry.source, case .sharded = relation.placement else { return false }
+        return true
+    }
+
+    /// Where the first item of GROUP BY begins, in bytes.
+    private func groupingPlace(_ select: PgQuery__SelectStmt) -> Int? {
+        guard let first = NodeList(select.group_clause, select.n_group_clause)[0], let location = TreeWalk.firstLocation(below: first.message),
+            var index = tokens.index(startingAt: location)
+        else { return nil }
+        while let kind = tokens.kind(index), kind != PG_QUERY__TOKEN__GROUP_P || tokens.isName(index) { index -= 1 }
+        guard tokens.kind(index) != nil else { return nil }
+        index += 2
+        if let kind = tokens.kind(index), kind == PG_QUERY__TOKEN__DISTINCT || kind == PG_QUERY__TOKEN__ALL { index += 1 }
+        return tokens[index].range.lowerBound
+    }
+}

@@ -74,6 +74,7 @@ final class GatherPlanner {
             let joins = GatherJoins(query, level, planner).groups.compactMap { fetchedTables($0) }
             for tables in joins { try replaceJoin(tables, conditions) }
             for entry in level.entries where !joins.contains(where: { $0.contains { $0.entry === entry } }) { try replace(entry, conditions) }
+            try groupByDependents(level, query)
             for sublink in level.sublinks {
                 guard let node = Node(sublink.node.pointee.subselect) else { throw SelectRewriting.notUnderstood }
                 if isReplicated(sublink.query) { continue }

@@ -161,6 +161,13 @@ final class BoundLevel {
     var hasUnknownTargets = false
     /// GROUP BY, ordinals and aliases resolved.
     var grouping: [GroupingItem] = []
+    /// GROUP BY is a list of expressions, or absent.
+    var hasPlainGroups: Bool {
+        grouping.allSatisfy { item in
+            if case .expression = item { return true }
+            return false
+        }
+    }
     /// It has GROUP BY, HAVING or aggregates.
     var isGrouped: Bool { hasAggregates || !grouping.isEmpty || hasHaving }
     var hasHaving = false
