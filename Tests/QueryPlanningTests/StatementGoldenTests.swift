@@ -61,8 +61,8 @@ struct StatementGoldenTests {
             "PREPARE \"Q\" (int, numeric(10, 2)) AS /* x */ INSERT INTO t (a) VALUES ($1) -- end",
             "prepare(name: \"Q\", typeNames: [\"int\", \"numeric(10, 2)\"], body: \"INSERT INTO t (a) VALUES ($1)\")"
         ),
-        ("EXECUTE q", "execute(name: \"q\", arguments: []), may write"),
-        ("EXECUTE q(1, f(2, 3), 'a,b')", "execute(name: \"q\", arguments: [\"1\", \"f(2, 3)\", \"\\'a,b\\'\"]), may write"),
+        ("EXECUTE q", "execute q with , may write"),
+        ("EXECUTE q(1, f(2, 3), 'a,b')", "execute q with 1 | f(2, 3) | 'a,b', may write"),
         ("DEALLOCATE PREPARE q", "deallocate(name: Optional(\"q\"))"), ("DEALLOCATE ALL", "deallocate(name: nil)"),
         ("DECLARE c CURSOR FOR SELECT * FROM items WHERE user_id = 5", "declare c key @57"),
         ("DECLARE c CURSOR WITH HOLD FOR SELECT * FROM countries", "declare c any held, pins cursor"),

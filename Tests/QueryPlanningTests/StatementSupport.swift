@@ -114,6 +114,7 @@ struct StatementWorld {
         case .shardByShard: "shard by shard"
         case .transaction(let command): "\(command)"
         case .setting(let command): "\(command)"
+        case .prepared(.execute(let name, let arguments)): "execute \(name) with \(arguments.map(\.text).joined(separator: " | "))"
         case .prepared(let command): "\(command)"
         case .cursor(.declare(let cursor)): "declare \(cursor.name) \(describe(cursor.query))\(cursor.isHeld ? " held" : "")"
         case .cursor(.fetch(let name, let movement)): "fetch \(name) \(movement.direction) \(movement.count)"

@@ -93,7 +93,7 @@ final class PreparedCommandExecution: Execution {
 
     // MARK: EXECUTE
 
-    private func execute(_ name: String, _ arguments: [String]) {
+    private func execute(_ name: String, _ arguments: [ExecuteArgument]) {
         isStarted = true
         guard let statement = worker.statements.at(number(of: name)) else {
             return fail(.invalidSQLStatementName, "prepared statement \"\(name)\" does not exist")
@@ -114,7 +114,7 @@ final class PreparedCommandExecution: Execution {
     }
 
     /// - Parameter statement: with the types of all its parameters.
-    private func bind(_ statement: StatementCall, _ name: String, _ arguments: [String]) {
+    private func bind(_ statement: StatementCall, _ name: String, _ arguments: [ExecuteArgument]) {
         guard arguments.count == statement.parameterTypes.count else {
             return finish(
                 .failure(
@@ -124,12 +124,14 @@ final class PreparedCommandExecution: Execution {
         }
         var values: [[UInt8]?] = []
         for (argument, type) in zip(arguments, statement.parameterTypes) {
-            guard let value = ExecuteArgument.read(argument, type: type) else {
+            switch argument.value(ofType: type) {
+            case .null?: values.append(nil)
+            case .text(let value)?: values.append(Array(value.utf8))
+            case nil:
                 return fail(
-                    .featureNotSupported, "EXECUTE takes literals only, not \(argument)",
+                    .featureNotSupported, "EXECUTE takes literals of the parameters' types only, not \(argument.text)",
                     hint: "Write the value as a number, a string, true, false or NULL, or bind it through the driver.")
             }
-            values.append(value.bytes)
         }
         var frame = ByteQueue(pool: worker.streams.pool.reference)
         defer { frame.free() }
@@ -173,37 +175,5 @@ extension SharedStatement {
     /// With so many arguments it is not certain from its Parse what types its parameters have, or how many there are.
     fileprivate func hasOpenParameters(_ argumentCount: Int) -> Bool {
         knownTypes.contains(0) || describedTypes.isEmpty && parameterTypes.count != argumentCount
-    }
-}
-
-/// An argument of EXECUTE that is a literal, as the text a Bind would carry.
-struct ExecuteArgument {
-    /// nil: NULL.
-    var bytes: [UInt8]?
-
-    private static let integerTypes: Set<UInt32> = [20, 21, 23, 26]
-    private static let numberTypes: Set<UInt32> = [700, 701, 1700]
-
-    /// Reads a plain literal; nil for anything else, which only PostgreSQL can evaluate.
-    static func read(_ text: String, type: UInt32) -> ExecuteArgument? {
-        let text = text.trimming { $0.isWhitespace }
-        switch text.lowercased() {
-        case "null": return ExecuteArgument(bytes: nil)
-        case "true", "false": return type == 16 ? ExecuteArgument(bytes: Array(text.utf8)) : nil
-        default: break
-        }
-        if text.first == "'", text.last == "'", text.count >= 2 {
-            let inner = text.dropFirst().dropLast()
-            let value = inner.replacing("''", with: "")
-            guard !value.contains("'") else { return nil }
-            return ExecuteArgument(bytes: Array(inner.replacing("''", with: "'").utf8))
-        }
-        let digits = text.first == "-" ? text.dropFirst() : text[...]
-        let isInteger = !digits.isEmpty && digits.allSatisfy { $0.isASCII && $0.isNumber }
-        let isNumber = isInteger || !digits.isEmpty && digits.allSatisfy { $0.isASCII && ($0.isNumber || $0 == ".") }
-        if isInteger && (integerTypes.contains(type) || numberTypes.contains(type)) || isNumber && numberTypes.contains(type) {
-            return ExecuteArgument(bytes: Array(text.utf8))
-        }
-        return nil
     }
 }

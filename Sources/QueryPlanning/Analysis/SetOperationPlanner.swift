@@ -92,6 +92,10 @@ struct SetRowPlanner {
     private func sortKeys() throws(Refusal) -> [Key] {
         var keys: [Key] = []
         for (index, sort) in NodeList(select.sort_clause, select.n_sort_clause).nodes.compactMap(\.sortBy).enumerated() {
+            if case (.integer(let ordinal), let location)? = Node(sort.pointee.node)?.literal, !columns.indices.contains(Int(ordinal) - 1) {
+                throw Refusal(
+                    "42P10", "ORDER BY position \(ordinal) is not in select list", position: context.characterPosition(ofByte: location))
+            }
             guard let column = column(Node(sort.pointee.node)) else {
                 throw scatter.planner.refusal("ORDER BY of a set operation by something else than a column")
             }

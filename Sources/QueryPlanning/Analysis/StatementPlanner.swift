@@ -25,6 +25,25 @@ struct StatementPlanner {
     /// Plans a SELECT, VALUES, UPDATE, DELETE or MERGE.
     /// - Throws: what the grammar accepts and the planner refuses, as the error the client gets.
     static func plan(_ node: Node, _ context: AnalysisContext) throws(Refusal) -> StatementPlan {
+        do throws(Refusal) {
+            return try planAsWritten(node, context)
+        } catch {
+            guard error.sqlState == "0A000", let text = selectText(insteadOf: context) else { throw error }
+            // Errors are told with their places in the client's text.
+            guard let tree = try? ParseTree(text), tree.statements.count == 1,
+                let plan = try? planAsWritten(tree.statements[0].node, context.replacingText(text))
+            else { throw error }
+            return plan
+        }
+    }
+
+    /// `SELECT * FROM name` for `TABLE name`; nil for other statements.
+    private static func selectText(insteadOf context: AnalysisContext) -> String? {
+        guard let tokens = TokenList(context), tokens.kind(0) == PG_QUERY__TOKEN__TABLE, tokens.count > 1 else { return nil }
+        return "SELECT * FROM " + context.slice(tokens.bytes(1..<tokens.count))
+    }
+
+    private static func planAsWritten(_ node: Node, _ context: AnalysisContext) throws(Refusal) -> StatementPlan {
         let planner = StatementPlanner(context)
         if let select = node.selectStmt { return try planner.planSelect(select) }
         guard let (modification, query) = planner.binder.bindModification(node, parent: nil) else {

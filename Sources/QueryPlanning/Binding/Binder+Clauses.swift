@@ -66,7 +66,7 @@ extension Binder {
         level.isDistinct = true
         for node in NodeList(select.distinct_clause, select.n_distinct_clause).nodes {
             hasDistinctOn = true
-            level.distinctOn.append(resolvedItem(node, binding, scope, .ordering, prefersColumn: false))
+            level.distinctOn.append(resolvedItem(node, binding, scope, .ordering, named: "DISTINCT ON", prefersColumn: false))
         }
     }
 
@@ -84,13 +84,14 @@ extension Binder {
         if let row = node.rowExpr, row.pointee.row_format == PG_QUERY__COERCION_FORM__COERCE_IMPLICIT_CAST {
             return .list(NodeList(row.pointee.args, row.pointee.n_args).nodes.map { groupingItem($0, binding, scope) })
         }
-        return .expression(resolvedItem(node, binding, scope, .grouping, prefersColumn: true))
+        return .expression(resolvedItem(node, binding, scope, .grouping, named: "GROUP BY", prefersColumn: true))
     }
 
     /// An item that may be an ordinal or an output name (findTargetlistEntrySQL92).
+    /// - Parameter clauseName: as PostgreSQL's errors name it.
     /// - Parameter prefersColumn: GROUP BY takes a name for an input column first, the others for an output column.
     func resolvedItem(
-        _ node: Node, _ binding: LevelBinding, _ scope: Scope, _ clause: Clause, prefersColumn: Bool
+        _ node: Node, _ binding: LevelBinding, _ scope: Scope, _ clause: Clause, named clauseName: String, prefersColumn: Bool
     ) -> ResolvedItem {
         resolvedItemCount += 1
         guard resolvedItemCount <= StatementSize.maximumTargetCount else {
@@ -99,9 +100,14 @@ extension Binder {
             return ResolvedItem(expression: node)
         }
         let targets = binding.level.targets
-        if case .integer(let ordinal)? = node.literal?.value {
-            if !binding.level.hasUnknownTargets, targets.indices.contains(Int(ordinal) - 1) { return item(target: Int(ordinal) - 1, targets) }
-            unsupported = unsupported ?? "an ordinal that names no known column"
+        if case (.integer(let ordinal), let location)? = node.literal {
+            if binding.level.hasUnknownTargets {
+                unsupported = unsupported ?? "an ordinal among unknown columns"
+            } else if targets.indices.contains(Int(ordinal) - 1) {
+                return item(target: Int(ordinal) - 1, targets)
+            } else {
+                fail("42P10", "\(clauseName) position \(ordinal) is not in select list", at: Int32(location))
+            }
             return ResolvedItem(expression: node)
         }
         if let name = bareName(node), !(prefersColumn && isLocalColumn(name, scope)) {
@@ -159,7 +165,7 @@ extension Binder {
     func bindOrdering(_ select: PgQuery__SelectStmt, _ binding: LevelBinding, _ scope: Scope) {
         for sort in NodeList(select.sort_clause, select.n_sort_clause).nodes.compactMap(\.sortBy) {
             guard let node = Node(sort.pointee.node) else { continue }
-            binding.level.ordering.append(resolvedItem(node, binding, scope, .ordering, prefersColumn: false))
+            binding.level.ordering.append(resolvedItem(node, binding, scope, .ordering, named: "ORDER BY", prefersColumn: false))
         }
         bind(Node(select.limit_count), binding, scope, .limit)
         bind(Node(select.limit_offset), binding, scope, .limit)

@@ -38,8 +38,7 @@ public enum SettingCommand: Sendable, Equatable {
 public enum PreparedCommand: Sendable {
     /// `body` is the statement's text after AS; `typeNames` as written.
     case prepare(name: String, typeNames: [String], body: String)
-    /// `arguments` are the texts of the argument expressions; `constants` their values where they are plain literals.
-    case execute(name: String, arguments: [String])
+    case execute(name: String, arguments: [ExecuteArgument])
     /// nil: ALL.
     case deallocate(name: String?)
 }

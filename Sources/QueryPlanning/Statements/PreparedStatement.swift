@@ -23,8 +23,30 @@ extension StatementClassifier {
         guard let arguments, arguments.count == Int(statement.n_params) else {
             throw Refusal("XX000", "the arguments of EXECUTE could not be read")
         }
+        let values = zip(arguments, NodeList(statement.params, statement.n_params)).map { argument($1, text: $0) }
         return StatementPlan(
-            action: .prepared(.execute(name: text(statement.name), arguments: arguments)), effect: .unknown, commandName: "EXECUTE")
+            action: .prepared(.execute(name: text(statement.name), arguments: values)), effect: .unknown, commandName: "EXECUTE")
+    }
+
+    private func argument(_ node: Node?, text: String) -> ExecuteArgument {
+        guard let cast = node?.typeCast?.pointee else { return ExecuteArgument(text: text, literal: node.flatMap(argumentLiteral), castOID: nil) }
+        guard let name = cast.type_name?.pointee, name.n_typmods == 0, let type = typeOID(name), let inner = Node(cast.arg) else {
+            return ExecuteArgument(text: text, literal: nil, castOID: nil)
+        }
+        return ExecuteArgument(text: text, literal: argumentLiteral(inner), castOID: type)
+    }
+
+    /// A literal; a number may have plus signs before it.
+    private func argumentLiteral(_ node: Node) -> Literal? {
+        if let literal = node.literal { return literal.value }
+        guard let sign = node.operatorExpression?.pointee, sign.kind == PG_QUERY__A__EXPR__KIND__AEXPR_OP, Node(sign.lexpr) == nil,
+            NodeList(sign.name, sign.n_name).strings == ["+"], context.environment.catalog.facts.operators["+"] == nil,
+            let operand = Node(sign.rexpr), let literal = operand.literal
+        else { return nil }
+        switch literal.value {
+        case .integer, .number: return literal.value
+        default: return nil
+        }
     }
 
     func deallocate(_ node: Node) -> StatementPlan {
