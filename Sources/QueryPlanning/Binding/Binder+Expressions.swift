@@ -50,8 +50,20 @@ extension Binder {
         case .systemColumn:
             binding.level.usesSystemColumns = true
             readsSystemColumns = true
-        case .row: usesWholeRows = true
+        case .row(let entry): usesWholeRows = usesWholeRows || !isDerivedRow(entry, binding)
         case .unknownColumn, .unresolved: break
+        }
+    }
+
+    /// Whether a whole row is that of a query in FROM, a WITH item, a function or a reference table of the level itself: it has the
+    /// same columns wherever the level is computed.
+    private func isDerivedRow(_ entry: RangeEntry?, _ binding: LevelBinding) -> Bool {
+        guard let entry, entry.level == binding.level.id else { return false }
+        switch entry.source {
+        case .query: return entry.isCommonReference || entry.node?.rangeSubselect != nil
+        case .function: return true
+        case .table(let relation): return relation.placement == .reference
+        case .recursiveReference, .temporaryTable, .mergedColumns: return false
         }
     }
 
@@ -69,7 +81,10 @@ extension Binder {
         let fields = NodeList(column.pointee.fields, column.pointee.n_fields).nodes
         let names = fields.compactMap(\.string)
         let location = column.pointee.location
-        if names.count < fields.count { return .row }
+        if names.count < fields.count {
+            let item = names.last.flatMap { scope.item(schema: names.count > 1 ? names[names.count - 2] : nil, name: $0) }
+            return .row(item?.entry)
+        }
         switch names.count {
         case 1: return resolve(names[0], scope, location)
         case 2: return resolve(schema: nil, table: names[0], column: names[1], scope, location)
@@ -96,7 +111,7 @@ extension Binder {
             if visible.contains(where: \.isOpen) { return .unknownColumn }
             current = level.parent
         }
-        if scope.item(schema: nil, name: name) != nil { return .row }
+        if let item = scope.item(schema: nil, name: name) { return .row(item.entry) }
         fail("42703", "column \"\(name)\" does not exist", at: location)
         return .unresolved
     }

@@ -86,8 +86,8 @@ enum Reference {
     case column(Variable, SQLType?)
     /// ctid, xmin, tableoid ...
     case systemColumn
-    /// A table's or join's whole row.
-    case row
+    /// The whole row of an entry, or of a join.
+    case row(RangeEntry?)
     /// A column of a function or temp table whose columns are not known.
     case unknownColumn
     /// Not found; the statement cannot be right.
