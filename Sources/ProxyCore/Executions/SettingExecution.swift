@@ -11,13 +11,16 @@ final class SettingExecution: Execution {
     private let command: SettingCommand
     /// What set_config has set on the link that answered it, and is to be so elsewhere.
     private let assignments: [SettingAssignment]
+    /// BEGIN tells the client that it is done, and is in no need of the block that SET TRANSACTION warns of.
+    private let isPartOfBegin: Bool
     private var wasSent = false
     private var firstLink: Int32 = -1
 
     init(
         worker: Worker, session: Int32, parent: Execution?, call: StatementCall, command: SettingCommand,
-        assignments: [SettingAssignment] = []
+        assignments: [SettingAssignment] = [], isPartOfBegin: Bool = false
     ) {
+        self.isPartOfBegin = isPartOfBegin
         self.call = call
         self.command = command
         self.assignments = assignments
@@ -129,6 +132,7 @@ final class SettingExecution: Execution {
         }
         // Before the end, which may free the session.
         releaseIfLoose()
+        if isPartOfBegin { return finish(.success) }
         warnOfBatch()
         worker.tellComplete(session, isReset ? "RESET" : (child as? BroadcastExecution)?.tag ?? call.plan.commandName)
         finish(.success)

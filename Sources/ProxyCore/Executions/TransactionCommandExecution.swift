@@ -53,17 +53,25 @@ final class TransactionCommandExecution: Execution {
     }
 
     private func begin(modes: String, tag: String) {
-        if let transaction {
-            if transaction.isExplicit {
-                warn(.activeSQLTransaction, "there is already a transaction in progress")
-            } else {
-                transaction.isExplicit = true
-                record.pointee.status = TransactionStatus.inTransaction.rawValue
-            }
-        } else {
+        guard let transaction else {
             worker.openTransaction(session, isExplicit: true, modes: modes)
+            return done(tag)
         }
-        done(tag)
+        if transaction.isExplicit { warn(.activeSQLTransaction, "there is already a transaction in progress") }
+        guard !modes.isEmpty else { return begun() }
+        // Its shards are in a block: to them the modes are those of SET TRANSACTION, and may come too late.
+        worker.start(
+            SettingExecution(
+                worker: worker, session: session, parent: self,
+                call: StatementCall(plan: call.plan, text: Array("SET TRANSACTION \(modes)".utf8)), command: .setTransaction(modes: modes),
+                isPartOfBegin: true), on: session)
+    }
+
+    /// BEGIN in a block that was open already: the client's own from now on.
+    private func begun() {
+        transaction?.isExplicit = true
+        record.pointee.status = TransactionStatus.inTransaction.rawValue
+        if case .begin(_, let tag) = command { done(tag) }
     }
 
     private func commit(chain: Bool) {
@@ -180,6 +188,10 @@ final class TransactionCommandExecution: Execution {
         if child is PrivateCatalogExecution {
             if case .failure = outcome { return finish(outcome) }
             return done("ROLLBACK")
+        }
+        if child is SettingExecution {
+            if case .failure = outcome { return finish(outcome) }
+            return begun()
         }
         if child is BroadcastExecution {
             if case .failure = outcome { return finish(outcome) }
