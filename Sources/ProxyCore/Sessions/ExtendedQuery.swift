@@ -8,9 +8,11 @@ import WireProtocol
 
 extension Worker {
     /// Handles a frame that is not a simple Query.
+    /// - Parameter received: what has arrived, the frame and what is behind it.
     @inline(__always)
     func extendedFrame(
-        _ index: Int32, _ session: UnsafeMutablePointer<Session>, type: UInt8, _ frame: UnsafeRawBufferPointer
+        _ index: Int32, _ session: UnsafeMutablePointer<Session>, type: UInt8, _ frame: UnsafeRawBufferPointer,
+        received: UnsafeRawBufferPointer
     ) -> FrameResult {
         switch type {
         case FrontendMessageType.sync: return sync(index, session)
@@ -28,7 +30,7 @@ extension Worker {
         do throws(ProtocolViolation) {
             switch type {
             case FrontendMessageType.bind: return bind(index, session, try BindMessage(frame), frame)
-            case FrontendMessageType.execute: return execute(index, session, try ExecuteMessage(frame), frame)
+            case FrontendMessageType.execute: return execute(index, session, try ExecuteMessage(frame), frame, received: received)
             case FrontendMessageType.describe: return describe(index, session, try DescribeMessage(frame), frame)
             case FrontendMessageType.parse: return parse(index, session, try ParseMessage(frame))
             case FrontendMessageType.close: return close(index, session, try CloseMessage(frame), frame)

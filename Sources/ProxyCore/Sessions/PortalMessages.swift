@@ -93,19 +93,21 @@ extension Worker {
 
     @inline(__always)
     func execute(
-        _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ message: ExecuteMessage, _ frame: UnsafeRawBufferPointer
+        _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ message: ExecuteMessage, _ frame: UnsafeRawBufferPointer,
+        received: UnsafeRawBufferPointer
     ) -> FrameResult {
         if let result = settleHeldParse(index, session) { return result }
         if message.portal.isEmpty, session.pointee.unnamedPortalLink >= 0 {
             session.pointee.hasBatchExecuted = true
             return forward(index, session, frame, to: session.pointee.unnamedPortalLink, .passExecute)
         }
-        return executePortal(index, session, message, frame)
+        return executePortal(index, session, message, frame, received: received)
     }
 
     @inline(never)
     func executePortal(
-        _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ message: ExecuteMessage, _ frame: UnsafeRawBufferPointer
+        _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ message: ExecuteMessage, _ frame: UnsafeRawBufferPointer,
+        received: UnsafeRawBufferPointer
     ) -> FrameResult {
         guard let detail = session.pointee.detail else { return .consumed }
         let name = Array(message.portal)
@@ -148,7 +150,7 @@ extension Worker {
             return .blocked
         }
         detail.portals[name]?.isDone = true
-        openForBatch(index, executedPlan(portal.plan, index, detail))
+        openForBatch(index, executedPlan(portal.plan, index, detail), isLast: received.following(frame).startsWithSync)
         var call = StatementCall(plan: portal.plan, text: statement.text)
         call.parameterTypes = statement.knownTypes
         call.describedTypes = statement.describedTypes
@@ -183,13 +185,14 @@ extension Worker {
         DatabaseMessage(error: .objectNotInPrerequisiteState, "portal \"\(portal.text)\" cannot be run")
     }
 
-    /// What a batch writes or sets outside a block becomes permanent at Sync, not before.
-    func openForBatch(_ index: Int32, _ plan: StatementPlan) {
+    /// What a batch writes or sets outside a block becomes permanent at Sync, not before; until then it keeps what it locks.
+    /// - Parameter isLast: Sync is known to follow.
+    func openForBatch(_ index: Int32, _ plan: StatementPlan, isLast: Bool) {
         guard sessions.at(index).pointee.detail?.transaction == nil else { return }
         switch plan.action {
         case .transaction, .shardByShard, .prepared, .empty: return
         case .setting(let command): guard command.belongsToTransaction else { return }
-        default: guard plan.effect != .reads else { return }
+        default: guard plan.effect != .reads || !isLast && plan.outlastsItself else { return }
         }
         openTransaction(index, isExplicit: false, modes: "")
     }

@@ -57,7 +57,7 @@ extension Worker {
             }
             guard bytes.count - position >= length else { return position }
             let frame = UnsafeRawBufferPointer(rebasing: bytes[position..<position + length])
-            let result = sessionFrame(index, session, type: type, frame)
+            let result = sessionFrame(index, session, type: type, frame, received: bytes)
             if session.pointee.generation != generation || session.pointee.phase == .leaving { return bytes.count }
             guard case .consumed = result else {
                 streams.at(session.pointee.stream.index).pointee.isReadPaused = true
@@ -134,7 +134,8 @@ extension Worker {
 
     @inline(__always)
     private func sessionFrame(
-        _ index: Int32, _ session: UnsafeMutablePointer<Session>, type: UInt8, _ frame: UnsafeRawBufferPointer
+        _ index: Int32, _ session: UnsafeMutablePointer<Session>, type: UInt8, _ frame: UnsafeRawBufferPointer,
+        received: UnsafeRawBufferPointer
     ) -> FrameResult {
         if session.pointee.activity == .waiting { return .blocked }
         if session.pointee.activity == .executing {
@@ -149,7 +150,7 @@ extension Worker {
             }
             return simpleQuery(index, session, frame)
         }
-        return extendedFrame(index, session, type: type, frame)
+        return extendedFrame(index, session, type: type, frame, received: received)
     }
 
     /// COPY data goes to the link while it still arrives; returns how many bytes were taken.

@@ -59,7 +59,8 @@ struct StatementPlanner {
     ) -> StatementPlan {
         StatementPlan(
             action: action, effect: effect == .reads ? usage.functionEffect : effect, pins: usage.pins, taintsLink: usage.taintsLink,
-            changesSettings: usage.changesSettings, commandName: commandName, parameterCount: binder.parameterCount, lockedTable: lockedTable, reason: reason)
+            changesSettings: usage.changesSettings, commandName: commandName, parameterCount: binder.parameterCount, lockedTable: lockedTable,
+            locksRows: binder.locksRows, reason: reason)
     }
 
     /// The plan of a statement without sharded tables; nil when it has some.

@@ -15,6 +15,16 @@ public final class StatementPlan: Sendable {
     public let taintsLink: Bool
     /// Triggers run, which may change settings unseen: they are reset before another session has the link.
     public let runsTriggers: Bool
+    /// FOR UPDATE and its like.
+    public let locksRows: Bool
+    /// What it does lasts until the transaction ends, or from then on, though it writes nothing.
+    public var outlastsItself: Bool {
+        switch action {
+        case .listen: true
+        case .cursor(.declare(let declaration)): declaration.isHeld
+        default: locksRows
+        }
+    }
     /// It calls set_config among other things, which reaches only the server that runs it.
     public let changesSettings: Bool
     /// The statement takes rows from the client (COPY FROM STDIN).
@@ -46,7 +56,8 @@ public final class StatementPlan: Sendable {
     public init(
         action: Action, effect: DataEffect, pins: PinReasons = [], changesCatalog: Bool = false, taintsLink: Bool = false,
         changesSettings: Bool = false, isCopyIn: Bool = false, binaryCopyQuery: String? = nil, commandName: String, parameterCount: Int = 0, temporaryNames: TemporaryNames = TemporaryNames(),
-        sequences: SequenceChange? = nil, lockedTable: String? = nil, drawing: DrawPlan? = nil, runsTriggers: Bool = false, reason: String = ""
+        sequences: SequenceChange? = nil, lockedTable: String? = nil, drawing: DrawPlan? = nil, runsTriggers: Bool = false,
+        locksRows: Bool = false, reason: String = ""
     ) {
         self.action = action
         self.effect = effect
@@ -54,6 +65,7 @@ public final class StatementPlan: Sendable {
         self.changesCatalog = changesCatalog
         self.taintsLink = taintsLink
         self.runsTriggers = runsTriggers
+        self.locksRows = locksRows
         self.changesSettings = changesSettings
         self.isCopyIn = isCopyIn
         self.binaryCopyQuery = binaryCopyQuery
@@ -71,7 +83,8 @@ public final class StatementPlan: Sendable {
         StatementPlan(
             action: action, effect: effect, pins: pins, changesCatalog: changesCatalog, taintsLink: taintsLink, changesSettings: changesSettings,
             isCopyIn: isCopyIn, binaryCopyQuery: binaryCopyQuery, commandName: commandName, parameterCount: parameterCount,
-            temporaryNames: temporaryNames, sequences: sequences, lockedTable: lockedTable, drawing: drawing, runsTriggers: true, reason: reason)
+            temporaryNames: temporaryNames, sequences: sequences, lockedTable: lockedTable, drawing: drawing, runsTriggers: true,
+            locksRows: locksRows, reason: reason)
     }
 }
 
