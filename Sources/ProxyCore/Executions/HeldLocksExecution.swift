@@ -46,7 +46,7 @@ extension Worker {
         detail.pinnedLinks[place].reasons.remove(reason)
         guard detail.pinnedLinks[place].reasons.isEmpty, settings.poolMode == .transaction else { return }
         detail.pinnedLinks.remove(at: place)
-        session.pointee.isPlain = detail.transaction == nil && detail.pinnedLinks.isEmpty
+        session.pointee.isPlain = isPlainAtRest(index)
         release(link)
     }
 }

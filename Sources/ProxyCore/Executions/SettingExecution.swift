@@ -171,6 +171,7 @@ final class SettingExecution: Execution {
         worker.links.at(firstLink).pointee.settings = number
         for pinned in detail.pinnedLinks { worker.links.at(pinned.link).pointee.settings = number }
         worker.renewEnvironment(of: session)
+        record.pointee.isPlain = worker.isPlainAtRest(session)
     }
 
     /// What is set or reset for the session is so in the block, too, whatever SET LOCAL has said before.
@@ -215,7 +216,7 @@ final class SettingExecution: Execution {
         detail.settings = worker.startupSettings(detail)
         record.pointee.settings = worker.settingsTable.number(of: detail.settings)
         worker.renewEnvironment(of: session)
-        record.pointee.isPlain = worker.settings.poolMode == .transaction
+        record.pointee.isPlain = worker.isPlainAtRest(session)
         worker.noteLoginStatus(session)
         worker.tellComplete(session, "DISCARD ALL")
         finish(.success)

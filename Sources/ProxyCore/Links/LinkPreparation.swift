@@ -146,9 +146,17 @@ extension Worker {
             keepDefaults(before, ofBlocksOf: pool)
             _ = forgetEnvironments(of: pool)
         }
+        if present != before { renewPaths(of: pool) }
         if defaults == present { return nil }
         return "role \"\(pool.user)\" has \(defaults.difference(from: present)) there, "
             + "\(present.difference(from: defaults)) on the first shard: this must be alike on all shards"
+    }
+
+    /// Another default level may keep sessions from hot paths, or let them back; those in a block see to that at its end.
+    private func renewPaths(of pool: Pool) {
+        for index in 0..<sessions.highWater where sessions.at(index).pointee.pool == pool.index && sessions.at(index).pointee.detail?.transaction == nil {
+            sessions.at(index).pointee.isPlain = isPlainAtRest(index)
+        }
     }
 
     /// A block keeps the links it has, and what they were told.

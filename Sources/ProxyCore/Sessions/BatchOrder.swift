@@ -1,7 +1,7 @@
 // BatchOrder: which link a batch of the extended protocol is on, and what happens when it moves to another shard.
 //
 // To PostgreSQL a batch (the messages up to Sync) is one transaction. So when it goes on at another shard, what it did on the first
-// becomes part of a block that is opened late and committed at Sync.
+// becomes part of a block that is opened late and committed at Sync (BatchSnapshots: where it is opened early).
 import Primitives
 import QueryPlanning
 import WireProtocol
@@ -90,7 +90,7 @@ extension Worker {
     func batchLink(_ index: Int32, shard: ShardIndex, effect: DataEffect, _ result: inout FrameResult) -> Int32? {
         let session = sessions.at(index)
         let current = session.pointee.link
-        let opensBlock = needsOwnCommit(effect, session)
+        let opensBlock = session.pointee.bindsInBlock || needsOwnCommit(effect, session)
         if current >= 0, !session.pointee.isLinkReserved, links.at(current).pointee.shard == shard, !opensBlock {
             if !session.pointee.isPlain { session.pointee.detail?.transaction?.note(effect, on: shard) }
             session.pointee.batchEffect = session.pointee.batchEffect.joined(effect)

@@ -6,9 +6,22 @@ import WireProtocol
 extension Worker {
     @inline(__always)
     func bind(
-        _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ message: BindMessage, _ frame: UnsafeRawBufferPointer
+        _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ message: BindMessage, _ frame: UnsafeRawBufferPointer,
+        received: UnsafeRawBufferPointer
     ) -> FrameResult {
         if let result = bindQuickly(index, session, message, frame) { return result }
+        guard session.pointee.isPlain else { return bindInBlock(index, session, message, frame, received: received) }
+        return bindWithCare(index, session, message, frame)
+    }
+
+    /// Binds in a session that hot paths must stop for.
+    @inline(never)
+    private func bindInBlock(
+        _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ message: BindMessage, _ frame: UnsafeRawBufferPointer,
+        received: UnsafeRawBufferPointer
+    ) -> FrameResult {
+        session.pointee.bindsInBlock = bindsInBlock(index, following: received.following(frame))
+        defer { session.pointee.bindsInBlock = false }
         return bindWithCare(index, session, message, frame)
     }
 
@@ -156,6 +169,8 @@ extension Worker {
     ) -> FrameResult {
         var result = FrameResult.consumed
         let effect = isPassed ? plan.effect : .reads
+        // Its Execute opens what it needs.
+        if !isPassed { session.pointee.bindsInBlock = false }
         guard let link = writeBind(index, session, detail, message, frame, statement, shard, effect, &result) else { return result }
         if isPassed, message.portal.isEmpty, plan.isPlainPassThrough {
             session.pointee.unnamedPortalLink = link

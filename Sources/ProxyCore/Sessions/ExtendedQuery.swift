@@ -29,7 +29,7 @@ extension Worker {
         session.pointee.isBatchOpen = true
         do throws(ProtocolViolation) {
             switch type {
-            case FrontendMessageType.bind: return bind(index, session, try BindMessage(frame), frame)
+            case FrontendMessageType.bind: return bind(index, session, try BindMessage(frame), frame, received: received)
             case FrontendMessageType.execute: return execute(index, session, try ExecuteMessage(frame), frame, received: received)
             case FrontendMessageType.describe: return describe(index, session, try DescribeMessage(frame), frame)
             case FrontendMessageType.parse: return parse(index, session, try ParseMessage(frame))

@@ -84,7 +84,7 @@ extension Worker {
         session.pointee.hasPortals = false
         detail.cursors.blockEnded(committed: committed)
         session.pointee.status = TransactionStatus.idle.rawValue
-        session.pointee.isPlain = detail.pinnedLinks.isEmpty && settings.poolMode == .transaction
+        session.pointee.isPlain = isPlainAtRest(index)
         for participant in transaction.participants where links.at(participant.link).pointee.session == index {
             if committed { links.at(participant.link).pointee.settings = number }
             giveBack(participant.link, from: index)
@@ -191,8 +191,7 @@ extension Worker {
     func setIsolation(_ level: IsolationLevel, of transaction: Transaction) {
         transaction.isolation = level
         guard transaction.snapshotState == .free || transaction.snapshotState == .due else { return }
-        let isShared = level == .repeatableRead || level == .serializable && settings.serializable == .perShard
-        transaction.snapshotState = isShared && shardCount > 1 && settings.consistentReads != .off ? .due : .free
+        transaction.snapshotState = lasts(snapshotOf: level) && shardCount > 1 && settings.consistentReads != .off ? .due : .free
     }
 
     /// What the client hears of a link that broke.

@@ -185,14 +185,14 @@ extension Worker {
         DatabaseMessage(error: .objectNotInPrerequisiteState, "portal \"\(portal.text)\" cannot be run")
     }
 
-    /// What a batch writes or sets outside a block becomes permanent at Sync, not before; until then it keeps what it locks.
+    /// What a batch writes or sets outside a block becomes permanent at Sync, not before; until then it keeps its locks and snapshots.
     /// - Parameter isLast: Sync is known to follow.
     func openForBatch(_ index: Int32, _ plan: StatementPlan, isLast: Bool) {
         guard sessions.at(index).pointee.detail?.transaction == nil else { return }
         switch plan.action {
         case .transaction, .shardByShard, .prepared, .empty: return
         case .setting(let command): guard command.belongsToTransaction else { return }
-        default: guard plan.effect != .reads || !isLast && plan.outlastsItself else { return }
+        default: guard plan.effect != .reads || !isLast && (plan.outlastsItself || keepsSnapshots(index)) else { return }
         }
         openTransaction(index, isExplicit: false, modes: "")
     }

@@ -68,6 +68,8 @@ struct Session {
     var hasBatchExecuted = false
     /// What the batch's statements on `link` do.
     var batchEffect = DataEffect.reads
+    /// The Bind that is handled opens a block for what it binds.
+    var bindsInBlock = false
     /// The block failed in the proxy, not on a link: the links' own status does not say so.
     var isFailedHere = false
     /// Answers go to `detail.diversion` instead of the client.

@@ -277,7 +277,7 @@ extension Worker {
         session.pointee.activity = .idle
         session.pointee.lastActive = now
         renewEnvironment(of: index)
-        session.pointee.isPlain = settings.poolMode == .transaction
+        session.pointee.isPlain = isPlainAtRest(index)
         resumeReading(session.pointee.stream)
     }
 
