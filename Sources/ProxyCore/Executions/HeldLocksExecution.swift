@@ -35,7 +35,9 @@ extension Worker {
     /// What a session that comes to rest does before it serves its client again; nil when there is nothing.
     @inline(never)
     func executionAtRest(_ index: Int32) -> Execution? {
-        guard let detail = sessions.at(index).pointee.detail, detail.looksAfterLocks, detail.transaction == nil else { return nil }
+        guard let detail = sessions.at(index).pointee.detail else { return nil }
+        if let transaction = detail.transaction { return letGo(of: transaction, index) }
+        guard detail.looksAfterLocks else { return nil }
         return HeldLocksExecution(worker: self, session: index, parent: nil)
     }
 

@@ -176,6 +176,7 @@ final class TransactionCommandExecution: Execution {
                 if transaction.hasChangedSettings { record.pointee.environment = 0 }
             }
             record.pointee.status = TransactionStatus.inTransaction.rawValue
+            transaction.hasLetGo = false
             // The DDL behind the savepoint is undone, and with it what was read of the catalog since.
             guard transaction.changesCatalog else { return done("ROLLBACK") }
             worker.start(PrivateCatalogExecution(worker: worker, session: session, parent: self), on: session)

@@ -238,7 +238,8 @@ extension Worker {
         // Another participant's loss does not end what passes on this one; COMMIT will tell of it.
         case .passing: if session.pointee.link == -1 { passingLost(index, message, pending) }
         case .executing: if !hadTask { detail.execution?.passedLost(link, message) }
-        case .idle, .waiting: break
+        case .idle: if !session.pointee.isBatchOpen { letGoIfFailed(index) }
+        case .waiting: break
         }
     }
 
@@ -260,6 +261,7 @@ extension Worker {
             session.pointee.skipsUntilSync = session.pointee.isBatchOpen
             session.pointee.detail?.transaction?.untoldLoss = nil
         }
+        if !session.pointee.isBatchOpen { letGoIfFailed(index) }
         unpause(index)
     }
 }

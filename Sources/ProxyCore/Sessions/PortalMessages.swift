@@ -120,6 +120,9 @@ extension Worker {
             return raise(index, DatabaseMessage(error: .invalidCursorName, "portal \"\(message.portal.text)\" does not exist"))
         }
         if portal.link >= 0 {
+            if session.pointee.status == TransactionStatus.failed.rawValue, let refusal = refusal(of: portal.plan, session) {
+                return raise(index, refusal)
+            }
             session.pointee.hasBatchExecuted = true
             if portal.plan.runsTriggers { links.at(portal.link).pointee.hasUnknownSettings = true }
             if portal.plan.taintsLink { links.at(portal.link).pointee.isTainted = true }

@@ -228,6 +228,7 @@ extension Worker {
         let stream = output(ofSession: index)
         stream.pointee.output.writeErrorResponse(message)
         writeReady(index)
+        letGoIfFailed(index)
     }
 
     /// ReadyForQuery with the session's status.

@@ -58,6 +58,7 @@ extension Worker {
         }
         endPortals(session)
         writeReady(index)
+        letGoIfFailed(index)
         return .consumed
     }
 

@@ -4,7 +4,7 @@
 final class RollbackExecution: Execution {
     override func resume() {
         guard let transaction = worker.sessions.at(session).pointee.detail?.transaction, legs.isEmpty else { return }
-        for participant in transaction.participants { ask(addLeg(link: participant.link), "ROLLBACK") }
+        for participant in transaction.participants where !worker.isOver(participant) { ask(addLeg(link: participant.link), "ROLLBACK") }
         if !hasOutstanding { allReady() }
     }
 

@@ -88,6 +88,8 @@ final class Transaction {
     /// How it was lost, as long as the client has not heard: its next statement fails with this, COMMIT too, since
     /// drivers take the tag ROLLBACK for success.
     var untoldLoss: DatabaseMessage?
+    /// It has failed, and its shards hold nothing for it any more that the failure undoes.
+    var hasLetGo = false
     var isolation = IsolationLevel.readCommitted
     /// What AND CHAIN has brought into it.
     var inherited: TransactionCharacteristics?
