@@ -1,5 +1,5 @@
 // PortalStreamExecution: Execute of a portal with a row limit, in a block, whose rows can be read from the shards as they are wanted. The first
-// one declares a cursor on each shard; each reads as many rows as it asks for.
+// one declares a cursor on each shard, unless the portal was opened before (PortalOpening); each reads as many rows as it asks for.
 import Primitives
 import QueryPlanning
 import ResultMerging
@@ -8,14 +8,16 @@ import WireProtocol
 final class PortalStreamExecution: Execution {
     private let call: StatementCall
     private let name: [UInt8]
-    private let movement: CursorMovement
+    private let movement: CursorMovement?
     private var isStarted = false
 
-    /// - Parameter name: the portal's.
-    init(worker: Worker, session: Int32, call: StatementCall, name: [UInt8], maximumRows: Int32) {
+    /// - Parameters:
+    ///   - name: the portal's.
+    ///   - movement: which rows are read; nil: it is only opened.
+    init(worker: Worker, session: Int32, call: StatementCall, name: [UInt8], movement: CursorMovement?) {
         self.call = call
         self.name = name
-        movement = CursorMovement(.forward, maximumRows > 0 ? Int64(maximumRows) : CursorMovement.all)
+        self.movement = movement
         super.init(worker: worker, session: session, parent: nil)
     }
 
@@ -53,6 +55,7 @@ final class PortalStreamExecution: Execution {
     }
 
     private func fetch(_ cursor: StreamedCursor) {
+        guard let movement else { return finish(.success) }
         worker.start(
             StreamedCursorExecution(
                 worker: worker, session: session, parent: self, call: call, cursor: cursor, movement: movement, use: .execute), on: session)
@@ -121,12 +124,8 @@ extension Worker {
         guard isQuiescent(index) else { return .blocked }
         let name = Array(message.portal)
         detail.portals[name]?.isDone = true
-        var call = StatementCall(plan: portal.plan, text: statement.text)
-        call.parameterTypes = statement.knownTypes
-        call.describedTypes = statement.describedTypes
-        call.bind = portal.bind
-        call.wantsDescription = false
-        start(PortalStreamExecution(worker: self, session: index, call: call, name: name, maximumRows: message.maximumRows), on: index)
+        let movement = CursorMovement(.forward, message.maximumRows > 0 ? Int64(message.maximumRows) : CursorMovement.all)
+        start(PortalStreamExecution(worker: self, session: index, call: call(of: portal, statement), name: name, movement: movement), on: index)
         return .consumed
     }
 

@@ -9,6 +9,8 @@ final class BatchStatementExecution: Execution {
     private var isStarted = false
     /// The portal that is executed.
     var portalName: [UInt8] = []
+    /// It was not executed yet: its rows are kept.
+    var isOpening = false
 
     init(worker: Worker, session: Int32, call: StatementCall) {
         self.call = call
@@ -26,7 +28,7 @@ final class BatchStatementExecution: Execution {
         if case .failure(let message) = outcome {
             worker.tellError(session, message)
             worker.failBatch(session)
-        } else if let filled, worker.sessions.at(session).pointee.phase != .leaving {
+        } else if let filled, !isOpening, worker.sessions.at(session).pointee.phase != .leaving {
             filled.fetch(call.maximumRows, into: &worker.output(ofSession: session).pointee.output)
         }
         finish(.success)

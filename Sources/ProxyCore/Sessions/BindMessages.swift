@@ -69,6 +69,7 @@ extension Worker {
         guard let link = writeBind(index, session, detail, message, frame, statement, shard, effect, &result) else { return result }
         if message.portal.isEmpty {
             session.pointee.unnamedPortalLink = link
+            if session.pointee.hasPortals { detail.portals[[]] = nil }
         } else if let plan = statement.plan {
             notePortal(session, detail, message, frame, statement, plan, link: link)
         }
@@ -174,6 +175,7 @@ extension Worker {
         guard let link = writeBind(index, session, detail, message, frame, statement, shard, effect, &result) else { return result }
         if isPassed, message.portal.isEmpty, plan.isPlainPassThrough {
             session.pointee.unnamedPortalLink = link
+            if session.pointee.hasPortals { detail.portals[[]] = nil }
             return .consumed
         }
         notePortal(session, detail, message, frame, statement, plan, link: isPassed ? link : -1)
@@ -220,9 +222,10 @@ extension Worker {
     ) {
         if message.portal.isEmpty { session.pointee.unnamedPortalLink = -1 }
         session.pointee.hasPortals = true
+        if link < 0 { session.pointee.hasUnopenedPortal = true }
         detail.portals[Array(message.portal)] = Portal(
             statement: statement.number, link: link, bind: link < 0 ? Array(frame) : [], plan: plan,
-            savepointDepth: detail.transaction?.savepointDepth ?? 0)
+            environment: session.pointee.environment, savepointDepth: detail.transaction?.savepointDepth ?? 0)
     }
 
     /// Binds a statement the proxy answers itself.

@@ -14,6 +14,7 @@ extension Worker {
         _ index: Int32, _ session: UnsafeMutablePointer<Session>, type: UInt8, _ frame: UnsafeRawBufferPointer,
         received: UnsafeRawBufferPointer
     ) -> FrameResult {
+        if session.pointee.hasUnopenedPortal, let result = openPortals(index, session, type: type, frame) { return result }
         switch type {
         case FrontendMessageType.sync: return sync(index, session)
         case FrontendMessageType.terminate:

@@ -130,6 +130,7 @@ extension Worker {
             return forward(index, session, frame, to: portal.link, .passExecute)
         }
         if let refusal = portal.refusal { return raise(index, refusal) }
+        if let result = refuseLate(index, session, portal, message.portal) { return result }
         if let result = executeStreamed(index, portal, statement, message) { return result }
         if let buffer = portal.buffer {
             if buffer.isSpent {
@@ -154,15 +155,10 @@ extension Worker {
         }
         detail.portals[name]?.isDone = true
         openForBatch(index, executedPlan(portal.plan, index, detail), isLast: received.following(frame).startsWithSync)
-        var call = StatementCall(plan: portal.plan, text: statement.text)
-        call.parameterTypes = statement.knownTypes
-        call.describedTypes = statement.describedTypes
-        call.bind = portal.bind
-        call.wantsDescription = false
+        var call = self.call(of: portal, statement)
         if message.maximumRows > 0, !portal.plan.isCopy {
             call.maximumRows = message.maximumRows
-            detail.diversion = PortalBuffer(pool: streams.pool.reference, reservedBytes: detail.heldBytes)
-            session.pointee.isDiverted = true
+            divertPortal(session, detail)
         }
         let execution = BatchStatementExecution(worker: self, session: index, call: call)
         execution.portalName = name

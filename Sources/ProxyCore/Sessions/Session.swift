@@ -76,6 +76,8 @@ struct Session {
     var isDiverted = false
     /// `detail.portals` is not empty.
     var hasPortals = false
+    /// Some portal over several shards may be bound and not executed (see PortalOpening).
+    var hasUnopenedPortal = false
     /// `detail.statusNews` is to be told before the next ReadyForQuery.
     var hasStatusNews = false
     /// Flush was sent for what is outstanding.

@@ -88,6 +88,10 @@ struct Portal {
     var plan: StatementPlan
     /// COMMIT and the like answer once; a second Execute of the same portal finds it done.
     var isDone = false
+    /// The session's environment when it was bound.
+    var environment: UInt32 = 0
+    /// Something came between Bind and Execute before which it could not be opened.
+    var isLate = false
     /// How many savepoints were open when it was bound.
     var savepointDepth = 0
     /// Why it cannot be executed with the values that were bound: PostgreSQL tells that no earlier.

@@ -146,8 +146,10 @@ extension Worker {
             if session.pointee.activity == .passing || session.pointee.isBatchOpen {
                 // As any message between an error and Sync.
                 if session.pointee.skipsUntilSync { return .consumed }
+                if session.pointee.hasUnopenedPortal, let result = openPortals(index, session, type: type, frame) { return result }
                 guard isBatchEnded(index, session) else { return .blocked }
             }
+            if session.pointee.hasPortals { session.pointee.detail?.portals[[]] = nil }
             return simpleQuery(index, session, frame)
         }
         return extendedFrame(index, session, type: type, frame, received: received)
