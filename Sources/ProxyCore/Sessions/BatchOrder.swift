@@ -53,7 +53,9 @@ extension Worker {
         if session.pointee.isLinkUnsynced {
             let output = output(ofLink: link)
             // After an error the shard skips everything up to Sync, and has undone the batch.
-            if session.pointee.detail?.transaction == nil, session.pointee.hasBatchExecuted, !session.pointee.skipsUntilSync {
+            if session.pointee.detail?.transaction == nil, !session.pointee.skipsUntilSync,
+                session.pointee.hasBatchExecuted || hasNamedPortal(session, on: link)
+            {
                 beginLate(index, link)
             }
             output.pointee.output.writeSync()
@@ -69,6 +71,13 @@ extension Worker {
         session.pointee.activity = .idle
         if session.pointee.detail?.transaction == nil { giveBack(link, from: index) }
         return true
+    }
+
+    /// A portal is bound on the link that is not executed to its end perhaps: without a block it would end with Sync. The unnamed one
+    /// does, since BEGIN takes its place.
+    private func hasNamedPortal(_ session: UnsafeMutablePointer<Session>, on link: Int32) -> Bool {
+        guard session.pointee.hasPortals, let detail = session.pointee.detail else { return false }
+        return detail.portals.contains { !$0.key.isEmpty && $0.value.link == link }
     }
 
     /// BEGIN behind what the batch already executed: the implicit transaction becomes a block with that inside.
