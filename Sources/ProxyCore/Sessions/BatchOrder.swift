@@ -69,6 +69,7 @@ extension Worker {
         session.pointee.link = -1
         session.pointee.unnamedPortalLink = -1
         session.pointee.activity = .idle
+        if session.pointee.hasPortals { session.pointee.detail?.checkNumber += 1 }
         if session.pointee.detail?.transaction == nil { giveBack(link, from: index) }
         return true
     }

@@ -179,6 +179,10 @@ extension Worker {
             return .consumed
         }
         notePortal(session, detail, message, frame, statement, plan, link: isPassed ? link : -1)
+        guard !isPassed else { return .consumed }
+        detail.portals[Array(message.portal)]?.checkLink = link
+        detail.portals[Array(message.portal)]?.checkNumber = detail.checkNumber
+        if !message.portal.isEmpty { detail.hasCheckedNames = true }
         return .consumed
     }
 
@@ -203,6 +207,10 @@ extension Worker {
         ensurePrepared(session, link, statement, isUnnamed: message.statement.isEmpty)
         let record = links.at(link)
         let stream = streams.at(record.pointee.stream.index)
+        if detail.hasCheckedNames, !message.portal.isEmpty {
+            stream.pointee.output.writeClose(.portal, name: message.portal)
+            sent(session, record, .dropClose)
+        }
         if record.pointee.translatesOIDs {
             writeTranslatedBind(session, message, frame, statement, to: link)
         } else if message.statement.isEmpty {

@@ -64,11 +64,12 @@ extension Worker {
             return .consumed
         }
         if let cursor = portal.cursor ?? fetchedCursor(portal.plan, detail) { return describe(cursor, formats: resultFormats(of: portal), index, session, isStatement: false) }
-        let link = portal.link >= 0 ? portal.link : session.pointee.link
-        guard link >= 0 else {
-            return raise(index, DatabaseMessage(error: .invalidCursorName, "portal \"\(message.name.text)\" does not exist"))
+        if portal.link >= 0 { return forward(index, session, frame, to: portal.link, .passDescribePortal) }
+        if portal.checkLink >= 0, portal.checkLink == session.pointee.link, portal.checkNumber == detail.checkNumber {
+            return forward(index, session, frame, to: portal.checkLink, .passDescribePortal)
         }
-        return forward(index, session, frame, to: link, .passDescribePortal)
+        guard let statement = statements.at(portal.statement) else { return raise(index, missing(message.name)) }
+        return describe(executed: statement, formats: resultFormats(of: portal), index, session, isStatement: false)
     }
 
     /// Passes a frame on to a link of the batch.
@@ -215,8 +216,12 @@ extension Worker {
             if !isUnnamed, !detail.cursors.isEmpty, case .link(let link)? = detail.cursors.remove(message.name.text)?.home {
                 return forward(index, session, frame, to: link, .passClose)
             }
+            if link >= 0 {
+                let result = forward(index, session, frame, to: link, .passClose)
+                if case .consumed = result { detail.portals[Array(message.name)] = nil }
+                return result
+            }
             detail.portals[Array(message.name)] = nil
-            if link >= 0, link == session.pointee.link { return forward(index, session, frame, to: link, .passClose) }
             detail.nameChanges.append(.none)
         } else {
             detail.nameChanges.append(closing(message.name, detail))

@@ -30,6 +30,10 @@ final class SessionDetail {
     var nameChanges = NameChanges()
     /// Portals that live on a link, by name; the link must still hold the transaction.
     var portals: [[UInt8]: Portal] = [:]
+    /// Counts how often the session has left a link on which portals may be bound.
+    var checkNumber = 0
+    /// Named portals were bound on links for a check only: their names may still be taken there.
+    var hasCheckedNames = false
     /// Where answers go while a portal is filled.
     var diversion: PortalBuffer?
     /// SQL cursors by name.
@@ -88,6 +92,9 @@ struct Portal {
     var plan: StatementPlan
     /// COMMIT and the like answer once; a second Execute of the same portal finds it done.
     var isDone = false
+    /// Where it is bound for a check only, and may be described until the session leaves the link: `checkNumber` is then another.
+    var checkLink: Int32 = -1
+    var checkNumber = 0
     /// The session's environment when it was bound.
     var environment: UInt32 = 0
     /// Something came between Bind and Execute before which it could not be opened.
