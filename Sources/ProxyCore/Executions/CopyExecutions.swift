@@ -91,8 +91,9 @@ final class CopyInExecution: MultiShardExecution {
             isClientFailing = true
             let reason = (try? CopyFailMessage(frame))?.reason.text ?? ""
             for leg in legs.indices { fail(leg, reason: reason) }
-            endIfAnswered()
             return true
+        // Behind an error, which is told as soon as all shards have answered, any message is one outside COPY.
+        case _ where failure != nil: return false
         case FrontendMessageType.sync, FrontendMessageType.flush: return true
         default:
             worker.loseSynchronization(session, type: type)
@@ -124,7 +125,6 @@ final class CopyInExecution: MultiShardExecution {
                 worker.streams.markDirty(worker.links.at(leg.link).pointee.stream.index)
             }
         }
-        endIfAnswered()
     }
 
     /// Frames what the splitter made for each shard.
@@ -172,19 +172,6 @@ final class CopyInExecution: MultiShardExecution {
     override func clientLeft() {
         isClientDone = true
         for leg in legs.indices { fail(leg, reason: "the client left") }
-        // After an error only the client's data was awaited.
-        endIfAnswered()
-    }
-
-    override func answered() { endIfAnswered() }
-
-    /// Ends when the shards have answered; after an error the client's data is still read to its end.
-    private func endIfAnswered() {
-        guard !hasOutstanding else { return }
-        if isReceiving && !isClientDone && failure != nil {
-            return worker.unpause(session)
-        }
-        end()
     }
 
     private func originalLine(_ leg: Int) -> Int? {
