@@ -97,6 +97,11 @@ extension Worker {
         guard let detail = sessions.at(index).pointee.detail, let transaction = detail.transaction else {
             return lease(index, shard: shard)
         }
+        // To its shards the block is over, or whole: what they would say of its state is not so.
+        if transaction.hasLetGo {
+            sessions.at(index).pointee.hasWaitFailure = false
+            return .failed(detail.takeWaitFailure() ?? transaction.takeUntoldLoss() ?? .blockIsAborted)
+        }
         if transaction.snapshotState == .due, takesSnapshot {
             if let failure = detail.takeWaitFailure() { return .failed(failure) }
             let parent = detail.execution

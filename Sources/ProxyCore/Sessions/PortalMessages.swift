@@ -213,10 +213,11 @@ extension Worker {
             let link = isUnnamed && session.pointee.unnamedPortalLink >= 0
                 ? session.pointee.unnamedPortalLink : detail.portals[Array(message.name)]?.link ?? -1
             if isUnnamed { session.pointee.unnamedPortalLink = -1 }
-            if !isUnnamed, !detail.cursors.isEmpty, case .link(let link)? = detail.cursors.remove(message.name.text)?.home {
+            let isOnShard = detail.transaction?.hasLetGo != true
+            if !isUnnamed, !detail.cursors.isEmpty, case .link(let link)? = detail.cursors.remove(message.name.text)?.home, isOnShard {
                 return forward(index, session, frame, to: link, .passClose)
             }
-            if link >= 0 {
+            if link >= 0, isOnShard {
                 let result = forward(index, session, frame, to: link, .passClose)
                 if case .consumed = result { detail.portals[Array(message.name)] = nil }
                 return result

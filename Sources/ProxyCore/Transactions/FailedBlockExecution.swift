@@ -4,6 +4,7 @@
 // its client. A shard that does not know of the failure holds everything still, and would for as long as the client likes. With no
 // savepoint open its part is rolled back: nothing can bring it back, and there is only the block's end left to tell. With one it goes back
 // to the last, as the client can still do.
+import Primitives
 import WireProtocol
 
 final class FailedBlockExecution: Execution {
@@ -45,6 +46,12 @@ extension Worker {
     func isOver(_ participant: Participant) -> Bool {
         let link = links.at(participant.link)
         return link.pointee.status == TransactionStatus.idle.rawValue && link.pointee.expectations.isEmpty
+    }
+}
+
+extension DatabaseMessage {
+    static var blockIsAborted: DatabaseMessage {
+        DatabaseMessage(error: .inFailedSQLTransaction, "current transaction is aborted, commands ignored until end of transaction block")
     }
 }
 
