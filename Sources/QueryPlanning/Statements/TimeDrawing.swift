@@ -80,14 +80,20 @@ struct TimeDrawing {
             return .descend
         }
         if isInFrom { return nil }
+        // Of (a, b) = (SELECT ...) the tree has the query once for each column.
+        var places: Set<Int> = []
         for call in calls {
-            if let found = replacement(call) { replaced.append(found) } else { leavesTime = true }
+            guard let found = replacement(call) else {
+                leavesTime = true
+                continue
+            }
+            if places.insert(found.range.lowerBound).inserted { replaced.append(found) }
         }
         if replaced.isEmpty { return nil }
         for target in targets where nonEmptyText(target.pointee.name) == nil {
             guard let value = Node(target.pointee.val), let (name, location) = Self.ownName(value, context) else { continue }
             guard let place = end(ofItemAt: location) else { return nil }
-            names.append((place, name))
+            if !names.contains(where: { $0.place == place }) { names.append((place, name)) }
         }
         return build()
     }
