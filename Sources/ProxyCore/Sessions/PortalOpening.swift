@@ -60,7 +60,9 @@ extension Worker {
             return nil
         default: return nil
         }
-        for (name, portal) in detail.portals where portal.isUnopened && name != executed {
+        // In one order, so that a run of the proxy can be repeated.
+        let unopened = detail.portals.filter { $0.value.isUnopened && $0.key != executed }.sorted { $0.key.lexicographicallyPrecedes($1.key) }
+        for (name, portal) in unopened {
             if name.isEmpty, session.pointee.unnamedPortalLink >= 0 { continue }
             // An error of the portal's would be taken for the Query's.
             if type != FrontendMessageType.query, !open(index, session, detail, portal, name) { return .blocked }
