@@ -59,21 +59,18 @@ final class ModifyExecution: MultiShardExecution {
     /// before the statement, the statement, after it.
     private var sequences: SequenceChange? { shards.count > 1 ? call.plan.sequences : nil }
 
-    /// Waits for all who write the table, and lets nobody else begin.
-    private var lockText: String? {
-        guard tagCombination == .first, shards.count > 1 else { return nil }
-        return call.plan.lockedTable.map { "LOCK TABLE \($0) IN SHARE ROW EXCLUSIVE MODE" }
-    }
+    /// The table whose other writers each shard waits for first, letting nobody else begin.
+    private var lockedTable: String? { tagCombination == .first && shards.count > 1 ? call.plan.lockedTable : nil }
 
     /// What comes from the leg answers what the proxy asks for itself: of questions about sequences the statement is the last but one, and a
     /// lock comes before it.
     private func isOwnQuestion(_ leg: Int) -> Bool {
         if sequences != nil { return legs[leg].outstanding != 2 }
-        return lockText != nil && legs[leg].outstanding == 2
+        return lockedTable != nil && legs[leg].outstanding == 2
     }
 
     override func send(_ leg: Int) {
-        if let lockText { ask(leg, lockText) }
+        if let lockedTable { ask(leg, "LOCK TABLE \(lockedTable) IN SHARE ROW EXCLUSIVE MODE") }
         if let sequences, let text = InternalSchema.restore(sequences) { ask(leg, text) }
         sendStatement(leg)
         if let sequences { ask(leg, InternalSchema.share(sequences, shard: legs[leg].shard, shardCount: worker.shardCount)) }
