@@ -519,7 +519,7 @@ class Campaign:
             keys = [self.keys_apart(client, proxy, shard)[0] for shard in range(SHARDS)]
             client.close()
             complaints = lose_link_while_waiting(proxy, lambda: terminate_backends(directory, "fuzz"), keys, "fuzz", PASSWORD)
-            complaints += run_cases(relay, proxy, "fuzz", PASSWORD)
+            complaints += run_cases(relay, proxy, "fuzz", PASSWORD, keys[0])
             print(f"  cases: {len(complaints)} complaints", flush=True)
             self.check(not complaints, f"cases: {complaints}")
             self.check(not proxy.crash_report(), f"cases: {proxy.crash_report()[:5]}")

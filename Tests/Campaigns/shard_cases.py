@@ -35,6 +35,17 @@ def before(kind, addition):
     return lambda message: addition + message if message[:1] == kind else message
 
 
+def another_role(name):
+    """The oid that facts of the role begin with (LoginFacts) gets another first digit."""
+    def change(message):
+        fields = wire.fields_of(message[5:]) if message[:1] == b"D" else []
+        if len(fields) != 2 or fields[0] != name:
+            return message
+        facts = fields[1].encode()
+        return message.replace(facts, (b"8" if facts[:1] == b"9" else b"9") + facts[1:])
+    return change
+
+
 READY = frame(b"Z", b"I")
 EMPTY_ROW = frame(b"D", struct.pack("!H", 0))
 ROW_OF_NONSENSE = frame(b"D", struct.pack("!H", 4) + b"".join(struct.pack("!i", 3) + b"nan" for _ in range(4)))
@@ -44,6 +55,7 @@ CASES = [
     Case("an empty row of prepared transactions", "pg_prepared_xacts", before(b"C", EMPTY_ROW)),
     Case("a prepared transaction that is not a number of seconds old", "pg_prepared_xacts", before(b"C", ROW_OF_NONSENSE)),
     Case("an empty row of decisions", "pgbraid.decision", before(b"C", EMPTY_ROW)),
+    Case("a role that is said once to be another one", "pgbraid: logins", another_role("calm")),
 ]
 
 
@@ -84,9 +96,13 @@ def dialogue(client, number):
             pass
 
 
-def run_cases(relay, proxy, user, password, seconds=20):
-    """Complaints about cases that did not come about, or that the proxy did not survive."""
+def run_cases(relay, proxy, user, password, key, seconds=20):
+    """Complaints about cases that did not come about, or that the proxy or somebody who works with the other shard did not survive.
+
+    - key: of a row on the other shard.
+    """
     complaints = []
+    bystander = Client.connect(proxy.port, "calm", password)
     for number, case in enumerate(CASES):
         relay.case, deadline = case, time.monotonic() + seconds
         while case.done < case.count and proxy.is_alive and time.monotonic() < deadline:
@@ -101,6 +117,11 @@ def run_cases(relay, proxy, user, password, seconds=20):
             complaints.append(f"case \"{case.name}\" did not come about")
         if not proxy.is_alive:
             return complaints + [f"case \"{case.name}\": the proxy ended with {proxy.process.poll()}"]
+        try:
+            bystander.run(f"SELECT n FROM calm_apart WHERE user_id = {key}")
+        except (OSError, ServerError) as error:
+            return complaints + [f"case \"{case.name}\": {error!r} for somebody else"]
+    bystander.close()
     return complaints
 
 

@@ -39,6 +39,8 @@ final class Pool {
     var staleReports: Set<UInt32> = []
     /// Who the role is on each shard, as the shard said last.
     var loginFacts: [LoginFacts?]
+    /// What a shard has said once since, of the role being another one, and has not been heard to say again.
+    var claimedRoles: [LoginFacts.Claim?]
     /// Its links have retired, and no fresh one has said yet what the role has by default: nothing is planned until then.
     var isRenewing = false
     /// What the role has by default, as the last link to each shard said.
@@ -57,6 +59,7 @@ final class Pool {
         defaultsByShard = Array(repeating: nil, count: shardCount)
         parameterStatusByShard = Array(repeating: [], count: shardCount)
         loginFacts = Array(repeating: nil, count: shardCount)
+        claimedRoles = Array(repeating: nil, count: shardCount)
         shards = .allocate(capacity: shardCount)
         shards.initialize(repeating: ShardPool(), count: shardCount)
     }

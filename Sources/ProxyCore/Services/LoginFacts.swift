@@ -14,6 +14,11 @@ struct LoginFacts: Equatable {
     /// What it has by default, and whether it may log in; only compared.
     let others: String
 
+    /// What a shard has said once of a role that it knew as another one: who it is now, nil if it is not there.
+    struct Claim: Equatable {
+        let oid: String?
+    }
+
     init?(_ text: String) {
         let parts = text.split(separator: " ", maxSplits: 1)
         guard parts.count == 2 else { return nil }
@@ -87,11 +92,26 @@ extension Worker {
     ///   - facts: nil: the role is not there.
     ///   - link: the one that has said so, which is as new as they are.
     func noteLoginFacts(_ facts: LoginFacts?, of pool: Pool, on shard: ShardIndex, link: Int32 = -1) {
-        let known = pool.loginFacts[shard.int]
-        pool.loginFacts[shard.int] = facts
-        guard let known, known != facts else { return }
+        guard let known = pool.loginFacts[shard.int], known != facts else {
+            pool.loginFacts[shard.int] = facts
+            pool.claimedRoles[shard.int] = nil
+            return
+        }
         renewLinks(of: pool, on: shard, except: link)
+        if known.oid != facts?.oid, !isConfirmed(facts, of: pool, on: shard) { return }
+        pool.loginFacts[shard.int] = facts
+        pool.claimedRoles[shard.int] = nil
         if known.oid != facts?.oid { endSessions(of: pool) }
+    }
+
+    /// One answer that a shard gives damaged must not end the sessions that work with the others: it has to say twice in a row that the
+    /// role is another one. It is asked at once after the first time only, so that one that says something else each time keeps nobody busy.
+    private func isConfirmed(_ facts: LoginFacts?, of pool: Pool, on shard: ShardIndex) -> Bool {
+        let (claim, before) = (LoginFacts.Claim(oid: facts?.oid), pool.claimedRoles[shard.int])
+        guard before != claim else { return true }
+        pool.claimedRoles[shard.int] = claim
+        if before == nil { askLoginFacts() }
+        return false
     }
 
     /// Clients of a role that is gone have logged in as nobody who is there now.
