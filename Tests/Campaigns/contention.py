@@ -2,8 +2,9 @@
 """Shows that waiting for locks is not taken for a deadlock.
 
 pgbench's tpcb-like transactions lock an account, a teller and the one branch of scale 1, always in this order, so none can
-deadlock, but sixteen clients over four shards wait for that branch all the time. deadlock_timeout is set so low that the
-proxy looks for deadlocks again and again. Not one transaction may fail with 40P01, or with anything else.
+deadlock, but sixteen clients over four shards wait for that branch all the time. deadlock_timeout is set so low that many waits are longer:
+the shards, with the same deadlock_timeout, count them (log_lock_waits), and the proxy looks for deadlocks again and again.
+Commits are as durable as PostgreSQL's are by default, so that locks are held for long. Not one transaction may fail with 40P01, or with anything else.
 
 Afterwards two sessions lock two rows crosswise, to show that the same proxy does find a deadlock.
 
@@ -20,7 +21,7 @@ import psycopg
 from shards import Checks, temporary_cluster
 
 
-def load(checks, proxy, clients, seconds):
+def load(checks, shards, proxy, clients, seconds):
     before = proxy.statistics()
     run = proxy.pgbench("-n", "-b", "tpcb-like", "-c", str(clients), "-j", "2", "-T", str(seconds), "--max-tries=1", "--failures-detailed")
     after = proxy.statistics()
@@ -30,7 +31,9 @@ def load(checks, proxy, clients, seconds):
     looks, deadlocks = (after[name] - before[name] for name in ("deadlock_looks", "deadlocks"))
     checks.check(f"{processed} transactions of {clients} clients in {seconds} s, none failed",
           run.returncode == 0 and processed and failures and failures.group(1) == "0", run.stderr[-500:])
-    checks.check(f"{looks} times a wait was longer than deadlock_timeout", looks > 100)
+    waits = sum(shards.logged(shard, "still waiting for") for shard in range(shards.count))
+    checks.check(f"{waits} times a wait for a lock was longer than deadlock_timeout", waits > 100)
+    checks.check(f"{looks} times the proxy looked for a deadlock", looks > 100)
     checks.check(f"{deadlocks} taken for a deadlock", deadlocks == 0)
     sums = proxy.sql("SELECT (SELECT sum(abalance) FROM pgbench_accounts), (SELECT sum(bbalance) FROM pgbench_branches), "
                      "(SELECT sum(tbalance) FROM pgbench_tellers), (SELECT sum(delta) FROM pgbench_history)")[0]
@@ -75,10 +78,11 @@ def main():
     arguments = parser.parse_args()
     checks = Checks()
     timeout = f'deadlock_timeout = "{arguments.deadlock_timeout}"'
-    with temporary_cluster(arguments.pgbraid, "contention", checks, [timeout]) as (_, proxy):
+    servers = {"fsync": "on", "deadlock_timeout": arguments.deadlock_timeout, "log_lock_waits": "on", "log_min_messages": "log"}
+    with temporary_cluster(arguments.pgbraid, "contention", checks, [timeout], server_settings=servers) as (shards, proxy):
         made = proxy.pgbench("-i", "-s", "1", "-q")
         checks.check("pgbench -i", made.returncode == 0, made.stderr[-500:] if made.returncode else "")
-        load(checks, proxy, arguments.clients, arguments.seconds)
+        load(checks, shards, proxy, arguments.clients, arguments.seconds)
         crosswise(checks, proxy)
     return checks.finish()
 

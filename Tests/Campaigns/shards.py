@@ -29,10 +29,10 @@ def make_directory(path):
 
 
 class Shards:
-    """Servers on unix sockets; what a kill leaves to the kernel is enough here, so fsync is off."""
+    """Servers on unix sockets; what a kill leaves to the kernel is enough here, so fsync is off unless `settings` say otherwise."""
 
-    def __init__(self, directory, count):
-        self.directory, self.count = directory, count
+    def __init__(self, directory, count, settings=None):
+        self.directory, self.count, self.settings = directory, count, settings or {}
         self.sockets = os.path.join(directory, "shards")
         for path in (directory, self.sockets):
             make_directory(path)
@@ -56,9 +56,15 @@ class Shards:
         settings = {
             "listen_addresses": "", "unix_socket_directories": self.sockets, "port": FIRST_PORT + shard, "fsync": "off",
             "max_prepared_transactions": 100, "max_connections": 200, "shared_buffers": "32MB", "log_min_messages": "fatal",
+            **self.settings,
         }
         words = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
         self._run("pg_ctl", "start", "-s", "-w", "-D", self.data(shard), "-l", os.path.join(self.data(shard), "server.log"), "-o", words)
+
+    def logged(self, shard, text):
+        """How many lines of the server's log contain `text`."""
+        with open(os.path.join(self.data(shard), "server.log"), errors="replace") as log:
+            return sum(text in line for line in log)
 
     def stop(self, shard, mode="immediate"):
         self._run("pg_ctl", "stop", "-s", "-w", "-m", mode, "-D", self.data(shard))
@@ -100,14 +106,15 @@ class Shards:
 
 
 @contextlib.contextmanager
-def temporary_cluster(executable, name, checks, transactions=(), count=4, sections=()):
+def temporary_cluster(executable, name, checks, transactions=(), count=4, sections=(), server_settings=None):
     """Shards that run and their proxy, started; both stopped at the end, and their directory removed when all was well.
 
-    `transactions`: lines of the proxy's section of this name; `sections`: lines of further ones, with their headings.
+    `transactions`: lines of the proxy's section of this name; `sections`: lines of further ones, with their headings;
+    `server_settings`: of postgresql.conf, by name.
     """
     directory = tempfile.mkdtemp(prefix=f"pgbraid-{name}-", dir="/tmp")
     os.chmod(directory, 0o755)
-    shards = Shards(directory, count)
+    shards = Shards(directory, count, server_settings)
     proxy = Proxy(os.path.abspath(executable), directory, shards.sockets, count, name, 1)
     proxy.configure(["[transactions]", *transactions, *sections])
     try:
