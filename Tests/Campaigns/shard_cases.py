@@ -125,6 +125,31 @@ def run_cases(relay, proxy, user, password, key, seconds=20):
     return complaints
 
 
+def lose_answer_to_keeper(relay, proxy, terminate, key, user, password, seconds=90):
+    """A shard that comes up owes the proxy the end of an answer, while it goes on otherwise. The proxy must try again, and use it then.
+
+    - terminate: ends the proxy's own backends on the shard behind the relay.
+    - key: of a row there.
+    """
+    relay.case = Case("an answer that does not end", "idle_session_timeout", lambda message: b"" if message[:1] == b"Z" else message)
+    terminate()
+    deadline = time.monotonic() + 20
+    while not relay.case.done:
+        if time.monotonic() > deadline:
+            return ["the proxy takes no locks on a shard that comes up"]
+        time.sleep(0.02)
+    relay.case, deadline = None, time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            client = Client.connect(proxy.port, user, password, timeout=20)
+            client.run(f"SELECT v FROM t WHERE user_id = {key}")
+            client.close()
+            return []
+        except (OSError, ServerError):
+            time.sleep(0.2)
+    return ["a shard that owed the end of an answer when it came up is not used again"]
+
+
 def waiting(proxy, user, shard):
     return [int(row[5]) for row in proxy.table("POOLS") if row[0] == user and row[1] == str(shard)] == [1]
 
@@ -216,5 +241,5 @@ def terminate_backends(directory, user, shard=0, count=1000):
     subprocess.run(
         [os.path.join(os.environ.get("PGBIN", "/usr/lib/postgresql/15/bin"), "psql"), "-XAtq", "-h", os.path.join(directory, "data/sockets"),
          "-p", str(6500 + shard), "-U", "postgres", "-c",
-         f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{user}' ORDER BY random() LIMIT {count}", "postgres"],
+         f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{user}' AND pid <> pg_backend_pid() ORDER BY random() LIMIT {count}", "postgres"],
         check=True, capture_output=True)

@@ -28,6 +28,8 @@ final class LockKeeper: LinkTask {
     /// The roles it is just asking about (LoginFacts); nil: it is not.
     private var askedRoles: [String]?
     private var askedAt = Instant.origin
+    /// When it first asked for its locks.
+    private var beganAt = Instant.origin
     private var loginRows: [[String?]] = []
     /// `Cluster.loginRequests` when it asked, and when the last answer was asked for.
     private var loginRequest = 0
@@ -59,6 +61,7 @@ final class LockKeeper: LinkTask {
             record.pointee.session = -1
             record.pointee.task = self
             self.link = link
+            beganAt = worker.now
             record.pointee.expectations.append(.task)
             send(InternalSchema.noIdleTimeout + ";" + text)
         }
@@ -73,6 +76,7 @@ final class LockKeeper: LinkTask {
 
     /// Called every second: asks who the roles are, or gives the shard up when there was no answer.
     func lookForLife() {
+        if whenHeld != nil { return lookForLocks() }
         let silence = worker.now - askedAt
         guard askedRoles != nil else {
             if silence >= Self.lookInterval { askLogins() }
@@ -80,6 +84,13 @@ final class LockKeeper: LinkTask {
         }
         guard silence > worker.settings.connectTimeout else { return }
         if isLate { return worker.giveUpSilentShard(shard) }
+        isLate = true
+    }
+
+    /// A shard that comes up and does not give the locks in time is tried again.
+    private func lookForLocks() {
+        guard link >= 0, worker.now - beganAt > Worker.adminPatience else { return }
+        if isLate { return worker.breakLink(link, reason: "the proxy's locks are not had in time") }
         isLate = true
     }
 
