@@ -33,7 +33,7 @@ final class CopyQueryExecution: DivertingExecution {
         guard step == .idle else { return }
         step = .fetching
         do throws(Refusal) {
-            let text = Array(plan.query.utf8)
+            let text = Array(repeating: UInt8(ascii: " "), count: plan.charactersBefore) + Array(plan.query.utf8)
             let planned = try worker.planner.planOnce(
                 text: text, parameterTypes: [], environment: worker.planningEnvironment(session), acrossShards: false)
             var query = StatementCall(plan: planned, text: text)

@@ -28,13 +28,16 @@ public struct CopyInPlan: Sendable {
 /// COPY (query) TO STDOUT of a query whose rows must be put together from several shards.
 public struct CopyQueryPlan: Sendable {
     public var query: String
+    /// How many characters of the client's text stand in front of the query: errors tell positions in the whole of it.
+    public var charactersBefore: Int
     /// The statement's text before and behind the query, the parentheses with it.
     public var textBefore: String
     public var textAfter: String
     public var isBinary: Bool
 
-    public init(query: String, textBefore: String, textAfter: String, isBinary: Bool) {
+    public init(query: String, charactersBefore: Int, textBefore: String, textAfter: String, isBinary: Bool) {
         self.query = query
+        self.charactersBefore = charactersBefore
         self.textBefore = textBefore
         self.textAfter = textAfter
         self.isBinary = isBinary

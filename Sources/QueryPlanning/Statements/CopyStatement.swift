@@ -77,7 +77,8 @@ extension StatementClassifier {
     private func copyQueryPlan(_ range: Range<Int>?, _ statement: PgQuery__CopyStmt) throws(Refusal) -> CopyQueryPlan {
         guard let range else { throw Refusal("0A000", "the query of this COPY cannot be found in its text") }
         return CopyQueryPlan(
-            query: context.slice(range), textBefore: context.slice(context.range.lowerBound..<range.lowerBound),
+            query: context.slice(range), charactersBefore: context.characterPosition(ofByte: range.lowerBound) - 1,
+            textBefore: context.slice(context.range.lowerBound..<range.lowerBound),
             textAfter: context.slice(range.upperBound..<context.range.upperBound),
             isBinary: CopyOptionReader.format(statement) == .binary)
     }
