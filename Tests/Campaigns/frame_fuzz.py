@@ -28,7 +28,8 @@ import wire
 from long_statements import run_long_statements
 from proxy import Proxy, clean_up, work_directory
 from relay import Relay
-from shard_cases import CaseRelay, lose_answer_to_keeper, lose_link_while_waiting, lose_links_of_merges, run_cases, terminate_backends
+from shard_cases import (
+    CaseRelay, log_in_beside_slow_shard, lose_answer_to_keeper, lose_link_while_waiting, lose_links_of_merges, run_cases, terminate_backends)
 from statement_fuzz import fuzz_statements
 from tls_fuzz import fuzz_tls, make_certificate, query_encrypted
 from wire import Client, ServerError, frame
@@ -520,6 +521,7 @@ class Campaign:
             client.close()
             complaints = lose_link_while_waiting(proxy, lambda: terminate_backends(directory, "fuzz"), keys, "fuzz", PASSWORD)
             complaints += run_cases(relay, proxy, "fuzz", PASSWORD, keys[0])
+            complaints += log_in_beside_slow_shard(relay, proxy, "calm", PASSWORD)
             complaints += lose_answer_to_keeper(
                 relay, proxy, lambda: terminate_backends(directory, "postgres", 1), keys[1], "fuzz", PASSWORD)
             print(f"  cases: {len(complaints)} complaints", flush=True)

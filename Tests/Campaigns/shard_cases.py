@@ -150,6 +150,21 @@ def lose_answer_to_keeper(relay, proxy, terminate, key, user, password, seconds=
     return ["a shard that owed the end of an answer when it came up is not used again"]
 
 
+def log_in_beside_slow_shard(relay, proxy, user, password):
+    """A shard does not say who the roles are when DDL has made the proxy ask. Whoever logs in must not wait for it until the time to log in is over."""
+    relay.case = Case("no answer", "pgbraid: logins", lambda message: b"", 1000)
+    try:
+        client = Client.connect(proxy.port, "postgres", password)
+        client.run("CREATE TABLE IF NOT EXISTS made_meanwhile (user_id int)")
+        client.close()
+        Client.connect(proxy.port, user, password, timeout=20).close()
+        return [] if relay.case.done else ["the shard was not asked who the roles are"]
+    except (OSError, ServerError) as error:
+        return [f"a login beside a slow shard: {error!r}"]
+    finally:
+        relay.case = None
+
+
 def waiting(proxy, user, shard):
     return [int(row[5]) for row in proxy.table("POOLS") if row[0] == user and row[1] == str(shard)] == [1]
 

@@ -35,6 +35,8 @@ final class Cluster {
     var catalogRequests = 0
     /// How often DDL may have changed roles: what shards said of them before may be old.
     var loginRequests = 0
+    /// When that was last.
+    var loginsRequestedAt = Instant.origin
     var isCatalogLoading = false
     var isCatalogStale = false
     /// What is known of tables may be outdated: nothing is planned until it is read again.

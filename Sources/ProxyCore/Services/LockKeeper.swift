@@ -18,6 +18,8 @@ final class LockKeeper: LinkTask {
 
     /// How often the shard is asked who its roles are. It has the time limit of a connection attempt to answer.
     static let lookInterval = Span.seconds(3)
+    /// How long clients that log in wait for a shard to say who the roles are.
+    static let loginPatience = Span.seconds(1)
 
     private unowned let worker: Worker
     private let shard: ShardIndex
@@ -77,6 +79,7 @@ final class LockKeeper: LinkTask {
     /// Called every second: asks who the roles are, or gives the shard up when there was no answer.
     func lookForLife() {
         if whenHeld != nil { return lookForLocks() }
+        if owesLogins, worker.now - worker.cluster.loginsRequestedAt > Self.loginPatience { settleLogins() }
         let silence = worker.now - askedAt
         guard askedRoles != nil else {
             if silence >= Self.lookInterval { askLogins() }
@@ -125,6 +128,13 @@ final class LockKeeper: LinkTask {
     /// A change of roles was told of that the shard's last answer may not show.
     var owesLogins: Bool { whenHeld == nil && answeredRequest < worker.cluster.loginRequests }
 
+    /// Clients that log in do not wait for a shard that is slow: its links, which may be another role's by now, are used no more instead.
+    private func settleLogins() {
+        answeredRequest = worker.cluster.loginRequests
+        for pool in worker.pools where pool.index != worker.adminPool.index { worker.retireLinks(of: pool, on: shard.int, except: -1) }
+        worker.resumeLogins()
+    }
+
     /// Asks who the roles are that clients have, now or as soon as it can.
     func askLogins() {
         guard state == .holding, askedRoles == nil else { return }
@@ -145,7 +155,7 @@ final class LockKeeper: LinkTask {
             worker.links.at(link).pointee.expectations.append(.task)
             let roles = askedRoles ?? []
             askedRoles = nil
-            answeredRequest = loginRequest
+            answeredRequest = max(answeredRequest, loginRequest)
             worker.takeLoginFacts(shard, roles: roles, loginRows)
             if owesLogins { askLogins() }
             worker.resumeLogins()

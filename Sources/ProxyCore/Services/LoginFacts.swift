@@ -55,6 +55,7 @@ extension Worker {
     /// Roles may be others: no client logs in before all shards have said so.
     func askLoginFacts() {
         cluster.loginRequests += 1
+        cluster.loginsRequestedAt = now
         for keeper in keepers { keeper?.askLogins() }
     }
 

@@ -224,7 +224,10 @@ extension Worker {
 
     /// No shard lets the role in.
     func failLoginsWaiting(on pool: Pool, _ message: DatabaseMessage) {
-        let mayStillWork = (0..<shardCount).contains { pool.shards[$0].connectingCount > 0 }
+        let mayStillWork = (0..<links.highWater).contains { index in
+            let link = links.at(index)
+            return link.pointee.isOpen && link.pointee.pool == pool.index && link.pointee.login != nil
+        }
         guard pool.parameterStatus.isEmpty else { return loginsWaiting(on: pool) }
         guard !mayStillWork else { return }
         forEachLoggingIn(pool) { index in
