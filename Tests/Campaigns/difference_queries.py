@@ -47,7 +47,10 @@ class Queries(Simple):
         elif pick < 0.48:
             columns = [self.random.choice(scope) for _ in range(3)]
             texts, kinds = [text for text, _ in columns], [kind for _, kind in columns]
-            distinct, tail = f"DISTINCT ON ({texts[0]}) ", f" ORDER BY {texts[0]} {self.choose('', 'DESC')}, {', '.join(texts[1:])} DESC"
+            # -3.1 and -3.10 are equal, and may be shown as text.
+            ends = [f"({text})::text" for text, kind in columns if kind in ("num", "json")]
+            distinct = f"DISTINCT ON ({texts[0]}) "
+            tail = f" ORDER BY {texts[0]} {self.choose('', 'DESC')}, {', '.join(texts[1:])} DESC" + "".join(f", {end}" for end in ends)
         elif pick < 0.60:
             columns = [self.random.choice(scope), self.window(scope)] + ([self.window(scope)] if self.chance(0.3) else [])
             texts, kinds, distinct = [text for text, _ in columns], [kind for _, kind in columns], ""

@@ -24,7 +24,7 @@ REFERENCE = [
     "INSERT INTO levels (level, title) SELECT (random() * 100000)::int, label FROM countries",
     "UPDATE countries SET label = w.lang FROM words w WHERE w.len > 0",
     "UPDATE countries SET label = l.title FROM levels l WHERE l.level > 0",
-    "UPDATE countries c SET label = l.title, rate = l.floor FROM (SELECT * FROM levels ORDER BY random() LIMIT 2) l WHERE c.level >= l.level",
+    "UPDATE countries c SET label = l.title, rate = greatest(-9, least(l.floor, 9)) FROM (SELECT * FROM levels ORDER BY random() LIMIT 2) l WHERE c.level >= l.level",
     "UPDATE countries SET label = (SELECT string_agg(title, ',') FROM levels)",
     "UPDATE countries SET label = (SELECT array_agg(title)::text FROM levels), rate = (SELECT sum(floor) FROM levels)",
     "UPDATE levels SET floor = (SELECT avg(score) FROM users), title = (SELECT string_agg(name, '') FROM users)",
