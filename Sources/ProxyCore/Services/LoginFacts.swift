@@ -98,8 +98,9 @@ extension Worker {
             pool.claimedRoles[shard.int] = nil
             return
         }
-        renewLinks(of: pool, on: shard, except: link)
+        // Fresh links before the sessions end would be another role's than theirs.
         if known.oid != facts?.oid, !isConfirmed(facts, of: pool, on: shard) { return }
+        renewLinks(of: pool, on: shard, except: link)
         pool.loginFacts[shard.int] = facts
         pool.claimedRoles[shard.int] = nil
         if known.oid != facts?.oid { endSessions(of: pool) }
