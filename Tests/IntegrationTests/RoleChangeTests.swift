@@ -7,8 +7,8 @@ import WireProtocol
 
 extension IntegrationTests {
     @Suite struct RoleChangeTests {
-        private func cluster(settings: [String: [String]] = [:]) throws -> TestCluster {
-            let cluster = try TestCluster(servers: try TestServers.shared.get().four, settings: settings)
+        private func cluster(on servers: [TemporaryPostgreSQL]? = nil, settings: [String: [String]] = [:]) throws -> TestCluster {
+            let cluster = try TestCluster(servers: servers ?? TestServers.shared.get().four, settings: settings)
             try cluster.psql("DROP TABLE IF EXISTS owned_thing; CREATE TABLE owned_thing (user_id int PRIMARY KEY)")
             try cluster.psql("INSERT INTO owned_thing SELECT generate_series(1, 20)")
             return cluster
@@ -80,6 +80,27 @@ extension IntegrationTests {
             try eventually("new clients are the new role") {
                 try (try? WireClient(port: cluster.port, user: "porter").rows("SELECT current_user")) == [["porter"]]
             }
+        }
+
+        /// The former role's client gets no link that has logged in as the new one, who may read nothing. The servers are its own, as
+        /// the proxies' processes on them are stopped.
+        @Test(.timeLimit(.minutes(1))) func aFreshLinkOfANewRoleIsNotTheFormerOnes() throws {
+            let cluster = try cluster(on: (0..<2).map { _ in try TemporaryPostgreSQL(settings: TestServers.settings) })
+            try makeRoles("lodger", "landlord", on: cluster)
+            try cluster.psql("GRANT SELECT ON owned_thing TO lodger")
+            let client = try WireClient(port: cluster.port, user: "lodger")
+            #expect(try client.rows(Self.whoAmI) == [["lodger", "lodger", "20"]])
+            for server in cluster.servers {
+                try server.psql("ALTER ROLE lodger RENAME TO landlord; CREATE ROLE lodger LOGIN")
+                try server.psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'landlord'")
+            }
+            // The proxy's own question comes to nothing meanwhile.
+            let keepers = try cluster.onShards("SELECT pid FROM pg_stat_activity WHERE query LIKE '%pgbraid: logins%' AND pid <> pg_backend_pid()")
+            let stopped = keepers.joined().compactMap { $0[0].flatMap { pid_t($0) } }
+            #expect(stopped.count == cluster.servers.count)
+            for process in stopped { kill(process, SIGSTOP) }
+            defer { for process in stopped { kill(process, SIGCONT) } }
+            #expect(try client.run("SELECT count(*) FROM owned_thing WHERE user_id = 1").state == "57P01")
         }
 
         @Test(.timeLimit(.minutes(1))) func newClientsHaveTheRolesNewDefaults() throws {

@@ -84,11 +84,11 @@ final class LinkPreparation: LinkTask {
 
     private func finish() {
         let record = worker.links.at(link)
-        // What it was given at its login is not given any more.
-        let isOutdated = record.pointee.isRetiring
-        if !isOutdated, let problem = error?.message ?? adoptDefaults() {
+        if !record.pointee.isRetiring, let problem = error?.message ?? adoptDefaults() {
             return worker.breakLink(link, reason: problem)
         }
+        // What it was given at its login is not given any more.
+        let isOutdated = record.pointee.isRetiring
         record.pointee.login = nil
         if !isOutdated { adoptStatus(of: record.pointee.shard) }
         worker.release(link)
@@ -115,7 +115,13 @@ final class LinkPreparation: LinkTask {
         // Values of several shards are given to one of them in arrays.
         if others.split(separator: "|").contains("array_nulls off") { return "array_nulls must be on" }
         if row[4] != "0" { pool.limitsStatements = true }
-        worker.noteLoginFacts(row[8].flatMap { LoginFacts($0) }, of: pool, on: worker.links.at(link).pointee.shard, link: link)
+        let record = worker.links.at(link)
+        worker.noteLoginFacts(row[8].flatMap { LoginFacts($0) }, of: pool, on: record.pointee.shard, link: link)
+        if pool.claimedRoles[record.pointee.shard.int] != nil {
+            // It may be another role's than those who wait for it, who end when the next link says so too.
+            record.pointee.isRetiring = true
+            return nil
+        }
         let defaults = RoleDefaults(
             searchPath: path, isolation: isolation, dateStyle: dateStyle, extraFloatDigits: digits, others: others)
         return worker.noteDefaults(defaults, link: link)

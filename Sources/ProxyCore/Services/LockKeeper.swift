@@ -79,7 +79,9 @@ final class LockKeeper: LinkTask {
     /// Called every second: asks who the roles are, or gives the shard up when there was no answer.
     func lookForLife() {
         if whenHeld != nil { return lookForLocks() }
-        if owesLogins, worker.now - worker.cluster.loginsRequestedAt > Self.loginPatience { settleLogins() }
+        if owesLogins, worker.hasLoginsWaiting, worker.now - worker.cluster.loginsRequestedAt > Self.loginPatience {
+            settleLogins()
+        }
         let silence = worker.now - askedAt
         guard askedRoles != nil else {
             if silence >= Self.lookInterval { askLogins() }

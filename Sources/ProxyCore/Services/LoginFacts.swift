@@ -65,9 +65,14 @@ extension Worker {
     /// Clients that waited for what shards say of their roles log in, once all have.
     func resumeLogins() {
         guard !awaitsLoginFacts else { return }
-        for index in 0..<sessions.highWater where sessions.at(index).pointee.phase == .loggingIn {
-            if let detail = sessions.at(index).pointee.detail, detail.execution == nil { continueLogin(index) }
-        }
+        for index in 0..<sessions.highWater where isLoginWaiting(index) { continueLogin(index) }
+    }
+
+    var hasLoginsWaiting: Bool { (0..<sessions.highWater).contains { isLoginWaiting($0) } }
+
+    private func isLoginWaiting(_ index: Int32) -> Bool {
+        guard sessions.at(index).pointee.phase == .loggingIn, let detail = sessions.at(index).pointee.detail else { return false }
+        return detail.execution == nil
     }
 
     // MARK: Answers
