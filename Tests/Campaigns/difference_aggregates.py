@@ -12,6 +12,8 @@ class Aggregates(Sources):
         number = self.choose("int", "num", "flt", "big")
         once = e(kind)
         unique = MARK.search(once) is None
+        # Of whole numbers, since the correlation of a number with one that is always 0.01 is whatever its rounding is in the rows' order.
+        correlation = f"corr(floor({e('flt')}), floor({e('flt')}))"
         options = [
             ("count(*)", "big"), (f"count({e(kind)})", "big"), (f"count(DISTINCT {e(kind)})", "big"), (f"min({e(kind)})", kind), (f"max({e(kind)})", kind),
             (f"sum({e('int')})", "big"), (f"sum({e('num')})", "num"), (f"sum({e('flt')})", "flt"), (f"sum({e('big')})", "num"),
@@ -19,7 +21,7 @@ class Aggregates(Sources):
             (f"bool_or({e('bool')})", "bool"), (f"{self.choose('stddev', 'var_pop', 'variance', 'stddev_pop')}({e('num')})", "num"),
             (f"{self.choose('stddev', 'var_samp')}({e('flt')})", "stat"), (f"sum(DISTINCT {e('int')})", "big"), (f"avg(DISTINCT {e('num')})", "num"),
             (f"percentile_cont(0.5) WITHIN GROUP (ORDER BY {e('flt')})", "stat"), (f"percentile_disc(0.3) WITHIN GROUP (ORDER BY {e(kind)})", kind),
-            (f"mode() WITHIN GROUP (ORDER BY {e(kind)} DESC)", kind), (f"corr({e('flt')}, {e('flt')})", "stat"), (f"bit_or({e('int')})", "int"),
+            (f"mode() WITHIN GROUP (ORDER BY {e(kind)} DESC)", kind), (correlation, "stat"), (f"bit_or({e('int')})", "int"),
             (f"rank({mark('int')}) WITHIN GROUP (ORDER BY {e('int')})", "big"), (f"regr_count({e('flt')}, {e('flt')})", "big"),
             (f"string_agg(DISTINCT {e('txt')}, ',')", "txt"), (f"array_agg(DISTINCT {e('int')})", "arr"), (f"every({e('bool')})", "bool"),
         ]
