@@ -31,6 +31,42 @@ extension IntegrationTests {
             #expect(try holder.rows("SELECT n FROM kept WHERE user_id = 1") == [["7"]])
         }
 
+        enum Asked: CaseIterable { case query, script, extended }
+
+        /// The block has failed while it waited, which is told first: what cut the wait short must not be the next statement's answer.
+        @Test(.timeLimit(.minutes(1)), arguments: Asked.allCases) func aWaitThatIsCutShortEndsWithWhatWaited(asked: Asked) throws {
+            let cluster = try TestCluster(servers: try TestServers.shared.get().four, settings: ["proxy": ["pool_size = 1"]])
+            try cluster.psql("DROP ROLE IF EXISTS reserver; CREATE ROLE reserver LOGIN SUPERUSER")
+            try cluster.psql("DROP TABLE IF EXISTS kept; CREATE TABLE kept (user_id int PRIMARY KEY, n int)")
+            try cluster.psql("INSERT INTO kept SELECT generate_series(1, 40), 0")
+            let keys = try cluster.onShards("SELECT min(user_id) FROM kept").compactMap { $0[0][0] }
+            let console = try WireClient(port: cluster.port, database: "pgbraid")
+            let holder = try WireClient(port: cluster.port, user: "reserver")
+            let waiter = try WireClient(port: cluster.port, user: "reserver")
+            try holder.rows("BEGIN; UPDATE kept SET n = n WHERE user_id = \(keys[1])")
+            try waiter.rows("BEGIN; UPDATE kept SET n = n WHERE user_id IN (\(keys[0]), \(keys[2]))")
+            let update = "UPDATE kept SET n = n WHERE user_id = "
+            switch asked {
+            case .query: try waiter.send(FrontendFrame.query(update + keys[1]))
+            case .script: try waiter.send(FrontendFrame.query(update + keys[1] + "; " + update + keys[0]))
+            case .extended:
+                let key = BoundValue(bytes: Array(keys[1].utf8))
+                try waiter.send(
+                    FrontendFrame.parse("", [], update + "$1") + FrontendFrame.bind("", "", [key], resultFormats: []) + FrontendFrame.execute("")
+                        + FrontendFrame.sync)
+            }
+            try eventually("it waits for the only link") { try console.rows("SHOW POOLS").contains { $0[5] == "1" } }
+            try cluster.servers[0].psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'reserver'")
+            try eventually("its block has lost a part") { try !console.rows("SHOW SERVERS").contains { $0[1] == "reserver" && $0[2] == "0" && $0[5] != nil } }
+            try waiter.requestCancel(port: cluster.port)
+            let answer = try waiter.outcome()
+            #expect(["08006", "57014"].contains(answer.state), "\(answer)")
+            let end = try waiter.run("ROLLBACK")
+            #expect(end.error == nil && end.tags == ["ROLLBACK"], "\(end)")
+            try holder.rows("COMMIT")
+            #expect(try waiter.run(update + keys[1]).tags == ["UPDATE 1"])
+        }
+
         /// The session gets its link while the catalog is being read, which lasts as long as somebody has locked what a view reads.
         @Test(.timeLimit(.minutes(1))) func aSessionWithALinkIsWokenByTheCatalog() throws {
             let cluster = try TestCluster(servers: try TestServers.shared.get().four, settings: ["proxy": ["pool_size = 1"]])

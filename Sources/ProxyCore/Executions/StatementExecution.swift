@@ -38,9 +38,7 @@ final class StatementExecution: Execution {
         }
         guard !hasChild, passLink < 0 else { return }
         if record.pointee.status == TransactionStatus.failed.rawValue, !call.plan.endsTransaction {
-            let aborted = DatabaseMessage(
-                error: .inFailedSQLTransaction, "current transaction is aborted, commands ignored until end of transaction block")
-            return fail(record.pointee.detail?.transaction?.takeUntoldLoss() ?? aborted)
+            return fail(worker.firstUntold(record, .blockIsAborted))
         }
         if let refusal = worker.settingRefusal(call.plan, record) { return fail(refusal) }
         if call.lacksParameters, !call.plan.isPassThrough { return failForParameters() }

@@ -164,6 +164,14 @@ extension Worker {
         return session.pointee.detail?.takeWaitFailure()
     }
 
+    /// What is told of a frame or an execution that may have waited. Its wait's failure ends with it, whichever check came first, and a client
+    /// that does not know yet why its block has failed hears that.
+    func firstUntold(_ session: UnsafeMutablePointer<Session>, _ message: DatabaseMessage) -> DatabaseMessage {
+        let waitFailure = session.pointee.hasWaitFailure ? takeWaitFailure(session) : nil
+        guard message.sqlState == .inFailedSQLTransaction else { return message }
+        return session.pointee.detail?.transaction?.takeUntoldLoss() ?? waitFailure ?? message
+    }
+
     /// A waiting session goes on: its execution, or the frame it has not consumed.
     func wake(_ index: Int32) {
         let session = sessions.at(index)

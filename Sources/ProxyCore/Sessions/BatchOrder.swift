@@ -27,7 +27,7 @@ extension Worker {
         if let result = settleHeldParse(index, session) { return result }
         guard isDrained(session) else { return .blocked }
         statistics.errors &+= 1
-        output(ofSession: index).pointee.output.writeErrorResponse(message)
+        output(ofSession: index).pointee.output.writeErrorResponse(firstUntold(session, message))
         failBatch(index)
         return .consumed
     }

@@ -21,7 +21,7 @@ extension Worker {
     ) -> FrameResult {
         guard isQuiescent(index) else { return .blocked }
         if session.pointee.status == TransactionStatus.failed.rawValue {
-            return raise(index, DatabaseMessage(error: .inFailedSQLTransaction, "current transaction is aborted, commands ignored until end of transaction block"))
+            return raise(index, .blockIsAborted)
         }
         start(
             ExecutedColumnsExecution(worker: self, session: index, statement: statement, formats: formats, isStatement: isStatement),

@@ -85,9 +85,7 @@ extension Worker {
     /// Why the statement cannot run now.
     func refusal(of plan: StatementPlan, _ session: UnsafeMutablePointer<Session>) -> DatabaseMessage? {
         if session.pointee.status == TransactionStatus.failed.rawValue, !plan.endsTransaction {
-            let aborted = DatabaseMessage(
-                error: .inFailedSQLTransaction, "current transaction is aborted, commands ignored until end of transaction block")
-            return session.pointee.detail?.transaction?.takeUntoldLoss() ?? aborted
+            return .blockIsAborted
         }
         if case .refuse(let refusal) = plan.action, plan.drawing == nil, !plan.isToldWhenExecuted { return DatabaseMessage(refusal) }
         return settingRefusal(plan, session)

@@ -99,8 +99,7 @@ extension Worker {
         }
         // To its shards the block is over, or whole: what they would say of its state is not so.
         if transaction.hasLetGo {
-            sessions.at(index).pointee.hasWaitFailure = false
-            return .failed(detail.takeWaitFailure() ?? transaction.takeUntoldLoss() ?? .blockIsAborted)
+            return .failed(firstUntold(sessions.at(index), .blockIsAborted))
         }
         if transaction.snapshotState == .due, takesSnapshot {
             if let failure = detail.takeWaitFailure() { return .failed(failure) }
@@ -110,7 +109,9 @@ extension Worker {
             if parent == nil, transaction.snapshotState == .due, let failure = detail.takeWaitFailure() { return .failed(failure) }
             return .waiting
         }
-        if transaction.participant(on: shard) == nil, let problem = cannotJoin(transaction, shard) { return .failed(problem) }
+        if transaction.participant(on: shard) == nil, let problem = cannotJoin(transaction, shard) {
+            return .failed(firstUntold(sessions.at(index), problem))
+        }
         return join(index, shard: shard, effect: effect)
     }
 
