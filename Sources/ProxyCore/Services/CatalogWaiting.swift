@@ -44,13 +44,12 @@ extension Worker {
     }
 
     /// Why the frame's wait was cut short. It fails, and so does not want the link that the session may have got before.
-    /// - Parameter endsBlock: the frame is to end a block. It goes on waiting: no PostgreSQL is still in the block afterwards.
+    /// - Parameter endsBlock: the frame is to end a block. It goes on: no PostgreSQL is still in the block afterwards, and whether all of it
+    ///   can be committed is seen then.
     @inline(never)
     func endedWait(_ session: UnsafeMutablePointer<Session>, _ index: Int32, endsBlock: Bool) -> DatabaseMessage? {
         guard let failure = takeWaitFailure(session) else { return nil }
-        if endsBlock, session.pointee.detail?.transaction != nil, failure.sqlState == .queryCanceled || failure.sqlState == .lockNotAvailable {
-            return nil
-        }
+        if endsBlock, session.pointee.detail?.transaction != nil { return nil }
         if session.pointee.isLinkReserved {
             let activity = session.pointee.activity
             stopWaiting(index)
