@@ -12,6 +12,8 @@ final class SnapshotExecution: Execution, SnapshotWindowOwner {
     private let scope: [ShardIndex]
     private var nextShard = 0
     private var isRejoining = false
+    /// Shards that have not begun anew since were asked for their snapshots.
+    private var wasAsked = false
     /// Something was done on a shard before, such as LOCK TABLE or NOTIFY, that beginning anew would undo unseen.
     private let hasEarlierWork: Bool
     private lazy var window = SnapshotWindow(worker: worker, owner: self, shards: ShardSet(legs.map(\.shard)))
@@ -49,6 +51,7 @@ final class SnapshotExecution: Execution, SnapshotWindowOwner {
     }
 
     func windowOpened() {
+        wasAsked = true
         for leg in legs.indices where !legs[leg].isLost { ask(leg, "SELECT 1") }
         if !hasOutstanding { allReady() }
     }
@@ -60,14 +63,7 @@ final class SnapshotExecution: Execution, SnapshotWindowOwner {
 
     /// The snapshots come too late: once they are there the block begins anew on every shard, and takes others.
     func windowOverran() {
-        if hasEarlierWork { noteFailure(cannotBeginAnew) } else { isRejoining = true }
-    }
-
-    private var cannotBeginAnew: DatabaseMessage {
-        DatabaseMessage(
-            error: .serializationFailure, "could not take one snapshot of all shards at a time",
-            detail: "The block did something on a shard before its first query, which beginning anew there would undo.",
-            hint: "Repeat the transaction.")
+        if hasEarlierWork { noteFailure(.snapshotIsTorn) } else { isRejoining = true }
     }
 
     override func allReady() {
@@ -81,6 +77,7 @@ final class SnapshotExecution: Execution, SnapshotWindowOwner {
     private func rejoin() {
         guard let transaction else { return end() }
         isRejoining = false
+        wasAsked = false
         for leg in legs {
             worker.sendJoin(transaction, on: leg.link)
         }
@@ -96,7 +93,7 @@ final class SnapshotExecution: Execution, SnapshotWindowOwner {
     private func end() {
         window.leave()
         guard let transaction else { return finish(.failure(failure ?? DatabaseMessage(error: .internalError, "no transaction"))) }
-        transaction.snapshotState = failure == nil ? .taken : .due
+        transaction.snapshotState = failure == nil ? .taken : wasAsked ? .torn : .due
         guard let failure else { return finish(.success) }
         finish(.failure(failure))
     }
@@ -104,5 +101,13 @@ final class SnapshotExecution: Execution, SnapshotWindowOwner {
     override func finish(_ outcome: Outcome) {
         window.leave()
         super.finish(outcome)
+    }
+}
+
+extension DatabaseMessage {
+    static var snapshotIsTorn: DatabaseMessage {
+        DatabaseMessage(
+            error: .serializationFailure, "could not take one snapshot of all shards at a time",
+            detail: "The block did something on a shard before, which beginning anew there would undo.", hint: "Repeat the transaction.")
     }
 }

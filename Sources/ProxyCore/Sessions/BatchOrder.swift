@@ -32,6 +32,17 @@ extension Worker {
         return .consumed
     }
 
+    /// Tells why a wait was cut short. The Parse that is held for the frame fails with it: its answer may need what could not be had.
+    func raiseEndedWait(_ index: Int32, _ failure: DatabaseMessage) -> FrameResult {
+        let session = sessions.at(index)
+        guard isDrained(session) else {
+            noteWaitFailure(session, failure)
+            return .blocked
+        }
+        undoHeldParse(index)
+        return raise(index, failure)
+    }
+
     /// What follows from an error that was told: skip to Sync, and the block has failed.
     func failBatch(_ index: Int32) {
         let session = sessions.at(index)

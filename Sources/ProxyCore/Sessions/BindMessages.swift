@@ -86,7 +86,7 @@ extension Worker {
             switch statement.text.withBytes({ catalogReadiness(index, session, $0) }) {
             case .known: break
             case .awaited: return .blocked
-            case .failed(let failure): return raise(index, failure)
+            case .failed(let failure): return raiseEndedWait(index, failure)
             }
         }
         let plan: StatementPlan

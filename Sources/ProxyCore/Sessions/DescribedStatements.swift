@@ -71,7 +71,7 @@ extension Worker {
             switch catalogReadiness(index, session) {
             case .known: break
             case .awaited: return .blocked
-            case .failed(let failure): return raise(index, failure)
+            case .failed(let failure): return raiseEndedWait(index, failure)
             }
         }
         guard statement.isUncertain(in: planningEnvironment(index).number) else { return nil }

@@ -101,6 +101,7 @@ extension Worker {
         if transaction.hasLetGo {
             return .failed(firstUntold(sessions.at(index), .blockIsAborted))
         }
+        if transaction.snapshotState == .torn, takesSnapshot { return .failed(takeWaitFailure(sessions.at(index)) ?? .snapshotIsTorn) }
         if transaction.snapshotState == .due, takesSnapshot {
             if let failure = detail.takeWaitFailure() { return .failed(failure) }
             let parent = detail.execution

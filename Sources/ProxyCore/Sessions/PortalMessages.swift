@@ -149,7 +149,9 @@ extension Worker {
             output(ofSession: index).pointee.output.writeCommandComplete(tag)
             return .consumed
         }
-        if session.pointee.hasWaitFailure, let failure = endedWait(session, index, endsBlock: portal.plan.endsTransaction) { return raise(index, failure) }
+        if session.pointee.hasWaitFailure, let failure = endedWait(session, index, endsBlock: portal.plan.endsTransaction) {
+            return raiseEndedWait(index, failure)
+        }
         if cluster.isPlanningPaused {
             awaitCatalog(index)
             return .blocked

@@ -149,7 +149,7 @@ extension Worker {
         switch catalogReadiness(index, session) {
         case .known: break
         case .awaited: return .blocked
-        case .failed(let failure): return raise(index, failure)
+        case .failed(let failure): return raiseEndedWait(index, failure)
         }
         guard planningEnvironment(index).number != portal.environment else { return nil }
         return raise(

@@ -59,9 +59,11 @@ enum SnapshotState {
     case free
     /// They are to be taken before the next statement that needs one. -> taking
     case due
-    /// -> taken, or due again when that failed
+    /// -> taken; when that failed, due again or torn
     case taking
     case taken
+    /// Some shards may have theirs already, which they keep as long as the block lasts: none of one instant can be had any more.
+    case torn
 }
 
 /// A transaction block.

@@ -43,6 +43,33 @@ extension IntegrationTests {
             #expect(try client.run("SELECT sum(balance) FROM account").rows == [["0"]])
         }
 
+        /// Shard 1 takes its snapshot long after shard 0, and the client cancels in between: no later query of the block can have both.
+        @Test(.timeLimit(.minutes(1)), arguments: [false, true]) func aBlockWhoseSnapshotsWereCancelledTakesNoOthers(isExtended: Bool) throws {
+            let commits = try CommitCluster()
+            let client = try commits.client()
+            let waiting = UncheckedReference(client)
+            let port = commits.cluster.port
+            let delayed = delay(commits) {
+                guard $0.shard == 1, $0.isQuery("SELECT 1") else { return false }
+                do { try waiting.object.requestCancel(port: port) } catch { Issue.record(error) }
+                return true
+            }
+            try client.rows("BEGIN ISOLATION LEVEL REPEATABLE READ; SAVEPOINT a")
+            let query = "SELECT sum(balance) FROM account"
+            if isExtended {
+                try client.send(
+                    FrontendFrame.parse("", [], query) + FrontendFrame.bind("", "", [], resultFormats: []) + FrontendFrame.execute("") + FrontendFrame.sync)
+            } else {
+                try client.send(FrontendFrame.query(query))
+            }
+            let outcome = try client.outcome()
+            #expect(delayed.isDone && outcome.state == "57014", "\(outcome)")
+            #expect(try client.run("ROLLBACK TO a").tags == ["ROLLBACK"])
+            #expect(try client.run(query).state == "40001")
+            #expect(try client.run("COMMIT").tags == ["ROLLBACK"])
+            #expect(try client.run(query).rows == [["0"]])
+        }
+
         @Test(.timeLimit(.minutes(1))) func aStatementIsTriedAgain() throws {
             let commits = try CommitCluster()
             let client = try commits.client()
