@@ -103,7 +103,7 @@ final class LinkPreparation: LinkTask {
         pool.parameterStatusByShard[shard.int] = parameterStatus
     }
 
-    /// Why the link cannot be used.
+    /// Why the link must be broken. It retires instead while it alone says that its role is another one.
     private func adoptDefaults() -> String? {
         guard row.count == Self.answerWidth, let path = row[0], let isolation = row[1].flatMap({ IsolationLevel(name: $0) }),
             let dateStyle = row[5], let digits = row[6], let others = row[7]
