@@ -2,7 +2,11 @@
 //
 // A worker knows its own sessions only, and a lock of another worker's session would look like that of a stranger. With
 // several workers each puts down what its sessions in transactions hold, several times a second, and reads what the
-// others have put down. What is outdated by then does no harm: a deadlock does not go away, and it is looked at twice.
+// others have put down.
+//
+// What was put down may be outdated: the server process may belong to another session by then, and a session that waits
+// for nothing of the sort would be ended. So whoever has seen a circle asks for a new round, and believes it only with
+// what all others have put down since: whoever waits in both looks has waited all the time between, with the same processes.
 import Primitives
 import Synchronization
 
@@ -12,6 +16,8 @@ public struct SessionHoldings: Sendable {
     /// When its transaction began; the youngest of a deadlock is the one that is ended. Nil: it is in none, as a text of several
     /// statements for one shard is, which holds locks all the same.
     public var startedAt: Instant?
+    /// When its statement before the present one ended, which tells the present one from those before and after it.
+    public var lastActive: Instant
     /// For messages: how the session is known to its client.
     public var name: String
     /// Its server processes.
@@ -20,10 +26,11 @@ public struct SessionHoldings: Sendable {
     public var linkWait: Wait?
 
     public init(
-        waiter: Waiter, startedAt: Instant?, name: String, processes: [(shard: Int, process: Int32)], linkWait: Wait? = nil
+        waiter: Waiter, startedAt: Instant?, lastActive: Instant, name: String, processes: [(shard: Int, process: Int32)], linkWait: Wait? = nil
     ) {
         self.waiter = waiter
         self.startedAt = startedAt
+        self.lastActive = lastActive
         self.name = name
         self.processes = processes
         self.linkWait = linkWait
@@ -32,7 +39,14 @@ public struct SessionHoldings: Sendable {
 
 /// Shared by all workers of a proxy; any thread may call.
 public final class SharedSessionTable: Sendable {
-    private let byWorker = Mutex<[[SessionHoldings]]>([])
+    private struct Entry {
+        var holdings: [SessionHoldings] = []
+        /// The round that was asked for when they were put together; nil: none were.
+        var round: Int?
+    }
+
+    private let byWorker = Mutex<[Entry]>([])
+    private let lastRound = Atomic<Int>(0)
 
     private let clientCount = Atomic<Int>(0)
 
@@ -48,15 +62,30 @@ public final class SharedSessionTable: Sendable {
     /// A client is gone that was admitted.
     public func clientLeft() { clientCount.wrappingSubtract(1, ordering: .relaxed) }
 
-    public func put(_ holdings: [SessionHoldings], worker: Int) {
+    /// The round that was asked for last. Read it before putting together what `put` is given.
+    public var round: Int { lastRound.load(ordering: .acquiring) }
+
+    /// Asks for what all workers hold from now on; it is there once `holdings` has it in this round.
+    public func newRound() -> Int { lastRound.wrappingAdd(1, ordering: .acquiringAndReleasing).newValue }
+
+    public func put(_ holdings: [SessionHoldings], worker: Int, round: Int) {
         byWorker.withLock { table in
-            while table.count <= worker { table.append([]) }
-            table[worker] = holdings
+            while table.count <= worker { table.append(Entry()) }
+            table[worker] = Entry(holdings: holdings, round: round)
         }
     }
 
     /// What the other workers have put down, by worker.
     public func holdings(exceptOf worker: Int) -> [SessionHoldings] {
-        byWorker.withLock { table in table.enumerated().flatMap { $0.offset == worker ? [] : $0.element } }
+        byWorker.withLock { table in table.enumerated().flatMap { $0.offset == worker ? [] : $0.element.holdings } }
+    }
+
+    /// All workers but this one of `workerCount` have put down what they hold in this round or a later one.
+    public func isComplete(_ round: Int, exceptOf worker: Int, workerCount: Int) -> Bool {
+        byWorker.withLock { table in
+            (0..<workerCount).allSatisfy { number in
+                number == worker || number < table.count && (table[number].round ?? -1) >= round
+            }
+        }
     }
 }

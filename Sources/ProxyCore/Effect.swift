@@ -38,8 +38,8 @@ public enum WorkerMessage: Sendable {
     case cancel(process: Int32, secret: Int32)
     /// Windows of the snapshot gate that waited are open; each worker finds its own among them.
     case gateEntered(GateTicket)
-    /// A session of some worker is to fail, since it is the youngest in a deadlock.
-    case deadlockVictim(Waiter, detail: String)
+    /// A session of some worker is to fail, since it is the youngest in a deadlock; only while it is busy with the same statement.
+    case deadlockVictim(Waiter, lastActive: Instant, detail: String)
     /// DDL ran: table and type knowledge must be read again.
     case catalogChanged
 }

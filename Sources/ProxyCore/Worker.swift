@@ -220,7 +220,7 @@ public final class Worker {
         switch message {
         case .cancel(let process, let secret): cancelSession(CancelKey(processID: process, secretKey: secret))
         case .gateEntered(let ticket): admit(ticket)
-        case .deadlockVictim(let victim, let detail): endDeadlock(victim, detail: detail)
+        case .deadlockVictim(let victim, let lastActive, let detail): endDeadlock(victim, lastActive: lastActive, detail: detail)
         case .catalogChanged: catalogChanged()
         }
     }

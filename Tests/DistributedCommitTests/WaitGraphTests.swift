@@ -74,4 +74,20 @@ struct WaitGraphTests {
         #expect(confirmation.confirmed(other) == nil)
         #expect(confirmation.confirmed(other)?.count == 2)
     }
+
+    @Test("what other workers hold counts when it was put together after it was asked for")
+    func roundsOfTheSharedTable() {
+        let table = SharedSessionTable()
+        let old = table.round
+        table.put([], worker: 1, round: old)
+        let round = table.newRound()
+        #expect(table.isComplete(round, exceptOf: 0, workerCount: 1))
+        #expect(!table.isComplete(round, exceptOf: 0, workerCount: 2))
+        // What was begun before it was asked for is put down late.
+        table.put([], worker: 1, round: old)
+        #expect(!table.isComplete(round, exceptOf: 0, workerCount: 2))
+        table.put([], worker: 1, round: table.round)
+        #expect(table.isComplete(round, exceptOf: 0, workerCount: 2))
+        #expect(!table.isComplete(round, exceptOf: 0, workerCount: 3))
+    }
 }

@@ -144,8 +144,8 @@ extension IntegrationTests {
         @Test(.timeLimit(.minutes(1))) func workersSeeEachOthersSessions() throws {
             let cluster = try cluster(["proxy": ["workers = 3"]])
             let keys = try keys(3, cluster)
-            // Whichever worker serves which client.
-            for _ in 0..<2 {
+            // Whichever worker serves which client, with what the workers know of each other from the circle before.
+            for _ in 0..<8 {
                 let clients = try keys.map { _ in try WireClient(port: cluster.port) }
                 expectOneVictim(try circle(clients, keys).answers)
             }

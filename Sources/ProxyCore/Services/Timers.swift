@@ -66,7 +66,7 @@ extension Worker {
             guard sessions.at(session).pointee.generation == generation else { return }
             hurryLeaving(session, isCancelled: isCancelled)
         case .deadlockScan: deadlockWatch?.scan()
-        case .deadlockLook: deadlockWatch?.look()
+        case .deadlockLook: deadlockWatch?.lookAgain()
         case .gateLimit(let serial): gateVisitors[serial]?.gateLimitIsOver()
         case .commit(let session, let generation, let hash, let timer):
             guard sessions.at(session).pointee.generation == generation, cluster.inFlight.contains(hash) else { return }

@@ -3,7 +3,8 @@
 // Several times a second the sessions in transactions are looked over. When one has been busy with the same statement for
 // `deadlock_timeout`, every shard is asked which of its server processes wait for which (pg_blocking_pids), those processes
 // are mapped to sessions, and with the waits for links of full pools that is the wait graph. A cycle seen twice, with the
-// same waits, is a deadlock: the youngest transaction in it fails with 40P01.
+// same waits, is a deadlock: the youngest transaction in it fails with 40P01. Whose a process is must be known from between
+// the two looks: of this worker's sessions it is noted when the second look begins, the others' are asked for after the first.
 //
 // The windows of the snapshot gate are no part of the graph: each of them ends by its own limit, whoever waits.
 import DistributedCommit
@@ -26,6 +27,8 @@ final class DeadlockWatch {
     private var isBlind = false
     private var waits: [Wait] = []
     private var holdings: [SessionHoldings] = []
+    /// The round of the shared table that the second look needs.
+    private var round = 0
 
     init(worker: Worker) { self.worker = worker }
 
@@ -45,13 +48,27 @@ final class DeadlockWatch {
             if worker.now - (before ?? worker.now) >= limit { isSuspicious = true }
         }
         busySince = busy
-        if worker.settings.workerCount > 1 { worker.sessionTable.put(worker.sessionHoldings(), worker: worker.number) }
+        if worker.settings.workerCount > 1 {
+            let round = worker.sessionTable.round
+            worker.sessionTable.put(worker.sessionHoldings(), worker: worker.number, round: round)
+        }
         if isSuspicious, answersDue == 0, !confirmation.awaitsSecondLook { look() }
     }
 
+    /// The timer of the second look, which waits for what the other workers hold now.
+    func lookAgain() {
+        let table = worker.sessionTable
+        guard table.isComplete(round, exceptOf: worker.number, workerCount: worker.settings.workerCount) else {
+            worker.timers.add(.deadlockLook, at: worker.now + Self.secondLookDelay)
+            return
+        }
+        look()
+    }
+
     /// Asks all shards who waits for whom.
-    func look() {
+    private func look() {
         guard answersDue == 0 else { return }
+        holdings = worker.sessionHoldings() + worker.sessionTable.holdings(exceptOf: worker.number)
         waits = []
         isBlind = false
         worker.statistics.deadlockLooks &+= 1
@@ -69,14 +86,15 @@ final class DeadlockWatch {
         if answer.isSuccess, let rows = answer.results.first { rawRows.append((shard, rows)) } else { isBlind = true }
         guard answersDue == 0 else { return }
         defer { rawRows = [] }
-        holdings = worker.sessionHoldings() + worker.sessionTable.holdings(exceptOf: worker.number)
         waits = lockWaits() + holdings.compactMap(\.linkWait)
         guard !isBlind else {
             confirmation = DeadlockConfirmation()
             return
         }
         if let cycle = confirmation.confirmed(WaitGraph(waits)) { return end(cycle) }
-        if confirmation.awaitsSecondLook { worker.timers.add(.deadlockLook, at: worker.now + Self.secondLookDelay) }
+        guard confirmation.awaitsSecondLook else { return }
+        round = worker.sessionTable.newRound()
+        worker.timers.add(.deadlockLook, at: worker.now + Self.secondLookDelay)
     }
 
     /// What the shards of the present look have said: (process, moment the wait began, blocking processes).
@@ -120,9 +138,9 @@ final class DeadlockWatch {
         worker.logger.notice("deadlock over several shards", metadata: ["victim": "\(victim.name)", "waits": "\(detail)"])
         guard case .session(let owner, _, _) = victim.waiter else { return }
         if owner == worker.number {
-            worker.endDeadlock(victim.waiter, detail: detail)
+            worker.endDeadlock(victim.waiter, lastActive: victim.lastActive, detail: detail)
         } else {
-            worker.effects.append(.tellWorkers(.deadlockVictim(victim.waiter, detail: detail)))
+            worker.effects.append(.tellWorkers(.deadlockVictim(victim.waiter, lastActive: victim.lastActive, detail: detail)))
         }
     }
 
@@ -172,7 +190,7 @@ extension Worker {
         places[index] = holdings.count
         holdings.append(
             SessionHoldings(
-                waiter: waiter(index), startedAt: detail.transaction?.startedAt,
+                waiter: waiter(index), startedAt: detail.transaction?.startedAt, lastActive: session.pointee.lastActive,
                 name: "Session \(cancelKey(of: index).processID)", processes: []))
         return holdings.count - 1
     }
@@ -197,12 +215,13 @@ extension Worker {
         return Wait(waiter: waiter, kind: .link(shard: shard), blockers: holders, mark: "\(session.pointee.waitingSince.nanoseconds)")
     }
 
-    /// Ends the statement of a deadlock's victim: its client gets 40P01.
-    func endDeadlock(_ victim: Waiter, detail text: String) {
+    /// Ends the statement of a deadlock's victim: its client gets 40P01. Another worker may have ended it already, and what the session
+    /// does now, perhaps its ROLLBACK, is not to be hit.
+    func endDeadlock(_ victim: Waiter, lastActive: Instant, detail text: String) {
         guard case .session(let owner, let index, let generation) = victim, owner == number else { return }
         let session = sessions.at(index)
-        guard session.pointee.generation == generation, session.pointee.activity != .idle, let detail = session.pointee.detail,
-            detail.transaction != nil
+        guard session.pointee.generation == generation, session.pointee.activity != .idle, session.pointee.lastActive == lastActive,
+            let detail = session.pointee.detail, detail.transaction != nil
         else { return }
         let message = DatabaseMessage(
             error: .deadlockDetected, "deadlock detected", detail: text, hint: "See the proxy's log. Run the transaction again.")
