@@ -24,15 +24,19 @@ public struct SimulationOptions: Sendable {
     public var checksReads: Bool
     public var strictReads: StrictReads
     public var drawing: WorldDrawing
+    /// Of each proxy.
+    public var workerCount: Int
     public var isTracing: Bool
 
     public init(
-        flaw: Flaw? = nil, checksReads: Bool, strictReads: StrictReads = .unused, drawing: WorldDrawing = .themed, isTracing: Bool = false
+        flaw: Flaw? = nil, checksReads: Bool, strictReads: StrictReads = .unused, drawing: WorldDrawing = .themed, workerCount: Int = 1,
+        isTracing: Bool = false
     ) {
         self.flaw = flaw
         self.checksReads = checksReads
         self.strictReads = strictReads
         self.drawing = drawing
+        self.workerCount = workerCount
         self.isTracing = isTracing
     }
 }

@@ -53,8 +53,8 @@ extension World {
             let number = proxy ?? dice.below(proxies.count)
             guard proxies[number].isAlive else { return }
             note(fault)
-            proxies[number].kill()
-            schedule(.startProxy(number), after: dice.span(upTo: climate.downTime))
+            process(of: number).kill()
+            schedule(.startProxy(process(of: number).number), after: dice.span(upTo: climate.downTime))
         case .disconnectClient: if oneClient(of: proxy).disconnect() { note(fault) }
         case .cancelClient: if oneClient(of: proxy).cancel() { note(fault) }
         case .lostConnect, .slowPiece, .lockWait, .localDeadlock, .interruptedReplication: break

@@ -23,7 +23,9 @@ public final class World {
     var queue = TimerQueue<Event>()
     var connections: [Connection] = []
     private(set) var servers: [SimulatedServer] = []
+    /// All workers of all proxies.
     private(set) var proxies: [SimulatedProxy] = []
+    private(set) var processes: [ProxyProcess] = []
     private(set) var clients: [SimulatedClient] = []
     private(set) var isHealing = false
     var fingerprint = Fingerprint()
@@ -47,6 +49,7 @@ public final class World {
         pool = shop.pool
         var parts = shop.parts(climate)
         if options.strictReads == .offered { parts.settings.consistentReads = .strict }
+        parts.settings.workerCount = options.workerCount
         self.parts = parts
         ledger = Ledger(userServers: parts.servers, modulus: Ledger.modulus(userCount: parts.servers.count))
         let log = log
@@ -57,7 +60,8 @@ public final class World {
             let users = parts.servers.indices.filter { parts.servers[$0] == number }.map { $0 + 1 }
             servers.append(SimulatedServer(world: self, number: number, users: users, isSynchronous: climate.isSynchronous))
         }
-        proxies = (0..<climate.proxyCount).map { SimulatedProxy(world: self, number: $0) }
+        processes = (0..<climate.proxyCount).map { ProxyProcess(world: self, number: $0, workerCount: options.workerCount) }
+        proxies = (0..<climate.proxyCount * options.workerCount).map { SimulatedProxy(world: self, number: $0) }
         clients = (0..<climate.clientCount).map { SimulatedClient(world: self, number: $0) }
         Workload(world: self).deal()
         trace { "\(self.climate)" }
@@ -65,7 +69,7 @@ public final class World {
 
     /// Lives the whole life.
     public func run() -> RunReport {
-        for proxy in proxies { queue.add(.startProxy(proxy.number), at: now) }
+        for process in processes { queue.add(.startProxy(process.number), at: now) }
         for client in clients { schedule(.client(client.number, turn: 0), after: dice.span(upTo: .milliseconds(100))) }
         schedule(.fault, after: dice.span(upTo: climate.faultInterval))
         schedule(.heal, after: climate.faultyTime)
@@ -89,7 +93,7 @@ public final class World {
         report.trace = traced
         report.duration = now - .origin
         ledger.fill(&report)
-        for proxy in proxies { proxy.kill() }
+        for process in processes { process.kill() }
         return report
     }
 
@@ -98,6 +102,7 @@ public final class World {
         case .deliver(let connection, let direction): deliver(connection, direction)
         case .connect(let connection): decideConnect(connection)
         case .tick(let proxy, let incarnation): proxies[proxy].tick(incarnation: incarnation)
+        case .mail(let proxy, let incarnation): proxies[proxy].readMail(incarnation: incarnation)
         case .client(let client, let turn): clients[client].goOn(turn: turn)
         case .patience(let client, let turn): clients[client].losePatience(turn: turn)
         case .backend(let server, let number): servers[server].scheduled(number)
@@ -109,7 +114,7 @@ public final class World {
         case .fault: causeFault()
         case .strike(let aimed): strike(aimed)
         case .startServer(let server): servers[server].start()
-        case .startProxy(let proxy): proxies[proxy].start()
+        case .startProxy(let process): processes[process].start()
         case .heal: heal()
         case .inspect: inspect()
         case .watchDeadlocks: watchDeadlocks()
@@ -125,7 +130,7 @@ public final class World {
         isHealing = true
         healedAt = now
         for server in servers { server.start() }
-        for proxy in proxies { proxy.start() }
+        for process in processes { process.start() }
         schedule(.inspect, after: .milliseconds(50))
     }
 
@@ -154,6 +159,9 @@ public final class World {
     }
 
     // MARK: Tools
+
+    /// The process of a worker.
+    func process(of proxy: Int) -> ProxyProcess { processes[proxy / options.workerCount] }
 
     func schedule(_ event: Event, after span: Span) { queue.add(event, at: now + span) }
 

@@ -21,6 +21,8 @@ struct Simulate: ParsableCommand {
     @Option(help: "Clients look for one order of all transactions: offered (by the proxies), missing (they keep only single reads whole).")
     var strictReads: String?
 
+    @Option(help: "How many workers each proxy has.") var workers = 1
+
     func run() throws {
         var strict = StrictReads.unused
         if let strictReads {
@@ -29,13 +31,14 @@ struct Simulate: ParsableCommand {
             }
             strict = known
         }
+        guard (1...64).contains(workers) else { throw ValidationError("--workers is from 1 to 64") }
         guard let drawing = WorldDrawing(rawValue: drawing) else { throw ValidationError("--drawing is themed or plain") }
         var chosen: Flaw?
         if let flaw {
             guard let known = Flaw(rawValue: flaw) else { throw ValidationError("there is no flaw \(flaw)") }
             chosen = known
         }
-        let options = SimulationOptions(flaw: chosen, checksReads: checkReads, strictReads: strict, drawing: drawing)
+        let options = SimulationOptions(flaw: chosen, checksReads: checkReads, strictReads: strict, drawing: drawing, workerCount: workers)
         print("seeds \(seed)..<\(seed + count)")
         if trace, count == 1 { return try show(seed, options) }
         let begin = DispatchTime.now().uptimeNanoseconds
@@ -54,7 +57,7 @@ struct Simulate: ParsableCommand {
     /// The options that make the worlds what they are.
     private var again: String {
         (checkReads ? " --check-reads" : "") + (drawing == "themed" ? "" : " --drawing \(drawing)") + (strictReads.map { " --strict-reads \($0)" } ?? "")
-            + (flaw.map { " --flaw \($0)" } ?? "")
+            + (workers == 1 ? "" : " --workers \(workers)") + (flaw.map { " --flaw \($0)" } ?? "")
     }
 
     /// Prints the whole life of one world.

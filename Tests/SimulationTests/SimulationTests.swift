@@ -45,6 +45,17 @@ import Testing
         }
     }
 
+    @Test(arguments: [StrictReads.unused, .offered])
+    func workersOfAProxyKeepThemTogether(strictReads: StrictReads) {
+        let shop = WorldShop()
+        for seed in 0..<60 as Range<UInt64> {
+            let options = SimulationOptions(checksReads: true, strictReads: strictReads, workerCount: 2)
+            let violation = World(seed: seed, options: options, shop: shop).run().violation
+            let again = "--workers 2" + (strictReads == .offered ? " --strict-reads offered" : "")
+            #expect(violation == nil, "seed \(seed); again: simulate --seed \(seed) --count 1 --trace --check-reads \(again)")
+        }
+    }
+
     /// Proxies that only keep single reads whole do not pass for strict ones.
     @Test func aWrongOrderIsCaught() {
         let shop = WorldShop()
@@ -70,7 +81,8 @@ import Testing
     @Test(arguments: Flaw.allCases)
     func aBrokenProtocolIsCaught(flaw: Flaw) {
         let shop = WorldShop()
-        let options = SimulationOptions(flaw: flaw, checksReads: flaw == .skipsGate)
+        let options = SimulationOptions(
+            flaw: flaw, checksReads: flaw == .skipsGate || flaw == .splitsGate, workerCount: flaw == .splitsGate ? 2 : 1)
         let caught = (0..<1_000 as Range<UInt64>).first { World(seed: $0, options: options, shop: shop).run().violation != nil }
         #expect(caught != nil)
     }

@@ -183,7 +183,7 @@ final class Ledger {
     func saw(sum: Int, client: Int) {
         reads += 1
         let expected = Self.initialBalance * userServers.count
-        guard !hasLoss, world.proxies.count == 1, (sum - expected) % modulus != 0 else { return }
+        guard !hasLoss, world.processes.count == 1, (sum - expected) % modulus != 0 else { return }
         fracturedReads += 1
         world.trace { "client \(client) sees the sum \(sum), off by \((sum - expected) % self.modulus)" }
         if world.options.checksReads { world.violate("client \(client) saw half of a transaction: the sum is \(sum)") }
@@ -208,7 +208,7 @@ final class Ledger {
     }
 
     private func checkOrder() {
-        guard world.options.strictReads != .unused, !hasLoss, world.proxies.count == 1 else { return }
+        guard world.options.strictReads != .unused, !hasLoss, world.processes.count == 1 else { return }
         let excused = operations.indices.filter { operations[$0].isSingleStatement && operations[$0].outcome != .committed }
         if let contradiction = order.contradiction(excused: Set(excused)) { world.violate("no order explains this: \(contradiction)") }
     }

@@ -192,7 +192,7 @@ final class SimulatedClient {
     func cancel() -> Bool {
         guard condition == .awaiting, world.proxies[proxy].isAlive else { return false }
         world.trace { "client \(self.number) cancels" }
-        let connection = world.open(.nobody, to: .proxy(proxy, incarnation: 0, StreamReference(index: 0, generation: 0)))
+        let connection = world.open(.nobody, to: .proxy(world.process(of: proxy).anyWorker(), incarnation: 0, StreamReference(index: 0, generation: 0)))
         var bytes = ByteQueue(pool: world.pool.reference)
         bytes.writeCancelRequest(key)
         connection.greeting = Array(bytes.readable)

@@ -103,6 +103,8 @@ struct Climate {
     var inDoubtTimeout = Span.seconds(4)
     var reconnectDelay = Span.milliseconds(100)
     var snapshotWindowLimit = Span.milliseconds(50)
+    /// How long a worker may take to read what another one has told it.
+    var wakingTime = Span.milliseconds(1)
     /// Seconds until a client cancels what is not answered.
     var patience = 2...6
     /// Deadlocks over several servers must end in time: asked for where nothing fails.

@@ -17,6 +17,8 @@ enum Event {
     case connect(connection: Int)
     /// A proxy's next deadline.
     case tick(proxy: Int, incarnation: Int)
+    /// A worker reads what another one of its process has told it.
+    case mail(proxy: Int, incarnation: Int)
     /// A client does what comes next.
     case client(Int, turn: Int)
     /// A client has waited long enough for an answer.
@@ -62,6 +64,7 @@ enum Event {
         case .heal: 15
         case .inspect: 16
         case .watchDeadlocks: 17
+        case .mail(let proxy, let incarnation): UInt64(proxy) << 8 | UInt64(incarnation) << 16 | 18
         }
     }
 }

@@ -23,6 +23,8 @@ public enum Flaw: String, CaseIterable, Sendable {
     case presumesAbort
     /// Every instance but one's own is taken for dead: abort rows are deleted while their coordinators can still decide.
     case ignoresInstanceLocks
+    /// Each worker of a proxy has a gate of its own: shows where there are several.
+    case splitsGate
 
     /// What the coordinator is told instead.
     func inputs(for input: CommitInput, _ commit: ProbedCommit) -> [CommitInput] {

@@ -1,4 +1,4 @@
-// SimulatedProxy: one proxy process: a real Worker, and around it what the event loop is in a real process.
+// SimulatedProxy: one worker of a proxy process: a real Worker, and around it what the event loop is in a real process.
 //
 // It keeps EventLoop's promises to the worker: bytes the worker leaves are offered again with the next or after
 // `.resume`; effects are carried out in order after each call; a link's last words are kept while it is paused.
@@ -11,6 +11,8 @@ import QueryPlanning
 final class SimulatedProxy {
     unowned let world: World
     let number: Int
+    /// Which of its process's workers it is.
+    private let place: Int
     private(set) var incarnation = 0
     private(set) var worker: Worker?
     private var streams: StreamTable?
@@ -21,22 +23,25 @@ final class SimulatedProxy {
     private var resumed: [StreamID] = []
     private var nextTick: Instant?
     private var isBusy = false
+    /// What its process's other workers have told it, and it has not read.
+    private var mail: [WorkerMessage] = []
 
     init(world: World, number: Int) {
         self.world = world
         self.number = number
+        place = number % world.options.workerCount
     }
 
     var isAlive: Bool { worker != nil }
 
-    func start() {
+    func start(in process: ProxyProcess) {
         guard worker == nil else { return }
         incarnation += 1
         let streams = StreamTable(pool: world.pool)
         let worker = Worker(
-            number: 0, settings: world.parts.settings, streams: streams,
+            number: place, settings: world.parts.settings, streams: streams,
             random: SeededRandomSource(seed: world.dice.source.next()), logger: world.logger, now: world.now,
-            gate: SharedSnapshotGate(), sessionTable: SharedSessionTable(),
+            gate: process.gate, sessionTable: process.sessionTable,
             planner: Planner(limits: world.parts.settings.limits, analyser: world.analyser))
         self.streams = streams
         self.worker = worker
@@ -61,6 +66,7 @@ final class SimulatedProxy {
         streams = nil
         pendingEnds = []
         resumed = []
+        mail = []
     }
 
     // MARK: What comes in
@@ -126,6 +132,20 @@ final class SimulatedProxy {
         call { $0.tick(now: $1) }
     }
 
+    /// Another worker of the process says something. A sleeping thread wakes in its own time.
+    func post(_ message: WorkerMessage) {
+        guard isAlive else { return }
+        mail.append(message)
+        world.schedule(.mail(proxy: number, incarnation: incarnation), after: world.dice.span(upTo: world.climate.wakingTime))
+    }
+
+    /// Reads what has been there longest.
+    func readMail(incarnation: Int) {
+        guard incarnation == self.incarnation, !mail.isEmpty else { return }
+        let message = mail.removeFirst()
+        call { $0.deliver(message, now: $1) }
+    }
+
     private func find(_ incarnation: Int, _ reference: StreamReference) -> (StreamID, UnsafeMutablePointer<Stream>)? {
         guard incarnation == self.incarnation, let streams else { return nil }
         let id = StreamID(index: reference.index, generation: reference.generation)
@@ -172,7 +192,8 @@ final class SimulatedProxy {
         case .resume(let id):
             streams?.find(id)?.pointee.isReadPaused = false
             resumed.append(id)
-        case .tellWorkers, .finished, .releaseMemory: break
+        case .tellWorkers(let message): world.process(of: number).tell(message, from: number)
+        case .finished, .releaseMemory: break
         case .startServerTLS, .startClientTLS, .reloadConfiguration, .requestShutdown:
             world.violate("proxy \(number) asks for \(effect)")
         }
