@@ -1,16 +1,20 @@
 // Deadlocks: transactions that wait for each other, over all servers, must end within a bounded time. Looked for in worlds where
 // nothing fails: then nothing can keep a proxy from seeing who waits.
+//
+// A wait can be part of one circle after the other: whoever gets the row next waits for the same old transaction, and is
+// ended. So the clock is that of a wait for the same transactions, and of those in a circle only, not of those behind one.
 import Primitives
 
 /// Since when waits have been without end.
 struct DeadlockClock {
     var stuckSince: [Waiting: Instant] = [:]
 
-    /// One wait of one server process.
+    /// One wait of one server process for the same transactions.
     struct Waiting: Hashable {
         var server: Int
         var process: Int32
         var wait: Int
+        var blockers: [Int]
     }
 }
 
@@ -31,7 +35,7 @@ extension World {
         schedule(.watchDeadlocks, after: Self.deadlockWatchInterval)
     }
 
-    /// The waits of those who can never go on: each of their waits is for somebody who cannot either.
+    /// The waits in circles of those who can never go on: each of their waits is for somebody who cannot either.
     private func waitsWithoutEnd() -> [DeadlockClock.Waiting] {
         let sessions = proxies.flatMap { $0.worker?.sessionProcesses ?? [] }
         func group(_ server: Int, _ process: Int32) -> Int {
@@ -43,7 +47,7 @@ extension World {
                 guard case .transactions(let holders)? = backend.wait else { continue }
                 let blockers = holders.compactMap { server.backend(of: $0) }.map { group(server.number, $0.key.processID) }
                 let process = backend.key.processID
-                let waiting = DeadlockClock.Waiting(server: server.number, process: process, wait: backend.waitCount)
+                let waiting = DeadlockClock.Waiting(server: server.number, process: process, wait: backend.waitCount, blockers: blockers.sorted())
                 waits.append((group(server.number, process), blockers, waiting))
             }
         }
@@ -51,7 +55,10 @@ extension World {
         var count = -1
         while count != stuck.count {
             count = stuck.count
-            stuck = stuck.filter { waiter in waits.contains { $0.waiter == waiter && $0.blockers.contains { stuck.contains($0) } } }
+            stuck = stuck.filter { waiter in
+                waits.contains { $0.waiter == waiter && $0.blockers.contains { stuck.contains($0) } }
+                    && waits.contains { stuck.contains($0.waiter) && $0.blockers.contains(waiter) }
+            }
         }
         return waits.filter { stuck.contains($0.waiter) }.map(\.waiting)
     }
