@@ -43,6 +43,10 @@ final class TestCluster {
             lines += ["auth = \"trust\"", "allow_unlisted_users = true"]
         }
         lines += settings["proxy"] ?? []
+        // PGBRAID_WORKERS=3 gives every proxy that many workers where the test says nothing of it.
+        if let workers = ProcessInfo.processInfo.environment["PGBRAID_WORKERS"], !lines.contains(where: { $0.hasPrefix("workers ") }) {
+            lines.append("workers = \(workers)")
+        }
         for (section, content) in settings.sorted(by: { $0.key < $1.key }) where section != "proxy" && section != "" {
             lines += ["[\(section)]"] + content
         }
