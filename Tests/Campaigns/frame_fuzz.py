@@ -383,7 +383,8 @@ def well_formed_traffic(port, dice, count):
         leave(dice, client)
 
 
-def configuration(directory, name, port, shards=(), certificate=None, pool_size=10, patience_seconds=5):
+def configuration(directory, name, port, shards=(), certificate=None, pool_size=10, patience_seconds=3):
+    """A role's first login waits for a shard that does not answer as long as a connection may take: less than a login may."""
     path = os.path.join(directory, name)
     lines = [
         "[proxy]", f'listen = ["127.0.0.1:{port}"]', 'auth = "scram-sha-256"', f"pool_size = {pool_size}", "max_clients = 2000",
