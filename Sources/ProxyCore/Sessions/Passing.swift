@@ -246,7 +246,11 @@ extension Worker {
         case .passing: if session.pointee.link == -1 { passingLost(index, message, pending) }
         case .executing: if !hadTask { detail.execution?.passedLost(link, message) }
         case .idle: if !session.pointee.isBatchOpen { letGoIfFailed(index) }
-        case .waiting: break
+        case .waiting:
+            // A frame waits for the catalog behind what its batch did on this link: that is undone, and the frame is not to run without it.
+            guard detail.execution == nil, session.pointee.link == -1, pending.any || session.pointee.isLinkUnsynced else { return }
+            stopWaiting(index)
+            passingLost(index, message, pending)
         }
     }
 

@@ -71,6 +71,46 @@ extension IntegrationTests {
             #expect(try client.rows("SELECT count(*) FROM unheard") == [["0"]])
         }
 
+        private func batch(_ text: String, end: [UInt8]) -> [UInt8] {
+            FrontendFrame.parse("", [], text) + FrontendFrame.bind("", "", [], resultFormats: []) + FrontendFrame.execute("") + end
+        }
+
+        /// A batch is one transaction: when a shard loses what it did there, what waits for the catalog behind that must not run.
+        @Test(.timeLimit(.minutes(1)), arguments: [true, false]) func aBatchWhoseShardIsLostMeanwhileFails(isAnswered: Bool) throws {
+            var opened: (client: WireClient, holder: WireClient, keys: [String])?
+            let place = try LockedOut { cluster in
+                try cluster.psql("DROP TABLE IF EXISTS halves; CREATE TABLE halves (user_id int PRIMARY KEY, n int)")
+                try cluster.psql("INSERT INTO halves SELECT i, 0 FROM generate_series(1, 40) i")
+                let keys = try cluster.servers[1...2].map { try $0.psql("SELECT min(user_id) FROM halves")[0][0] ?? "" }
+                let (client, holder) = (try WireClient(port: cluster.port), try WireClient(port: cluster.servers[1].port))
+                if !isAnswered { try holder.rows("BEGIN; UPDATE halves SET n = 0 WHERE user_id = \(keys[0])") }
+                try client.send(batch("UPDATE halves SET n = 1 WHERE user_id = \(keys[0])", end: FrontendFrame.flush))
+                if isAnswered {
+                    while let frame = try client.next(), frame.letter != "C" {}
+                } else {
+                    try eventually("it waits for the row") {
+                        try cluster.servers[1].psql("SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%halves%'") == [["t"]]
+                    }
+                }
+                opened = (client, holder, keys)
+            }
+            let (client, holder, keys) = try #require(opened)
+            try client.send(batch("UPDATE halves SET n = 1 WHERE user_id = \(keys[1])", end: FrontendFrame.sync))
+            try eventually("it waits for the catalog") {
+                // Who has changed the catalog does too.
+                try place.cluster.console("SHOW CLIENTS").filter { $0.contains("waiting") }.count == 2
+            }
+            try place.cluster.servers[1].psql(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'UPDATE halves SET n = 1%' AND pid <> pg_backend_pid()")
+            try eventually("the proxy has heard of it") { place.cluster.log.contains("link lost") }
+            try place.locker.rows("COMMIT")
+            if !isAnswered { try holder.rows("ROLLBACK") }
+            let outcome = try client.outcome()
+            #expect(outcome.state == "57P01" || outcome.state == "08006", "\(outcome)")
+            #expect(try place.cluster.psql("SELECT sum(n) FROM halves") == [["0"]])
+            #expect(try client.rows("SELECT count(*) FROM unheard") == [["0"]])
+        }
+
         @Test(.timeLimit(.minutes(1))) func theyDoNotWaitForEver() throws {
             let place = try LockedOut(settings: ["timeouts": ["query_wait = \"1s\""]])
             let client = try WireClient(port: place.cluster.port)
