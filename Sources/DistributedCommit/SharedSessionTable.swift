@@ -75,6 +75,9 @@ public final class SharedSessionTable: Sendable {
         }
     }
 
+    /// A worker has ended, and holds nothing in any round to come.
+    public func leave(_ worker: Int) { put([], worker: worker, round: .max) }
+
     /// What the other workers have put down, by worker.
     public func holdings(exceptOf worker: Int) -> [SessionHoldings] {
         byWorker.withLock { table in table.enumerated().flatMap { $0.offset == worker ? [] : $0.element.holdings } }

@@ -89,5 +89,9 @@ struct WaitGraphTests {
         table.put([], worker: 1, round: table.round)
         #expect(table.isComplete(round, exceptOf: 0, workerCount: 2))
         #expect(!table.isComplete(round, exceptOf: 0, workerCount: 3))
+        // A worker that has ended is waited for in no round.
+        table.leave(2)
+        table.leave(0)
+        #expect(table.isComplete(table.newRound(), exceptOf: 1, workerCount: 3))
     }
 }

@@ -141,6 +141,25 @@ extension IntegrationTests {
             #expect(try cluster.psql("SELECT count(DISTINCT n) FROM row_of") == [["1"]])
         }
 
+        /// A worker without clients ends at once; the others do not wait for what it would say.
+        @Test(.timeLimit(.minutes(1))) func whileTheProxyShutsDownDeadlocksStillEnd() throws {
+            let cluster = try cluster(["proxy": ["workers = 4"]])
+            let keys = try keys(3, cluster)
+            let clients = try keys.map { _ in try WireClient(port: cluster.port) }
+            for (client, key) in zip(clients, keys) { try client.rows("BEGIN; \(update(key))") }
+            let isOver = DispatchSemaphore(value: 0)
+            nonisolated(unsafe) let stopping = cluster
+            Thread.detachNewThread { stopping.stop(); isOver.signal() }
+            try eventually("nobody is let in") { (try? WireClient(port: cluster.port)) == nil }
+            for (place, client) in clients.enumerated() { try client.send(FrontendFrame.query(update(keys[(place + 1) % keys.count]))) }
+            expectOneVictim(Array(try clients.reversed().map { client in
+                let answer = Result { _ = try client.answer(deadlineSeconds: 10) }
+                try client.send(FrontendFrame.query("ROLLBACK"))
+                return answer
+            }.reversed()))
+            isOver.wait()
+        }
+
         @Test(.timeLimit(.minutes(1))) func workersSeeEachOthersSessions() throws {
             let cluster = try cluster(["proxy": ["workers = 3"]])
             let keys = try keys(3, cluster)

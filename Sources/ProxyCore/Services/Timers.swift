@@ -289,13 +289,21 @@ extension Worker {
             guard session.pointee.detail != nil, session.pointee.phase != .leaving else { continue }
             if hasNothingOpen(index) { endSession(index, shutdownMessage) }
         }
-        if sessions.takenCount == 0 { effects.append(.finished) }
+        finishIfEmpty()
+    }
+
+    /// A worker that shuts down has no session any more. The others may have, and look for deadlocks without waiting for it.
+    func finishIfEmpty() {
+        guard isShuttingDown, sessions.takenCount == 0 else { return }
+        sessionTable.leave(number)
+        effects.append(.finished)
     }
 
     private func endShutdown() {
         for index in 0..<sessions.highWater where sessions.at(index).pointee.detail != nil {
             if sessions.at(index).pointee.phase != .leaving { endSession(index, shutdownMessage) }
         }
+        sessionTable.leave(number)
         effects.append(.finished)
     }
 }

@@ -180,7 +180,7 @@ extension Worker {
             let isClean = links.at(link).pointee.expectations.isEmpty && link != unsynced
             if isClean { release(link) } else { breakLink(link, reason: "its client left") }
         }
-        if isShuttingDown && sessions.takenCount == 0 { effects.append(.finished) }
+        finishIfEmpty()
     }
 
     /// The session's present work is over and its client has left.

@@ -35,6 +35,7 @@ final class DeadlockWatch {
     /// The timer of the scan.
     func scan() {
         worker.timers.add(.deadlockScan, at: worker.now + Self.scanInterval)
+        tellOthers()
         let limit = worker.settings.deadlockTimeout
         guard limit > .zero else { return }
         var busy: [Int32: (finished: Instant, since: Instant)] = [:]
@@ -48,15 +49,22 @@ final class DeadlockWatch {
             if worker.now - (before ?? worker.now) >= limit { isSuspicious = true }
         }
         busySince = busy
-        if worker.settings.workerCount > 1 {
-            let round = worker.sessionTable.round
-            worker.sessionTable.put(worker.sessionHoldings(), worker: worker.number, round: round)
-        }
         if isSuspicious, answersDue == 0, !confirmation.awaitsSecondLook { look() }
+    }
+
+    /// Puts down what this worker's sessions hold; also while it looks for no deadlocks itself, since others may wait for it.
+    private func tellOthers() {
+        guard worker.settings.workerCount > 1 else { return }
+        let round = worker.sessionTable.round
+        worker.sessionTable.put(worker.sessionHoldings(), worker: worker.number, round: round)
     }
 
     /// The timer of the second look, which waits for what the other workers hold now.
     func lookAgain() {
+        guard worker.settings.deadlockTimeout > .zero else {
+            confirmation = DeadlockConfirmation()
+            return
+        }
         let table = worker.sessionTable
         guard table.isComplete(round, exceptOf: worker.number, workerCount: worker.settings.workerCount) else {
             worker.timers.add(.deadlockLook, at: worker.now + Self.secondLookDelay)
