@@ -5,7 +5,8 @@ import Primitives
 public enum RecoveryScope: Sendable, Equatable {
     /// Those of dead instances at once, the others when they are older than `inDoubtTimeout`.
     case routine
-    /// Before this shard is opened: besides, all on it and all that name it as their decider, however young.
+    /// Before this shard is opened: besides, all on it and all that name it as their decider, but for those that living
+    /// coordinators of other instances are at work on (`RecoveryContext.livingPatience`).
     case reopening(ShardIndex)
 }
 
@@ -22,6 +23,13 @@ public struct RecoveryContext: Sendable {
     public var ownInFlight: Set<TransactionHash>
     /// How old a prepared transaction of a living coordinator must be before it is decided over its head.
     public var inDoubtTimeout: Span
+    /// For how long this process has kept its link to the shard it reopens, without a break and without closing it. What a living
+    /// coordinator has prepared since is seen as on any open shard.
+    public var watchedFor: Span
+    /// How old an older transaction of a living coordinator must be before it is decided over its head so that a shard
+    /// can open. Until then its end is waited for: else the start of a proxy, or of one more worker, would roll back what the
+    /// others are just committing.
+    public var livingPatience: Span
     /// How long commit rows are kept after all participants have committed: a failover of a participant to a standby
     /// that lags within this time still finds them.
     public var decisionRetention: Span
@@ -35,7 +43,7 @@ public struct RecoveryContext: Sendable {
     public init(
         cluster: ClusterIdentifier, instance: InstanceIdentifier, shards: [ShardIdentifier?], database: String,
         scope: RecoveryScope, ownInFlight: Set<TransactionHash> = [], inDoubtTimeout: Span = .seconds(60),
-        decisionRetention: Span = .seconds(600), opensInDoubt: Bool = false,
+        watchedFor: Span = .zero, livingPatience: Span = .seconds(1), decisionRetention: Span = .seconds(600), opensInDoubt: Bool = false,
         maximumTransactions: Int = 1000
     ) {
         self.cluster = cluster
@@ -45,6 +53,8 @@ public struct RecoveryContext: Sendable {
         self.scope = scope
         self.ownInFlight = ownInFlight
         self.inDoubtTimeout = inDoubtTimeout
+        self.watchedFor = watchedFor
+        self.livingPatience = livingPatience
         self.decisionRetention = decisionRetention
         self.opensInDoubt = opensInDoubt
         self.maximumTransactions = maximumTransactions

@@ -28,7 +28,12 @@ extension RecoveryRound {
         while let first = rest.first {
             let group = rest.prefix { $0.decider == first.decider && $0.gid.hash == first.gid.hash }
             rest = rest.dropFirst(group.count)
-            if group.contains(where: { isDue($0) }) { add(group, &actions) }
+            let verdicts = group.map { verdict(on: $0) }
+            if verdicts.contains(.due) {
+                add(group, &actions)
+            } else if verdicts.contains(.awaited) {
+                blockOpening(decider: first.decider, participants: group.map(\.shard))
+            }
         }
     }
 
@@ -65,12 +70,24 @@ extension RecoveryRound {
         return context.shards.contains(nil) ? .deciderUnreachable : .unknownDecider
     }
 
+    private enum Verdict {
+        /// It is decided over its coordinator's head.
+        case due
+        /// Its coordinator is at work on it.
+        case left
+        /// Likewise, and the shard is not opened before it is finished.
+        case awaited
+    }
+
     /// Is it time to decide this one over its coordinator's head? Never a question of safety, only of courtesy.
-    private func isDue(_ one: Found) -> Bool {
-        if case .reopening(let shard) = context.scope, shard == one.shard || shard == one.decider { return true }
-        if one.transaction.age > context.inDoubtTimeout { return true }
-        guard let listing = decisions[one.decider.int] else { return false }
-        return !listing.presentInstances.contains(one.gid.instance.lockKey)
+    private func verdict(on one: Found) -> Verdict {
+        let age = one.transaction.age
+        let isLiving = decisions[one.decider.int]?.presentInstances.contains(one.gid.instance.lockKey)
+        if case .reopening(let shard) = context.scope, shard == one.shard || shard == one.decider {
+            guard isLiving == true, one.gid.instance != context.instance else { return .due }
+            if age >= context.watchedFor { return age < context.livingPatience ? .awaited : .due }
+        }
+        return age > context.inDoubtTimeout || isLiving == false ? .due : .left
     }
 
     private mutating func add(_ group: ArraySlice<Found>, _ actions: inout [RecoveryAction]) {

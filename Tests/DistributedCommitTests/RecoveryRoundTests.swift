@@ -11,13 +11,14 @@ struct RecoveryTranscript {
 
     init(
         _ scope: RecoveryScope = .routine, inFlight: Set<TransactionHash> = [], opensInDoubt: Bool = false,
-        maximumTransactions: Int = 10, unknownShards: Set<String> = []
+        watchedFor: Span = .zero, maximumTransactions: Int = 10, unknownShards: Set<String> = []
     ) throws {
         round = RecoveryRound(
             context: RecoveryContext(
                 cluster: try ClusterIdentifier("c"), instance: try InstanceIdentifier("i9"),
                 shards: try ["s0", "s1", "s2"].map { unknownShards.contains($0) ? nil : try ShardIdentifier($0) }, database: "db", scope: scope,
-                ownInFlight: inFlight, inDoubtTimeout: .seconds(60), decisionRetention: .seconds(600),
+                ownInFlight: inFlight, inDoubtTimeout: .seconds(60), watchedFor: watchedFor, livingPatience: .seconds(1),
+                decisionRetention: .seconds(600),
                 opensInDoubt: opensInDoubt, maximumTransactions: maximumTransactions))
     }
 
@@ -235,18 +236,46 @@ struct RecoveryTranscript {
     let hash = RecoveryTranscript.hash
     let g1 = RecoveryTranscript.gid(1)
 
-    /// A young transaction of a living coordinator, prepared on s1 and decided on s0.
-    func listed(_ round: inout Transcript, s0: [PreparedTransaction]? = []) throws -> [RecoveryAction] {
-        try round.list([s0, [Transcript.prepared(g1, age: .zero)], []], present: ["i1"])
+    /// A transaction of a living coordinator, prepared on s1 and decided on s0.
+    func listed(
+        _ round: inout Transcript, s0: [PreparedTransaction]? = [], age: Span = .seconds(1), present: [String] = ["i1"]
+    ) throws -> [RecoveryAction] {
+        try round.list([s0, [Transcript.prepared(g1, age: age)], []], present: present)
     }
 
     @Test(arguments: [0, 1])
-    func allOnTheShardAndAllDecidedThereAreFinishedHoweverYoung(shard: Int) throws {
+    func allOnTheShardAndAllDecidedThereAreFinished(shard: Int) throws {
         var round = try Transcript(.reopening(ShardIndex(shard)))
         #expect(try listed(&round) == [.fenceAndRead(decider: s0, hash, try InstanceIdentifier("i1"))])
         _ = round.on(.decisionRead(decider: s0, hash, .abort))
         #expect(
             round.on(.finishAnswered(s1, gid: g1, .done)) == [Transcript.summary(rolledBack: 1, mayOpen: true)])
+    }
+
+    @Test(arguments: [0, 1])
+    func aLivingCoordinatorIsGivenTimeWhileTheShardStaysClosed(shard: Int) throws {
+        let fenced = [RecoveryAction.fenceAndRead(decider: s0, hash, try InstanceIdentifier("i1"))]
+        var round = try Transcript(.reopening(ShardIndex(shard)))
+        #expect(try listed(&round, age: .milliseconds(999)) == [Transcript.summary()])
+        // Its instance is gone, or it is this one's and not in flight any more.
+        round = try Transcript(.reopening(ShardIndex(shard)))
+        #expect(try listed(&round, age: .milliseconds(999), present: ["i2"]) == fenced)
+        round = try Transcript(.reopening(ShardIndex(shard)))
+        let own = Transcript.gid(1, instance: "i9")
+        #expect(
+            try round.list([[], [Transcript.prepared(own, age: .zero)], []], present: ["i9"])
+                == [.fenceAndRead(decider: s0, hash, try InstanceIdentifier("i9"))])
+    }
+
+    @Test(arguments: [0, 1])
+    func whatWasPreparedInSightIsLeftToALivingCoordinatorAsOnAnOpenShard(shard: Int) throws {
+        var round = try Transcript(.reopening(ShardIndex(shard)), watchedFor: .seconds(61))
+        #expect(try listed(&round, age: .seconds(60)) == [Transcript.summary(mayOpen: true)])
+        let fenced = [RecoveryAction.fenceAndRead(decider: s0, hash, try InstanceIdentifier("i1"))]
+        round = try Transcript(.reopening(ShardIndex(shard)), watchedFor: .seconds(62))
+        #expect(try listed(&round, age: .seconds(61)) == fenced)
+        round = try Transcript(.reopening(ShardIndex(shard)), watchedFor: .seconds(61))
+        #expect(try listed(&round, age: .seconds(60), present: []) == fenced)
     }
 
     @Test func aShardThatHasNothingToDoWithItOpens() throws {

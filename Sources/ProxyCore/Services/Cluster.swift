@@ -8,6 +8,8 @@ import ShardMap
 /// One shard as the worker sees it.
 struct ShardFacts {
     var isUp = false
+    /// Since when the worker has kept its link there, and not closed the shard.
+    var watchedSince = Instant.origin
     /// Its name in the cluster, as stored in its schema pgbraid.
     var identifier: String?
     var lastFailure: String?

@@ -19,11 +19,17 @@ extension Worker {
         else { return }
         let identifiers = cluster.shards.map { $0.identifier.flatMap { try? ShardIdentifier($0) } }
         let scope: RecoveryScope
-        if case .beforeOpening(let shard) = occasion { scope = .reopening(shard) } else { scope = .routine }
+        var watchedFor = Span.zero
+        if case .beforeOpening(let shard) = occasion {
+            scope = .reopening(shard)
+            watchedFor = now - cluster.shards[shard.int].watchedSince
+        } else {
+            scope = .routine
+        }
         cluster.isRecovering = true
         let context = RecoveryContext(
             cluster: name, instance: instance, shards: identifiers, database: settings.shards[0].database, scope: scope,
-            ownInFlight: cluster.inFlight, inDoubtTimeout: settings.inDoubtTimeout,
+            ownInFlight: cluster.inFlight, inDoubtTimeout: settings.inDoubtTimeout, watchedFor: watchedFor,
             decisionRetention: settings.decisionRetention, opensInDoubt: false)
         recovery = RecoveryDriver(worker: self, occasion: occasion, context: context, begun: cluster.fences.roundBegins())
         recovery?.tell(.start)
@@ -132,6 +138,7 @@ extension Worker {
     /// From now on nobody gets a link to the shard, nor do those who wait for one.
     func closeShard(_ shard: ShardIndex) {
         cluster.fences.close(shard)
+        cluster.shards[shard.int].watchedSince = now
         publishClosedShards()
         for pool in pools {
             let shardPool = pool.shards + shard.int

@@ -69,6 +69,7 @@ extension Worker {
         keepers[shard.int] = keeper
         keeper.hold(lock) { [unowned self] in
             cluster.shards[shard.int].isUp = true
+            cluster.shards[shard.int].watchedSince = now
             cluster.shards[shard.int].lastFailure = nil
             translateOIDs()
             logger.info("shard is up", metadata: ["shard": "\(shard)", "identifier": "\(cluster.shardIdentifier(shard))"])
