@@ -255,6 +255,38 @@ extension IntegrationTests {
             try plain.rows("COMMIT")
         }
 
+        /// Clients whose statements wait for links of a full pool: some get one while the move waits for another statement's end.
+        @Test(.timeLimit(.minutes(1)), arguments: [false, true]) func whoWaitsForALinkDoesNotHoldUpAMove(isBusyElsewhere: Bool) throws {
+            let cluster = try cluster(2, ["proxy": ["workers = 1", "pool_size = 2"]])
+            let client = try client(cluster)
+            try client.rows("CREATE TABLE twig (id int PRIMARY KEY, branch int)")
+            try client.rows("INSERT INTO twig SELECT i, i FROM generate_series(1, 50) i")
+            try client.rows("SELECT create_distributed_table('twig', 'id')")
+            try client.rows("CREATE TABLE trunk (id int)")
+            let keys = try cluster.onShards("SELECT min(id) FROM placed.twig").map { $0[0][0] ?? "" }
+            let (holder, waiting, busy) = (try self.client(cluster), try self.client(cluster), try self.client(cluster))
+            try client.rows("BEGIN; SELECT create_distributed_table('trunk', 'id')")
+            try holder.rows("BEGIN; SELECT id FROM twig WHERE id = \(keys[0])")
+            try waiting.send(FrontendFrame.query("SELECT id FROM twig WHERE id = \(keys[0])"))
+            try eventually("it waits for a link") { try cluster.console("SHOW CLIENTS").contains { $0.contains("waiting") } }
+            if isBusyElsewhere {
+                try busy.send(FrontendFrame.query("SELECT pg_sleep(2) FROM twig WHERE id = \(keys[1])"))
+                try eventually("it sleeps") { try cluster.servers[1].psql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query LIKE 'SELECT pg_sleep(2)%'") == [["1"]] }
+            }
+            try client.send(FrontendFrame.query("COMMIT"))
+            if isBusyElsewhere {
+                try eventually("the move waits") { try cluster.servers[0].psql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%await_planning%' AND wait_event_type = 'Lock'") == [["1"]] }
+                // Its link goes to who waits for it, while nothing may be planned.
+                try holder.send(FrontendFrame.terminate)
+                #expect(try busy.outcome().state == nil)
+            } else {
+                #expect(try client.outcome().state == nil)
+                try holder.rows("COMMIT")
+            }
+            if isBusyElsewhere { #expect(try client.outcome().state == nil) }
+            #expect(try waiting.outcome().rows == [[keys[0]]])
+        }
+
         @Test(.timeLimit(.minutes(1))) func whatWaitsForTheTableIsEnded() throws {
             let cluster = try cluster(2)
             let client = try client(cluster)

@@ -31,14 +31,21 @@ extension Worker {
             guard let detail = session.pointee.detail, session.pointee.phase == .ready || session.pointee.phase == .leaving else { continue }
             switch session.pointee.activity {
             case .idle: continue
-            case .waiting:
-                // Else it waits for the catalog, and plans anew.
-                if session.pointee.waitingShard >= 0 || session.pointee.isLinkReserved { return false }
+            case .waiting: if !plansAnew(session, detail) { return false }
             case .passing: return false
             case .executing: if !(detail.execution is PlanningPauseExecution) { return false }
             }
         }
         return true
+    }
+
+    /// Whoever waits has begun nothing by its plan, and makes another one when it goes on.
+    private func plansAnew(_ session: UnsafeMutablePointer<Session>, _ detail: SessionDetail) -> Bool {
+        // For a link: the frame is handled anew when the session has it. An execution goes on where it is, though, and what the batch
+        // sent before may still run.
+        if session.pointee.waitingShard >= 0 { return detail.execution == nil && !session.pointee.isBatchOpen }
+        // With a link, until its settings are in force there; else for the catalog.
+        return !awaitsSettings(session)
     }
 
     /// A share of the planning lock is had, for the first time or again.
