@@ -51,6 +51,8 @@ public struct RecoverySummary: Sendable, Equatable {
     public var remaining = 0
     /// Shards that did not answer when they were asked for their lists or for a decision.
     public var unreached = ShardSet()
+    /// The shard is not to open before a living coordinator has finished what it is just committing: another round soon will open it.
+    public var awaitsCoordinators = false
     /// For `RecoveryScope.reopening`: nothing was left that a client of this shard could see half of, provided the
     /// unreached shards are closed too: hand it to `ShardFences.open`. Always false for a routine round.
     public var mayOpen = false

@@ -32,6 +32,7 @@ extension RecoveryRound {
             if verdicts.contains(.due) {
                 add(group, &actions)
             } else if verdicts.contains(.awaited) {
+                summary.awaitsCoordinators = true
                 blockOpening(decider: first.decider, participants: group.map(\.shard))
             }
         }

@@ -26,6 +26,8 @@ public final class Worker {
     /// `adminQueue` is not empty.
     var hasAdminWork = false
     var isShuttingDown = false
+    /// It has no clients any more, and its event loop ends.
+    var hasFinished = false
     var timers = TimerQueue<Timer>()
     var statistics = Statistics()
     /// What the host must do next, in order; the host takes and clears it after each call.

@@ -66,13 +66,14 @@ struct RecoveryTranscript {
 
     static func summary(
         committed: Int = 0, rolledBack: Int = 0, remaining: Int = 0, unreached: ShardSet = ShardSet(),
-        mayOpen: Bool = false
+        awaitsCoordinators: Bool = false, mayOpen: Bool = false
     ) -> RecoveryAction {
         var summary = RecoverySummary()
         summary.committed = committed
         summary.rolledBack = rolledBack
         summary.remaining = remaining
         summary.unreached = unreached
+        summary.awaitsCoordinators = awaitsCoordinators
         summary.mayOpen = mayOpen
         return .finished(summary)
     }
@@ -256,7 +257,7 @@ struct RecoveryTranscript {
     func aLivingCoordinatorIsGivenTimeWhileTheShardStaysClosed(shard: Int) throws {
         let fenced = [RecoveryAction.fenceAndRead(decider: s0, hash, try InstanceIdentifier("i1"))]
         var round = try Transcript(.reopening(ShardIndex(shard)))
-        #expect(try listed(&round, age: .milliseconds(999)) == [Transcript.summary()])
+        #expect(try listed(&round, age: .milliseconds(999)) == [Transcript.summary(awaitsCoordinators: true)])
         // Its instance is gone, or it is this one's and not in flight any more.
         round = try Transcript(.reopening(ShardIndex(shard)))
         #expect(try listed(&round, age: .milliseconds(999), present: ["i2"]) == fenced)

@@ -287,6 +287,39 @@ extension IntegrationTests {
             #expect(try waiting.outcome().rows == [[keys[0]]])
         }
 
+        /// A batch that a shard has not come to holds no lock of its table yet. It must not come to it when the rows are elsewhere, whatever
+        /// the client has sent behind it.
+        @Test(.timeLimit(.minutes(1)), arguments: [false, true]) func whatIsPipelinedDoesNotRunBehindAMove(isSynced: Bool) throws {
+            let cluster = try cluster(2, ["proxy": ["workers = 1"]])
+            let client = try client(cluster)
+            try client.rows("CREATE TABLE egg (id int PRIMARY KEY)")
+            try client.rows("INSERT INTO egg SELECT i FROM generate_series(1, 50) i")
+            try client.rows("SELECT create_distributed_table('egg', 'id')")
+            try client.rows("CREATE TABLE nest (id int, tree int)")
+            try client.rows("SELECT create_distributed_table('nest', 'id')")
+            let keys = try cluster.onShards("SELECT min(id) FROM placed.egg").map { $0[0][0] ?? "" }
+            let pipelining = try self.client(cluster)
+            try client.rows("BEGIN; SELECT create_distributed_table('nest', 'tree')")
+            func batch(_ text: String, _ end: [UInt8]) -> [UInt8] {
+                FrontendFrame.parse("", [], text) + FrontendFrame.bind("", "", [], resultFormats: []) + FrontendFrame.execute("") + end
+            }
+            try pipelining.send(
+                batch("SELECT pg_sleep(2) FROM egg WHERE id = \(keys[0])", FrontendFrame.sync)
+                    + batch("INSERT INTO nest VALUES (\(keys[0]), \(keys[1]))", isSynced ? FrontendFrame.sync : []))
+            try eventually("it sleeps") { try cluster.servers[0].psql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query LIKE 'SELECT pg_sleep(2)%'") == [["1"]] }
+            try client.send(FrontendFrame.query("COMMIT"))
+            try eventually("the move waits") { try cluster.servers[0].psql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%await_planning%' AND wait_event_type = 'Lock'") == [["1"]] }
+            try pipelining.send(batch("SELECT 1", FrontendFrame.sync))
+            #expect(try client.outcome().state == nil)
+            #expect(try pipelining.outcome().state == nil)
+            let inserted = try pipelining.outcome()
+            #expect([nil, "57014"].contains(inserted.state), "\(inserted)")
+            let rows = try client.rows("SELECT id FROM nest")
+            #expect(rows.count == (inserted.state == nil ? 1 : 0))
+            #expect(try client.rows("SELECT id FROM nest WHERE tree = \(keys[1])") == rows)
+            if isSynced { #expect(try pipelining.outcome().rows == [["1"]]) }
+        }
+
         @Test(.timeLimit(.minutes(1))) func whatWaitsForTheTableIsEnded() throws {
             let cluster = try cluster(2)
             let client = try client(cluster)

@@ -25,14 +25,15 @@ extension Worker {
         _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ text: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
     ) -> CatalogReadiness {
         if session.pointee.hasWaitFailure, let failure = endedWait(session, index, endsBlock: text.endsBlock) { return .failed(failure) }
+        // What was sent before it runs by an older plan: it must be over when the wait begins, which stands for being between statements.
         if cluster.isPlanningPaused {
-            awaitCatalog(index)
+            if isDrained(session) { awaitCatalog(index) }
             return .awaited
         }
         guard let transaction = session.pointee.detail?.transaction, transaction.catalog != nil || transaction.canReadCatalog else {
             let isRenewing = session.pointee.pool >= 0 && session.pointee.detail?.transaction == nil && pools[Int(session.pointee.pool)].isRenewing
             guard cluster.isCatalogOld || isRenewing else { return .known }
-            awaitCatalog(index)
+            if isDrained(session) { awaitCatalog(index) }
             return .awaited
         }
         if let failure = transaction.takeCatalogFailure() { return .failed(failure) }
@@ -83,7 +84,7 @@ extension Worker {
     }
 
     /// The session has a link and waits for its settings to be in force there.
-    func awaitsSettings(_ session: UnsafeMutablePointer<Session>) -> Bool {
+    private func awaitsSettings(_ session: UnsafeMutablePointer<Session>) -> Bool {
         let link = session.pointee.link
         return session.pointee.isLinkReserved && link >= 0 && !links.at(link).pointee.expectations.isEmpty
     }

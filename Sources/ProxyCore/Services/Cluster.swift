@@ -13,6 +13,8 @@ struct ShardFacts {
     /// Its name in the cluster, as stored in its schema pgbraid.
     var identifier: String?
     var lastFailure: String?
+    /// It was not opened since living coordinators are just committing there: a round soon will.
+    var awaitsCoordinators = false
     /// The server at its address was not this shard when it was asked last.
     var isRefused = false
     /// Its system identifier and timeline when it came up (see `InternalSchema.history`).

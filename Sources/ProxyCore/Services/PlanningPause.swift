@@ -41,11 +41,11 @@ extension Worker {
 
     /// Whoever waits has begun nothing by its plan, and makes another one when it goes on.
     private func plansAnew(_ session: UnsafeMutablePointer<Session>, _ detail: SessionDetail) -> Bool {
-        // For a link: the frame is handled anew when the session has it. An execution goes on where it is, though, and what the batch
-        // sent before may still run.
-        if session.pointee.waitingShard >= 0 { return detail.execution == nil && !session.pointee.isBatchOpen }
-        // With a link, until its settings are in force there; else for the catalog.
-        return !awaitsSettings(session)
+        // What was sent before must be answered; so must settings that are being set on a link the session has got.
+        let link = session.pointee.link
+        guard link < 0 || links.at(link).pointee.expectations.isEmpty else { return false }
+        // A frame that waits for a link is handled anew when it is there; an execution goes on where it is. Else it waits for the catalog.
+        return session.pointee.waitingShard < 0 || detail.execution == nil
     }
 
     /// A share of the planning lock is had, for the first time or again.

@@ -52,6 +52,7 @@ extension Worker {
                     "committed": "\(summary.committed)", "rolled back": "\(summary.rolledBack)", "remaining": "\(summary.remaining)",
                 ])
         }
+        if case .beforeOpening(let shard) = occasion { cluster.shards[shard.int].awaitsCoordinators = summary.awaitsCoordinators }
         if case .beforeOpening(let shard) = occasion, cluster.shards[shard.int].isUp,
             cluster.fences.open(shard, after: summary, begun: begun)
         {
@@ -92,7 +93,8 @@ extension Worker {
             lastOpeningAttempt[shard] = now
             return runRecovery(.beforeOpening(ShardIndex(shard)))
         }
-        if !cluster.isReady { becomeReady() }
+        let isAwaited = closed.contains { cluster.shards[$0].awaitsCoordinators }
+        if !cluster.isReady, !isAwaited { becomeReady() }
         scheduleRecovery(closed.isEmpty ? settings.recoveryInterval : Self.openingInterval)
     }
 

@@ -105,15 +105,20 @@ extension Worker {
         cluster.isCatalogLoading = false
         guard answer.isSuccess, answer.results.count == CatalogQuery.allCases.count else {
             logger.warning("cannot read the catalog", metadata: ["reason": "\(answer.error?.message ?? "unexpected answer")"])
-            timers.add(.catalog, at: now + settings.reconnectDelay)
-            return
+            return readCatalogLater(settings.reconnectDelay)
         }
-        takeCatalog(answer.results)
+        guard let catalog = catalog(from: answer.results) else { return readCatalogLater(.seconds(10)) }
+        takeCatalog(catalog)
         if cluster.isCatalogStale { loadCatalog() }
     }
 
-    private func takeCatalog(_ results: [[[String?]]]) {
-        guard let catalog = catalog(from: results) else { return timers.add(.catalog, at: now + Span.seconds(10)) }
+    /// Until then what is known is older than what was asked for: rows may have moved.
+    private func readCatalogLater(_ delay: Span) {
+        cluster.isCatalogStale = true
+        timers.add(.catalog, at: now + delay)
+    }
+
+    private func takeCatalog(_ catalog: Catalog) {
         let former = cluster.catalog
         cluster.catalog = catalog
         cluster.catalogEpoch += 1

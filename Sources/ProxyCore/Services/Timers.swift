@@ -294,7 +294,11 @@ extension Worker {
 
     /// A worker that shuts down has no session any more. The others may have, and look for deadlocks without waiting for it.
     func finishIfEmpty() {
-        guard isShuttingDown, sessions.takenCount == 0 else { return }
+        if isShuttingDown, sessions.takenCount == 0 { finish() }
+    }
+
+    private func finish() {
+        hasFinished = true
         sessionTable.leave(number)
         effects.append(.finished)
     }
@@ -303,7 +307,6 @@ extension Worker {
         for index in 0..<sessions.highWater where sessions.at(index).pointee.detail != nil {
             if sessions.at(index).pointee.phase != .leaving { endSession(index, shutdownMessage) }
         }
-        sessionTable.leave(number)
-        effects.append(.finished)
+        finish()
     }
 }

@@ -159,7 +159,8 @@ extension Worker {
     func keep(_ plan: StatementPlan, of statement: SharedStatement, session: Int32) {
         let environment = planningEnvironment(session)
         let hotPlan = plan.isPlainPassThrough ? planner.hotPlan(of: plan, environment: environment) : nil
-        statement.keep(plan, hotPlan: hotPlan, environment: sessions.at(session).pointee.environment)
+        // By its own number: a session has none while planning is paused, and another one's none must not be taken for the same.
+        statement.keep(plan, hotPlan: hotPlan, environment: environment.number)
     }
 
     /// Binds on a link. A statement for several shards is bound on one, so that PostgreSQL checks the parameters and can

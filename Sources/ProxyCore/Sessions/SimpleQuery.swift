@@ -74,7 +74,7 @@ extension Worker {
         if planned.isEmpty || planned.count == 1 && planned[0].plan.isEmpty { return answerEmptyQuery(index) }
         if planned.count > 1, session.pointee.status == TransactionStatus.failed.rawValue, cluster.isCatalogOld {
             // What follows the end of the failed block is a matter of tables again.
-            awaitCatalog(index)
+            if isDrained(session) { awaitCatalog(index) }
             return .blocked
         }
         let effect = planned.reduce(DataEffect.reads) { $0.joined($1.plan.effect) }

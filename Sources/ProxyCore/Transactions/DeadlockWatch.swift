@@ -54,7 +54,7 @@ final class DeadlockWatch {
 
     /// Puts down what this worker's sessions hold; also while it looks for no deadlocks itself, since others may wait for it.
     private func tellOthers() {
-        guard worker.settings.workerCount > 1 else { return }
+        guard worker.settings.workerCount > 1, !worker.hasFinished else { return }
         let round = worker.sessionTable.round
         worker.sessionTable.put(worker.sessionHoldings(), worker: worker.number, round: round)
     }
