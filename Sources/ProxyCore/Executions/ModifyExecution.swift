@@ -16,7 +16,11 @@ final class ModifyExecution: MultiShardExecution {
     private var firstCount: UInt64?
     private var countedCommand = ""
     /// It failed as the copies of a reference table were not alike at that moment, and the client has been told nothing of it.
-    var mayBeRunAgain: Bool { areCopiesUnlike && !hasToldClient }
+    var mayBeRunAgain: Bool { (areCopiesUnlike || isSerializationFailure) && !hasToldClient }
+    /// It had a snapshot for all it did, which one PostgreSQL would not have kept.
+    private var isSerializationFailure: Bool {
+        ownsTransaction && needsStableSnapshot && failure?.sqlState == .serializationFailure
+    }
     private var areCopiesUnlike = false
     private var hasToldClient = false
 
@@ -50,6 +54,10 @@ final class ModifyExecution: MultiShardExecution {
     }
 
     override var needsTransaction: Bool { shards.count > 1 }
+
+    /// What it inserts it reads on each shard: all of it must be of one instant. Of UPDATE, DELETE and MERGE that is not promised, since their
+    /// rows are locked: PostgreSQL goes on with the newest of them.
+    override var needsStableSnapshot: Bool { call.plan.insertsWhatItReads }
 
     /// The same row of a reference table is locked on all shards. Were they asked at once, two sessions could each get the
     /// lock first somewhere and wait for each other, which no shard would notice. So the lowest shard decides whose turn it is.

@@ -83,7 +83,8 @@ extension StatementPlanner {
         guard case .partitioned(let partition) = analysis.analyse(source, Facts()).state, partition.required.isEmpty,
             partition.placement.isColocated(with: key.placement), partition.keyColumns.contains(position)
         else { return nil }
-        return plan(.modify(.all, text: nil, tag: .sum), "INSERT", usage, effect: .writes, reason: "each shard its own rows")
+        return plan(
+            .modify(.all, text: nil, tag: .sum), "INSERT", usage, effect: .writes, insertsWhatItReads: true, reason: "each shard its own rows")
     }
 }
 

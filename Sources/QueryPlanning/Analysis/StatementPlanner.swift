@@ -55,12 +55,13 @@ struct StatementPlanner {
 
     /// Makes the plan, with what is common to all of a statement's plans.
     func plan(
-        _ action: Action, _ commandName: String, _ usage: StatementUsage, effect: DataEffect, lockedTable: String? = nil, reason: String
+        _ action: Action, _ commandName: String, _ usage: StatementUsage, effect: DataEffect, lockedTable: String? = nil,
+        insertsWhatItReads: Bool = false, reason: String
     ) -> StatementPlan {
         StatementPlan(
             action: action, effect: effect == .reads ? usage.functionEffect : effect, pins: usage.pins, taintsLink: usage.taintsLink,
             changesSettings: usage.changesSettings, commandName: commandName, parameterCount: binder.parameterCount, lockedTable: lockedTable,
-            locksRows: binder.locksRows, reason: reason)
+            locksRows: binder.locksRows, insertsWhatItReads: insertsWhatItReads, reason: reason)
     }
 
     /// The plan of a statement without sharded tables; nil when it has some.
@@ -207,6 +208,6 @@ struct StatementPlanner {
         guard !usage.hasSharded, bound.firstError == nil, bound.unknownTable == nil else {
             throw SelectRewriting.notUnderstood
         }
-        return usage.hasReference || usage.hasSystem
+        return usage.hasReference || usage.hasSystem || bound.calls.contains { context.facts(of: $0.node)?.mayReadTables ?? true }
     }
 }

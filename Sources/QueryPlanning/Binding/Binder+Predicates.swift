@@ -49,7 +49,7 @@ extension Binder {
     }
 
     private func member(_ column: Variable, _ value: Node) -> [Predicate] {
-        guard let term = constantTerm(value) else { return [.other] }
+        guard isComparedAsKey(column), let term = constantTerm(value) else { return [.other] }
         return [.member(column, ConstantSet(terms: [term]))]
     }
 
@@ -60,6 +60,9 @@ extension Binder {
         else { return [.other] }
         return [.equal(left, right)]
     }
+
+    /// Values that are equal to a constant in this column are the constant: not with padding, nor where the collation finds others equal.
+    private func isComparedAsKey(_ column: Variable) -> Bool { type(of: column).map { keyFamily($0) != nil } ?? false }
 
     /// The family of keys whose equality is this type's equality.
     func keyFamily(_ type: SQLType) -> KeyFamily? {
@@ -84,13 +87,13 @@ extension Binder {
 
     private func confinement(of column: Node, to values: [Node], count: Int? = nil) -> Predicate {
         let terms = values.compactMap { constantTerm($0) }
-        guard let column = variable(column), !terms.isEmpty, terms.count == count ?? values.count else { return .other }
+        guard let column = variable(column), isComparedAsKey(column), !terms.isEmpty, terms.count == count ?? values.count else { return .other }
         return .member(column, ConstantSet(terms: terms))
     }
 
     private func arrayMembership(_ expression: Message<PgQuery__AExpr>) -> [Predicate] {
         guard let left = Node(expression.pointee.lexpr), let right = Node(expression.pointee.rexpr),
-            let column = variable(left)
+            let column = variable(left), isComparedAsKey(column)
         else { return [.other] }
         if let array = right.arrayExpression ?? castArray(right) {
             return [confinement(of: left, to: NodeList(array.pointee.elements, array.pointee.n_elements).nodes)]

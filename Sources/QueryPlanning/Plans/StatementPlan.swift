@@ -50,6 +50,8 @@ public final class StatementPlan: Sendable {
     public let lockedTable: String?
     /// The statement can be served once values have been drawn; `action` is the refusal for who cannot draw.
     public let drawing: DrawPlan?
+    /// Each shard inserts rows that it reads itself: they must be of one instant on all of them.
+    public let insertsWhatItReads: Bool
     /// Why this plan was chosen, for EXPLAIN and golden tests.
     public let reason: String
 
@@ -57,7 +59,7 @@ public final class StatementPlan: Sendable {
         action: Action, effect: DataEffect, pins: PinReasons = [], changesCatalog: Bool = false, taintsLink: Bool = false,
         changesSettings: Bool = false, isCopyIn: Bool = false, binaryCopyQuery: String? = nil, commandName: String, parameterCount: Int = 0, temporaryNames: TemporaryNames = TemporaryNames(),
         sequences: SequenceChange? = nil, lockedTable: String? = nil, drawing: DrawPlan? = nil, runsTriggers: Bool = false,
-        locksRows: Bool = false, reason: String = ""
+        locksRows: Bool = false, insertsWhatItReads: Bool = false, reason: String = ""
     ) {
         self.action = action
         self.effect = effect
@@ -66,6 +68,7 @@ public final class StatementPlan: Sendable {
         self.taintsLink = taintsLink
         self.runsTriggers = runsTriggers
         self.locksRows = locksRows
+        self.insertsWhatItReads = insertsWhatItReads
         self.changesSettings = changesSettings
         self.isCopyIn = isCopyIn
         self.binaryCopyQuery = binaryCopyQuery
@@ -84,7 +87,7 @@ public final class StatementPlan: Sendable {
             action: action, effect: effect, pins: pins, changesCatalog: changesCatalog, taintsLink: taintsLink, changesSettings: changesSettings,
             isCopyIn: isCopyIn, binaryCopyQuery: binaryCopyQuery, commandName: commandName, parameterCount: parameterCount,
             temporaryNames: temporaryNames, sequences: sequences, lockedTable: lockedTable, drawing: drawing, runsTriggers: true,
-            locksRows: locksRows, reason: reason)
+            locksRows: locksRows, insertsWhatItReads: insertsWhatItReads, reason: reason)
     }
 }
 

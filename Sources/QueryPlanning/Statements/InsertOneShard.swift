@@ -24,7 +24,7 @@ extension StatementClassifier {
     }
 
     /// In ON CONFLICT and RETURNING, where the analyser's rules for a query's source do not look.
-    private func hasSubqueryBesideSource(_ target: InsertTarget) -> Bool {
+    func hasSubqueryBesideSource(_ target: InsertTarget) -> Bool {
         var inspection = ExpressionInspection(context)
         if let conflict = target.statement.on_conflict_clause { inspection.add(below: conflict) }
         for item in NodeList(target.statement.returning_list, target.statement.n_returning_list).nodes { inspection.add(item) }

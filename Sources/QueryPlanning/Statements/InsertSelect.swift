@@ -12,6 +12,8 @@ extension StatementClassifier {
         guard let query = Node(target.statement.select_stmt) else { throw Refusal("XX000", "INSERT has no source") }
         let inspection = try inspectInsert(node, target, rows: [])
         if let effect = inspection.sessionEffect { throw sessionBound(effect, target) }
+        // What ON CONFLICT and RETURNING read beside the row would be the rows of one shard.
+        guard !hasSubqueryBesideSource(target) else { throw notSplit(target, key) }
         guard let output = SelectOutput(source, context), let position = target.columns.firstIndex(of: key.column),
             position < output.items.count, !target.overridden.contains(key.column)
         else { throw notSplit(target, key) }
@@ -21,6 +23,8 @@ extension StatementClassifier {
             guard case .passThrough(let route) = plan.action else { throw notSplit(target, key) }
             return try insertOnOneShard(node, try storedKey(value, key, isExact: true), route, key, target, inspection)
         case .column(let relation, let index):
+            // A WITH item of the table's name would be meant.
+            guard target.statement.with_clause == nil, source.pointee.with_clause == nil else { throw notSplit(target, key) }
             guard case .sharded(index, let placement) = relation.placement, placement.isColocated(with: key.placement),
                 isStoredUnchanged(relation.columns[index], key.definition)
             else { throw notSplit(target, key) }
@@ -76,7 +80,7 @@ extension StatementClassifier {
         if inspection.effects.contains(.transactionTime) { throw differingTime(target) }
         return StatementPlan(
             action: .modify(.all, text: nil, tag: .sum), effect: .writes, commandName: "INSERT",
-            parameterCount: ParameterNumbers.highest(in: node), reason: "each shard its own rows")
+            parameterCount: ParameterNumbers.highest(in: node), insertsWhatItReads: true, reason: "each shard its own rows")
     }
 
     /// Assignment keeps the value: not into a shorter varchar.

@@ -70,6 +70,29 @@ extension IntegrationTests {
             #expect(try client.run(query).rows == [["0"]])
         }
 
+        /// Each shard inserts what it reads itself, while a transfer is committed on its decider only.
+        @Test(.timeLimit(.minutes(1))) func whatIsInsertedIsReadAtOneInstant() throws {
+            let commits = try CommitCluster()
+            try commits.cluster.psql("CREATE TABLE archive (user_id int, balance int)")
+            let (client, copier) = (try commits.client(), try commits.client())
+            let (held, released) = (Once(), Once())
+            commits.relay.follow { frame in
+                guard frame.shard == 2, frame.isQuery("COMMIT PREPARED"), held.claim() else { return .pass }
+                do { try eventually("it may go on") { released.isDone } } catch { Issue.record(error) }
+                return .pass
+            }
+            try client.rows("BEGIN; \(commits.transfer)")
+            try client.send(FrontendFrame.query("COMMIT"))
+            try eventually("it is committed on the decider") { held.isDone }
+            try copier.send(FrontendFrame.query("INSERT INTO archive SELECT * FROM account"))
+            let early = try? copier.outcome(deadlineSeconds: 0.5)
+            _ = released.claim()
+            let outcome = try early ?? copier.outcome()
+            #expect(outcome.tags == ["INSERT 0 60"], "\(outcome)")
+            #expect(try client.outcome().error == nil)
+            #expect(try copier.rows("SELECT sum(balance) FROM archive") == [["0"]])
+        }
+
         @Test(.timeLimit(.minutes(1))) func aStatementIsTriedAgain() throws {
             let commits = try CommitCluster()
             let client = try commits.client()
