@@ -320,6 +320,33 @@ extension IntegrationTests {
             if isSynced { #expect(try pipelining.outcome().rows == [["1"]]) }
         }
 
+        /// The catalog cannot be read for a while behind a move. A block whose snapshot is older would find the old place by itself.
+        @Test(.timeLimit(.minutes(1))) func aBlockWithAnOlderSnapshotWritesNothingToTheOldPlace() throws {
+            let cluster = try cluster(2, ["timeouts": ["reconnect_delay = \"4s\""]])
+            let client = try client(cluster)
+            try client.rows("CREATE TABLE hive (id int, bee int); CREATE TABLE honey (id int); CREATE TABLE wax (id int)")
+            try client.rows("CREATE VIEW comb AS SELECT id FROM wax")
+            try client.rows("SELECT create_distributed_table('honey', 'id')")
+            try client.rows("SELECT create_distributed_table('hive', 'id')")
+            try client.rows("INSERT INTO honey SELECT i FROM generate_series(1, 50) i")
+            let keys = try cluster.onShards("SELECT min(id) FROM placed.honey").map { $0[0][0] ?? "" }
+            let block = try self.client(cluster)
+            try block.rows("BEGIN ISOLATION LEVEL REPEATABLE READ")
+            try block.rows("SELECT count(*) FROM honey")
+            let locker = try WireClient(port: cluster.servers[0].port)
+            try locker.rows("BEGIN; LOCK TABLE placed.wax")
+            try client.send(FrontendFrame.query("SELECT create_distributed_table('hive', 'bee')"))
+            let waits = "FROM pg_locks WHERE NOT granted AND relation = 'placed.wax'::regclass"
+            try eventually("the catalog is being read") { try cluster.servers[0].psql("SELECT count(*) > 0 \(waits)") == [["t"]] }
+            try cluster.servers[0].psql("SELECT pg_terminate_backend(pid) \(waits)")
+            try eventually("it has failed") { cluster.log.contains("cannot read the catalog") }
+            try locker.rows("COMMIT")
+            #expect(try state(block, "INSERT INTO hive VALUES (\(keys[0]), \(keys[1]))") == "40001")
+            try block.rows("ROLLBACK")
+            #expect(try client.outcome().state == nil)
+            #expect(try number(client, "SELECT count(*) FROM hive") == 0)
+        }
+
         @Test(.timeLimit(.minutes(1))) func whatWaitsForTheTableIsEnded() throws {
             let cluster = try cluster(2)
             let client = try client(cluster)

@@ -85,6 +85,8 @@ final class PrepareTransactionExecution: Execution {
 
     override func childFinished(_ child: Execution, _ outcome: Outcome) {
         switch (step, outcome) {
+        case (.preparing, .failure) where (child as? BroadcastExecution)?.legs.contains(where: \.isLost) == true:
+            rollBack(instead: lostWhilePreparing)
         case (.asking, .failure(let message)), (.preparing, .failure(let message)): rollBack(instead: message)
         case (.asking, .success): choose((child as? AskExecution)?.rows.map { $0.first?.first != "f" } ?? [])
         case (.preparing, .success):
@@ -98,6 +100,13 @@ final class PrepareTransactionExecution: Execution {
         case (.rollingBack, _): endingError.map { finish(.failure($0)) } ?? done("ROLLBACK")
         case (.beginning, _): break
         }
+    }
+
+    /// It may be prepared all the same, and holds its locks then until somebody ends it.
+    private var lostWhilePreparing: DatabaseMessage {
+        DatabaseMessage(
+            error: .transactionResolutionUnknown, "the connection to \(preparedShard.map { "shard \($0)" } ?? "a shard") was lost during PREPARE TRANSACTION",
+            hint: "Look in pg_prepared_xacts there whether it is prepared before you repeat it.")
     }
 
     private func warnOfNoBlock() {

@@ -80,9 +80,9 @@ final class SettingExecution: Execution {
         let text = String(decoding: call.text, as: UTF8.self)
         let entries = loginSettings.entries
         switch command {
-        case .reset(let name): return ([text] + entries.filter { $0.name == name }.map(\.statement)).joined(separator: ";")
-        case .resetAll: return ([text] + entries.map(\.statement)).joined(separator: ";")
-        case .configure: return assignments.map(\.statement).joined(separator: ";")
+        case .reset(let name): return ([text] + entries.filter { $0.name == name }.map(\.statement)).joinedAsScript
+        case .resetAll: return ([text] + entries.map(\.statement)).joinedAsScript
+        case .configure: return assignments.map(\.statement).joinedAsScript
         case .setTransaction where needsReadOnlySavepoint: return "SAVEPOINT \(Transaction.readOnlySavepoint);\(text)"
         default: return text
         }

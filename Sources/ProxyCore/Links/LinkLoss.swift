@@ -149,6 +149,7 @@ extension Worker {
                 error: .connectionFailure, "the session's settings could not be applied on shard \(links.at(link).pointee.shard)",
                 hint: "The shards differ in configuration; see the log of that server.")
             noteWaitFailure(sessions.at(session), failure)
+            sessions.at(session).pointee.detail?.pinnedLinks.removeAll { $0.link == link }
             links.at(link).pointee.session = -1
             breakLink(link, reason: "session settings failed")
         }

@@ -39,6 +39,11 @@ extension Worker {
         if let failure = transaction.takeCatalogFailure() { return .failed(failure) }
         let isOld = transaction.catalog == nil ? cluster.isCatalogOld : transaction.catalogRequest != cluster.catalogRequests
         guard isOld, session.pointee.status != TransactionStatus.failed.rawValue else { return .known }
+        // What the block would read by its snapshot is from before the move. Once others know of it the block is ended (`endBlocksBeforeMove`).
+        if cluster.isMoveUnread, transaction.isolation != .readCommitted {
+            if isDrained(session) { awaitCatalog(index) }
+            return .awaited
+        }
         guard isQuiescent(index) else { return .awaited }
         start(PrivateCatalogExecution(worker: self, session: index, parent: nil), on: index)
         return .awaited

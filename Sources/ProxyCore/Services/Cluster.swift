@@ -48,6 +48,8 @@ final class Cluster {
     /// Rows of a table move: no statement begins until it is known where they are (`Worker.pausePlanning`).
     var isPlanningPaused = false
     var pauseRequestedAt = Instant.origin
+    /// Rows may have moved since the catalog was read that all know.
+    var isMoveUnread = false
     /// The OIDs of types and tables by shard, as last read.
     var objectOIDs: [ObjectOIDs]
     /// By shard; nil: its OIDs are those that clients see.

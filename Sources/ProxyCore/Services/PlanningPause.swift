@@ -18,6 +18,7 @@ extension Worker {
         cluster.pauseRequestedAt = now
         if !cluster.isPlanningPaused {
             cluster.isPlanningPaused = true
+            cluster.isMoveUnread = true
             forgetEnvironments()
         }
         guard isBetweenStatements else { return }

@@ -119,6 +119,7 @@ extension Worker {
     }
 
     private func takeCatalog(_ catalog: Catalog) {
+        if !cluster.isPlanningPaused, !cluster.isCatalogStale { cluster.isMoveUnread = false }
         let former = cluster.catalog
         cluster.catalog = catalog
         cluster.catalogEpoch += 1

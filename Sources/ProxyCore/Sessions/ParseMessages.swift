@@ -37,7 +37,7 @@ extension Worker {
                     hint: "Close those no longer needed; the limit is \(settings.limits.preparedStatementsPerSession)."))
         }
         if plan.isAnsweredHere, !isDrained(session) { return .blocked }
-        let statement = statements.hold(text: message.text, parameterTypes: types, environment: planningEnvironment(index).number)
+        let statement = statements.hold(text: message.text, parameterTypes: types, environment: planningEnvironment(index).number, reading: detail.settings.reading)
         keep(plan, of: statement, session: index)
         if message.name.isEmpty {
             detail.nameChanges.append(.unnamed(number: statement.number, before: detail.unnamedStatement))

@@ -101,6 +101,8 @@ extension Worker {
         if transaction.hasLetGo {
             return .failed(firstUntold(sessions.at(index), .blockIsAborted))
         }
+        // The answer that was on its way when a part was lost has said that the block goes on.
+        if transaction.hasLostParticipant { return .failed(firstUntold(sessions.at(index), .blockIsAborted)) }
         if transaction.snapshotState == .torn, takesSnapshot { return .failed(takeWaitFailure(sessions.at(index)) ?? .snapshotIsTorn) }
         if transaction.snapshotState == .due, takesSnapshot {
             if let failure = detail.takeWaitFailure() { return .failed(failure) }

@@ -124,6 +124,10 @@ extension Worker {
             if session.pointee.status == TransactionStatus.failed.rawValue, let refusal = refusal(of: portal.plan, session) {
                 return raise(index, refusal)
             }
+            guard links.at(portal.link).pointee.session == index else {
+                return raise(index, DatabaseMessage(error: .invalidCursorName, "portal \"\(message.portal.text)\" does not exist",
+                    hint: "Execute it before another statement is bound that concerns another shard."))
+            }
             session.pointee.hasBatchExecuted = true
             if portal.plan.runsTriggers { links.at(portal.link).pointee.hasUnknownSettings = true }
             if portal.plan.taintsLink { links.at(portal.link).pointee.isTainted = true }

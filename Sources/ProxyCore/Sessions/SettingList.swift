@@ -17,6 +17,17 @@ struct SettingList: Hashable {
 
     var isEmpty: Bool { entries.isEmpty }
 
+    /// The statements for settings by which PostgreSQL reads literals, in the order of their names.
+    var reading: [String] {
+        if entries.isEmpty { return [] }
+        return entries.filter { Self.readers.contains($0.name) }.sorted { $0.name < $1.name }.map(\.statement)
+    }
+
+    private static let readers: Set<String> = [
+        "timezone", "datestyle", "intervalstyle", "timezone_abbreviations", "lc_monetary", "standard_conforming_strings", "backslash_quote",
+        "xmloption", "array_nulls", "transform_null_equals",
+    ]
+
     mutating func set(_ name: String, statement: String) {
         let statement = name == "datestyle" ? withEarlierDateStyle(statement) : statement
         reset(name)
@@ -145,6 +156,11 @@ final class SettingsTable {
         if oldList.contains("role") { statements.append("RESET ROLE") }
         if old != 0 { statements.append("RESET ALL") }
         statements += list(new).entries.map(\.statement)
-        return "/* pgbraid settings */ " + statements.joined(separator: ";")
+        return "/* pgbraid settings */ " + statements.joinedAsScript
     }
+}
+
+extension [String] {
+    /// Statements that clients have sent, as one text. What follows a comment to the end of the line must not be part of it.
+    var joinedAsScript: String { map { $0.contains("--") ? $0 + "\n" : $0 }.joined(separator: ";") }
 }

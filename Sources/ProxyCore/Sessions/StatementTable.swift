@@ -25,6 +25,8 @@ final class SharedStatement {
     let parameterTypes: [UInt32]
     /// The number of the environment it was prepared in.
     let environment: UInt32
+    /// The settings of who prepared it by which literals are read: `'10:00'` is a constant once it is prepared.
+    let reading: [String]
     /// Sessions that hold it by a name or as the unnamed statement.
     var holders = 0
     /// It is in the table's list of those that may go.
@@ -46,7 +48,8 @@ final class SharedStatement {
     /// Lives as long as the statement.
     let hot: UnsafeMutablePointer<HotStatement>
 
-    init(number: UInt32, text: [UInt8], parameterTypes: [UInt32], environment: UInt32, hash: UInt64) {
+    init(number: UInt32, text: [UInt8], parameterTypes: [UInt32], environment: UInt32, reading: [String], hash: UInt64) {
+        self.reading = reading
         self.number = number
         self.text = text
         self.parameterTypes = parameterTypes
@@ -134,18 +137,20 @@ final class StatementTable {
     private static func place(_ number: UInt32) -> Int { Int(number & 255) }
 
     /// The statement of this text and these types in an environment; the caller holds it and must `release` it.
-    func hold(text: UnsafeRawBufferPointer, parameterTypes: [UInt32], environment: UInt32) -> SharedStatement {
+    /// - Parameter reading: the settings by which PostgreSQL reads literals when it prepares the statement.
+    func hold(text: UnsafeRawBufferPointer, parameterTypes: [UInt32], environment: UInt32, reading: [String]) -> SharedStatement {
         let hash = Self.hash(text, parameterTypes)
         for number in numbersByHash[hash] ?? [] {
             guard let found = statements[number], found.environment == environment, found.parameterTypes == parameterTypes,
-                found.text.elementsEqual(text)
+                found.reading == reading, found.text.elementsEqual(text)
             else { continue }
             found.holders += 1
             return found
         }
         lastNumber += 1
         let number = lastNumber
-        let statement = SharedStatement(number: number, text: Array(text), parameterTypes: parameterTypes, environment: environment, hash: hash)
+        let statement = SharedStatement(
+            number: number, text: Array(text), parameterTypes: parameterTypes, environment: environment, reading: reading, hash: hash)
         statement.holders = 1
         statements[number] = statement
         numbersByHash[hash, default: []].append(number)

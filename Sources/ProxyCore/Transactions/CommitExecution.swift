@@ -291,10 +291,14 @@ final class CommitExecution: Execution {
         let text = "COMMIT PREPARED '\(gid(leg))'"
         let record = worker.sessions.at(session)
         let ownLimit = record.pointee.detail?.settings.statement(of: "statement_timeout")
-        guard ownLimit != nil || worker.pools[Int(record.pointee.pool)].limitsStatements else { return put(.finish, leg, text) }
-        put(.finish, leg, "SET statement_timeout = 0")
+        let ownWait = record.pointee.detail?.settings.statement(of: "synchronous_commit")
+        let isLimited = ownLimit != nil || worker.pools[Int(record.pointee.pool)].limitsStatements
+        guard isLimited || ownWait != nil else { return put(.finish, leg, text) }
+        // The decision is forgotten once all have it, standbys included. remote_apply waits for longer and may stay.
+        let waitsLonger = ownWait?.lowercased().contains("remote_apply") == true
+        put(.finish, leg, "SET statement_timeout = 0" + (waitsLonger || ownWait == nil ? "" : ";SET synchronous_commit = on"))
         ask(leg, text)
-        ask(leg, ownLimit ?? "RESET statement_timeout")
+        ask(leg, [ownLimit ?? "RESET statement_timeout", ownWait ?? ""].filter { !$0.isEmpty }.joinedAsScript)
     }
 
     private func enterCommitWindow() { if requestWindow() { tell(.commitWindowEntered) } }

@@ -162,7 +162,7 @@ final class Transaction {
             case .setting(let text), .modes(let text): text
             case .savepoint(let name): "SAVEPOINT " + quoteIdentifier(name)
             }
-        }).joined(separator: ";")
+        }).joinedAsScript
     }
 
     /// Notes what a statement did on a shard; effects only grow.

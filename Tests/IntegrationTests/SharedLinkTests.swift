@@ -1,0 +1,77 @@
+// What one session leaves on a link, or has prepared there, means nothing to the next one that has it.
+import Foundation
+import Testing
+
+extension IntegrationTests {
+    @Suite struct SharedLinkTests {
+        private func cluster(_ settings: [String] = []) throws -> TestCluster {
+            let cluster = try TestCluster(servers: try TestServers.shared.get().four, settings: ["proxy": ["workers = 1"] + settings])
+            try cluster.psql("DROP TABLE IF EXISTS shared_row; CREATE TABLE shared_row (user_id int PRIMARY KEY, moment timestamptz)")
+            try cluster.psql("INSERT INTO shared_row SELECT i FROM generate_series(1, 40) i")
+            return cluster
+        }
+
+        private func keys(_ cluster: TestCluster) throws -> [String] {
+            try cluster.onShards("SELECT min(user_id) FROM shared_row").compactMap { $0[0][0] }
+        }
+
+        /// PostgreSQL makes a literal a constant when it prepares the statement, by the settings at that time.
+        @Test(.timeLimit(.minutes(1))) func aPreparedLiteralIsReadByTheOwnTimeZone() throws {
+            let cluster = try cluster(["pool_size = 1"])
+            let key = try keys(cluster)[0]
+            let text = "UPDATE shared_row SET moment = '2024-01-01 10:00' WHERE user_id = $1"
+            for (zone, moment) in [("UTC", "2024-01-01 10:00:00+00"), ("Asia/Tokyo", "2024-01-01 01:00:00+00")] {
+                let client = try WireClient(port: cluster.port)
+                try client.rows("SET timezone TO '\(zone)'")
+                try client.send(
+                    FrontendFrame.parse("own", [], text) + FrontendFrame.bind("", "own", [BoundValue(bytes: Array(key.utf8))], resultFormats: [])
+                        + FrontendFrame.execute("") + FrontendFrame.sync)
+                #expect(try client.outcome().tags == ["UPDATE 1"])
+                try client.rows("SET timezone TO 'UTC'")
+                #expect(try client.rows("SELECT moment FROM shared_row WHERE user_id = \(key)") == [[moment]])
+            }
+        }
+
+        @Test(.timeLimit(.minutes(1))) func aCommentBehindSETEndsWithItsLine() throws {
+            let cluster = try cluster()
+            for server in cluster.servers { try server.psql("DO $$ BEGIN CREATE ROLE shared_reader; EXCEPTION WHEN duplicate_object THEN END $$") }
+            let client = try WireClient(port: cluster.port)
+            try client.rows("SET lock_timeout TO '7s' -- note")
+            try client.rows("SET ROLE shared_reader")
+            for key in try keys(cluster) {
+                let outcome = try client.run("SELECT current_user, current_setting('lock_timeout'), 1 / count(*) FROM shared_row WHERE user_id = \(key)")
+                // The role may not read the table.
+                #expect(outcome.state == "42501", "\(outcome)")
+            }
+            try client.rows("RESET ROLE")
+            try client.rows("BEGIN; SET LOCAL statement_timeout TO '8s' -- note")
+            try client.rows("SET LOCAL idle_in_transaction_session_timeout TO '9s'")
+            for key in try keys(cluster) {
+                let names = ["lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout"]
+                let text = "SELECT \(names.map { "current_setting('\($0)')" }.joined(separator: ", ")) FROM shared_row WHERE user_id = \(key)"
+                #expect(try client.rows(text) == [["7s", "8s", "9s"]])
+            }
+            try client.rows("COMMIT")
+        }
+
+        /// The answer of one shard is on its way when another one loses its part.
+        @Test(.timeLimit(.minutes(1))) func aLostPartIsNotForgottenForAnAnswer() throws {
+            let cluster = try cluster()
+            let keys = try keys(cluster)
+            let client = try WireClient(port: cluster.port)
+            try client.rows("BEGIN; UPDATE shared_row SET moment = now() WHERE user_id = \(keys[0])")
+            try client.rows("SELECT 1 FROM shared_row WHERE user_id = \(keys[1])")
+            try client.send(FrontendFrame.query("SELECT pg_sleep(1) FROM shared_row WHERE user_id = \(keys[1])"))
+            try eventually("it sleeps") {
+                try cluster.servers[1].psql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query LIKE 'SELECT pg_sleep(1)%'") == [["1"]]
+            }
+            try cluster.servers[0].psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction' AND query LIKE '%UPDATE shared_row%'")
+            #expect(try client.outcome().error == nil)
+            let outcome = try client.run("SELECT moment FROM shared_row WHERE user_id = \(keys[0])")
+            #expect(["57P01", "08006"].contains(outcome.state), "\(outcome)")
+            #expect(try client.run("SELECT 1 FROM shared_row WHERE user_id = \(keys[1])").state == "25P02")
+            #expect(try client.run("COMMIT").tags == ["ROLLBACK"])
+            #expect(try client.rows("SELECT count(*) FROM shared_row WHERE moment IS NOT NULL") == [["0"]])
+        }
+    }
+}
