@@ -54,6 +54,41 @@ extension IntegrationTests {
             try client.rows("COMMIT")
         }
 
+        /// Both statements have one text, and mean tables of one name.
+        @Test(.timeLimit(.minutes(1))) func aTemporaryTableOfTheSameNameIsAnotherOne() throws {
+            let cluster = try cluster()
+            let client = try WireClient(port: cluster.port)
+            let text = "INSERT INTO shared_scratch VALUES ($1)"
+            try client.rows("CREATE TEMP TABLE shared_scratch (v date)")
+            try client.send(FrontendFrame.parse("first", [], text) + FrontendFrame.describe("S", "first") + FrontendFrame.sync)
+            #expect(try client.outcome().error == nil)
+            try client.rows("DROP TABLE shared_scratch; CREATE TEMP TABLE shared_scratch (v timestamp)")
+            try client.send(
+                FrontendFrame.parse("second", [], text)
+                    + FrontendFrame.bind("", "second", [BoundValue(bytes: Array("2024-01-01 10:00".utf8))], resultFormats: [])
+                    + FrontendFrame.execute("") + FrontendFrame.sync)
+            #expect(try client.outcome().tags == ["INSERT 0 1"])
+            #expect(try client.rows("SELECT v FROM shared_scratch") == [["2024-01-01 10:00:00"]])
+        }
+
+        /// What PREPARE has kept of a block's settings is not the session's when the block is rolled back.
+        @Test(.timeLimit(.minutes(1))) func aRolledBackSettingIsNotLeftOnKeptLinks() throws {
+            let cluster = try cluster(["pool_mode = \"session\""])
+            try cluster.psql("DROP TABLE IF EXISTS shared_part, shared_kind; CREATE TABLE shared_kind (id int PRIMARY KEY)")
+            try cluster.psql("CREATE TABLE shared_part (user_id int, kind int REFERENCES shared_kind DEFERRABLE INITIALLY DEFERRED)")
+            try cluster.psql("INSERT INTO shared_kind VALUES (1)")
+            let keys = try keys(cluster)
+            for wrong in keys.indices {
+                let client = try WireClient(port: cluster.port)
+                try client.rows("BEGIN; SET lock_timeout TO '7s'")
+                for (shard, key) in keys.enumerated() { try client.rows("INSERT INTO shared_part VALUES (\(key), \(shard == wrong ? 2 : 1))") }
+                #expect(try client.run("COMMIT").state == "23503")
+                for key in keys {
+                    #expect(try client.rows("SELECT current_setting('lock_timeout') FROM shared_row WHERE user_id = \(key)") == [["0"]])
+                }
+            }
+        }
+
         /// The answer of one shard is on its way when another one loses its part.
         @Test(.timeLimit(.minutes(1))) func aLostPartIsNotForgottenForAnAnswer() throws {
             let cluster = try cluster()

@@ -84,7 +84,7 @@ final class PreparedCommandExecution: Execution {
         guard case .prepare(let name, _, let body) = command else { return }
         let environment = worker.planningEnvironment(session).number
         let statement = Array(body.utf8).withUnsafeBytes {
-            worker.statements.hold(text: $0, parameterTypes: parameterTypes, environment: environment, reading: detail?.settings.reading ?? [])
+            worker.statements.hold(text: $0, parameterTypes: parameterTypes, environment: environment, reading: detail.map { worker.reading(session, $0) } ?? [])
         }
         Array(name.utf8).withUnsafeBytes { detail?.statements.add($0, number: statement.number) }
         worker.tellComplete(session, "PREPARE")

@@ -173,6 +173,7 @@ final class TransactionCommandExecution: Execution {
                 detail.settings = settings.session
                 transaction.localSettings = settings.local
                 detail.temporaryTables = settings.temporaryTables
+                detail.temporaryVersion += 1
                 if transaction.hasChangedSettings { record.pointee.environment = 0 }
             }
             record.pointee.status = TransactionStatus.inTransaction.rawValue

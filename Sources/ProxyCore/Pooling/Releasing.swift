@@ -38,6 +38,12 @@ extension Worker {
         link.pointee.isReleasePending = true
     }
 
+    /// Settings may be in force on the link that its session has not: they are made anew, before the session uses it again or when it goes.
+    func distrustSettings(ofLink link: Int32) {
+        links.at(link).pointee.isTainted = true
+        links.at(link).pointee.settings = settingsTable.number(of: .unknown)
+    }
+
     /// Ends what is open on the server session and forgets its state.
     private func clean(_ index: Int32) {
         let link = links.at(index)

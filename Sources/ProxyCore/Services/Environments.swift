@@ -159,6 +159,7 @@ extension Worker {
     func noteTemporaryTables(_ index: Int32, _ names: TemporaryNames) {
         guard !names.isEmpty, let detail = sessions.at(index).pointee.detail else { return }
         detail.temporaryTables = names.applied(to: detail.temporaryTables)
+        detail.temporaryVersion += 1
         if let transaction = detail.transaction {
             // A table of the name that was made before is gone, by DROP or ROLLBACK TO.
             transaction.temporaryTablesUntilCommit.removeAll(where: names.created.contains)

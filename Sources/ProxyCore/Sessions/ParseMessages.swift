@@ -6,6 +6,13 @@ import QueryPlanning
 import WireProtocol
 
 extension Worker {
+    /// What a statement means besides its text where it is prepared: settings by which literals are read, and whose temporary tables.
+    func reading(_ index: Int32, _ detail: SessionDetail) -> [String] {
+        let settings = detail.settings.reading
+        if detail.temporaryTables.isEmpty { return settings }
+        return settings + ["session \(index) \(sessions.at(index).pointee.generation) \(detail.temporaryVersion)"]
+    }
+
     func parse(
         _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ message: ParseMessage
     ) -> FrameResult {
@@ -37,7 +44,7 @@ extension Worker {
                     hint: "Close those no longer needed; the limit is \(settings.limits.preparedStatementsPerSession)."))
         }
         if plan.isAnsweredHere, !isDrained(session) { return .blocked }
-        let statement = statements.hold(text: message.text, parameterTypes: types, environment: planningEnvironment(index).number, reading: detail.settings.reading)
+        let statement = statements.hold(text: message.text, parameterTypes: types, environment: planningEnvironment(index).number, reading: reading(index, detail))
         keep(plan, of: statement, session: index)
         if message.name.isEmpty {
             detail.nameChanges.append(.unnamed(number: statement.number, before: detail.unnamedStatement))

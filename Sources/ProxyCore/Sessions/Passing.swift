@@ -66,6 +66,7 @@ extension Worker {
         } else {
             detail.settings = transaction.settingsBefore
             detail.temporaryTables = transaction.temporaryTablesBefore
+            detail.temporaryVersion += 1
         }
         let number = settingsTable.number(of: detail.settings)
         let before = session.pointee.settings

@@ -45,6 +45,8 @@ final class SessionDetail {
     /// Whether session advisory locks are still held is to be asked when the session comes to rest.
     var looksAfterLocks = false
     var temporaryTables: [String] = []
+    /// Counts what has happened to them: a table of the same name may be another one.
+    var temporaryVersion = 0
     /// Session settings by name: the statement that replays each.
     var settings = SettingList()
     /// NotificationResponse messages that came in the middle of something else.

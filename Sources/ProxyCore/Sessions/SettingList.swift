@@ -17,6 +17,13 @@ struct SettingList: Hashable {
 
     var isEmpty: Bool { entries.isEmpty }
 
+    /// Of a link whose settings nobody knows: all are reset, and so are the role and the user.
+    static let unknown = {
+        var list = SettingList()
+        for name in ["session_authorization", "role"] { list.set(name, statement: "") }
+        return list
+    }()
+
     /// The statements for settings by which PostgreSQL reads literals, in the order of their names.
     var reading: [String] {
         if entries.isEmpty { return [] }

@@ -178,7 +178,7 @@ final class CommitExecution: Execution {
         if writers.isEmpty, let first = failed.first {
             failure = legs[first].error
             // Where COMMIT went well, settings are left.
-            for leg in legs where !leg.isLost && leg.error == nil { worker.links.at(leg.link).pointee.isTainted = true }
+            for leg in legs where !leg.isLost && leg.error == nil { worker.distrustSettings(ofLink: leg.link) }
             return rollBack()
         }
         // The settings that the block has made are not in force there.
@@ -270,7 +270,7 @@ final class CommitExecution: Execution {
         case .cancel(let leg): worker.sendCancel(toLink: legs[leg].link)
         case .closeLink(let leg): closeLink(leg)
         case .resynchronizeSettings(let leg):
-            if !legs[leg].isLost { worker.links.at(legs[leg].link).pointee.isTainted = true }
+            if !legs[leg].isLost { worker.distrustSettings(ofLink: legs[leg].link) }
         case .fence(let leg): worker.fence(legs[leg].shard)
         case .deleteDecision(let decision):
             if decision == .commit { worker.cluster.forgetDecision(identity.hash, on: decider) }

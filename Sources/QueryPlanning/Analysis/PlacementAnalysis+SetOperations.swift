@@ -6,7 +6,8 @@ extension PlacementAnalysis {
     ) -> Placed {
         let confinement = left.confinement.merged(right.confinement)
         let shared = sharedColumns(left.state, right.state, leftQuery, rightQuery)
-        let state = setOperation(kind, isAll: isAll, left.state, right.state, shared)
+        let compared = comparedAsKeys(left.state, leftQuery, rightQuery)
+        let state = setOperation(kind, isAll: isAll, left.state, right.state, shared, compared)
         return Placed(state: state, confinement: confinement)
     }
 
@@ -23,8 +24,20 @@ extension PlacementAnalysis {
         }
     }
 
+    /// Positions of the left side's placement key that the operation compares as keys are compared: rows it takes for the same lie on one
+    /// shard.
+    private func comparedAsKeys(_ left: RelationState, _ leftQuery: BoundQuery, _ rightQuery: BoundQuery) -> [Int] {
+        (left.partition?.keyColumns ?? []).filter { position in
+            guard leftQuery.columns.indices.contains(position), rightQuery.columns.indices.contains(position),
+                let one = leftQuery.columns[position].type.flatMap({ binder.keyFamily($0) }),
+                let other = rightQuery.columns[position].type.flatMap({ binder.keyFamily($0) })
+            else { return false }
+            return one == other
+        }
+    }
+
     private func setOperation(
-        _ kind: SetOperator, isAll: Bool, _ left: RelationState, _ right: RelationState, _ shared: [Int]
+        _ kind: SetOperator, isAll: Bool, _ left: RelationState, _ right: RelationState, _ shared: [Int], _ compared: [Int]
     ) -> RelationState {
         if case .other = left { return left }
         if case .other = right { return right }
@@ -37,8 +50,8 @@ extension PlacementAnalysis {
                 return .other("\(name(kind)) of rows that lie on different shards")
             }
             return .partitioned(Partition(placement: one.placement, keys: [], keyColumns: shared, tableName: one.tableName))
-        case (.partitioned(let one), .replicated) where kind != .union && !one.keyColumns.isEmpty && one.required.isEmpty:
-            return .partitioned(Partition(placement: one.placement, keys: [], keyColumns: one.keyColumns, tableName: one.tableName))
+        case (.partitioned(let one), .replicated) where kind != .union && !compared.isEmpty && one.required.isEmpty:
+            return .partitioned(Partition(placement: one.placement, keys: [], keyColumns: compared, tableName: one.tableName))
         default: return .other("\(name(kind)) of a sharded table and rows that every shard has")
         }
     }
@@ -73,7 +86,7 @@ extension PlacementAnalysis {
             let next = analyse(step, facts)
             workingTables[number] = nil
             let shared = sharedColumns(state, next.state, initial, step)
-            let combined = setOperation(.union, isAll: isAll, state, next.state, shared)
+            let combined = setOperation(.union, isAll: isAll, state, next.state, shared, [])
             let confinement = start.confinement.merged(next.confinement)
             if combined.partition?.keyColumns == state.partition?.keyColumns || combined.partition == nil {
                 return Placed(state: combined, confinement: confinement)

@@ -98,7 +98,9 @@ extension Binder {
                 name: pair.0.name, variable: Variable(entry: merged.id, column: index), type: type, qualifier: [])
         }
         let source = join.pointee.jointype == PG_QUERY__JOIN_TYPE__JOIN_RIGHT ? pair.1 : pair.0
-        return NamespaceColumn(name: source.name, variable: source.variable, type: type, qualifier: [])
+        // It is that side's column itself, with its own collation, unless it is cast.
+        let own = source.type?.oid == type?.oid ? source.type : type
+        return NamespaceColumn(name: source.name, variable: source.variable, type: own, qualifier: [])
     }
 
     private func tree(
