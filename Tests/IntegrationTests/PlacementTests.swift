@@ -347,6 +347,24 @@ extension IntegrationTests {
             #expect(try number(client, "SELECT count(*) FROM hive") == 0)
         }
 
+        /// The block has locked what reading the catalog waits for, and so can end while that is awaited.
+        @Test(.timeLimit(.minutes(1)), arguments: ["COMMIT", "ROLLBACK"]) func aBlockWithALockEndsBehindAMove(word: String) throws {
+            let cluster = try cluster(2)
+            let client = try client(cluster)
+            try client.rows("CREATE TABLE hive (id int, bee int); CREATE TABLE honey (id int); CREATE TABLE wax (id int)")
+            try client.rows("CREATE VIEW comb AS SELECT id FROM wax")
+            try client.rows("SELECT create_distributed_table('hive', 'id')")
+            let block = try self.client(cluster)
+            try block.rows("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM honey; LOCK TABLE wax")
+            try client.send(FrontendFrame.query("SELECT create_distributed_table('hive', 'bee')"))
+            try eventually("the catalog is being read") {
+                try cluster.servers[0].psql("SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND relation = 'placed.wax'::regclass") == [["t"]]
+            }
+            #expect(try block.run(word).tags == [word])
+            #expect(try client.outcome().state == nil)
+            #expect(try number(block, "SELECT count(*) FROM hive") == 0)
+        }
+
         @Test(.timeLimit(.minutes(1))) func whatWaitsForTheTableIsEnded() throws {
             let cluster = try cluster(2)
             let client = try client(cluster)

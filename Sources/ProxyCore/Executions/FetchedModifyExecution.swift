@@ -174,6 +174,12 @@ extension Array {
 }
 
 extension Worker {
+    /// A transaction for one statement that the client has sent alone, when that is known before it is carried out.
+    func openTransaction(_ session: Int32, for plan: StatementPlan, isAlone: Bool) {
+        guard isAlone, plan.insertsWhatItReads, settings.consistentReads != .off else { return openTransaction(session, isExplicit: false, modes: "") }
+        openStableTransaction(session)
+    }
+
     /// A transaction for one statement that looks at the shards more than once, and must see one state.
     func openStableTransaction(_ session: Int32) {
         openTransaction(session, isExplicit: false, modes: defaultIsolation(session) == .serializable ? "" : "ISOLATION LEVEL REPEATABLE READ")

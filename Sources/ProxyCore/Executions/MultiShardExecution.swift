@@ -85,7 +85,11 @@ class MultiShardExecution: Execution {
         guard record.pointee.detail?.transaction == nil else { return }
         let isStable = needsStableSnapshot && shards.count > 1 && worker.settings.consistentReads != .off
         guard needsTransaction || isStable else { return }
-        worker.openTransaction(session, isExplicit: false, modes: isStable ? "ISOLATION LEVEL REPEATABLE READ" : "")
+        if isStable, effect != .reads {
+            worker.openStableTransaction(session)
+        } else {
+            worker.openTransaction(session, isExplicit: false, modes: isStable ? "ISOLATION LEVEL REPEATABLE READ" : "")
+        }
         if isStable { record.pointee.detail?.transaction?.snapshotScope = ShardSet(shards) }
         ownsTransaction = true
     }

@@ -94,7 +94,7 @@ final class ScriptExecution: Execution {
         case .transaction, .empty: return
         // Among several it is refused, as it can be in no block.
         case .shardByShard where statements.count == 1: return
-        default: worker.openTransaction(session, isExplicit: false, modes: "")
+        default: worker.openTransaction(session, for: plan, isAlone: statements.count == 1)
         }
     }
 

@@ -71,7 +71,13 @@ final class ShardSnapshots: SnapshotWindowOwner {
     func windowOverran() {
         phase = .discarding
         readOn()
-        execution.cancelLegs()
+        for (leg, part) in execution.legs.enumerated() where part.outstanding > 0 { discard(leg) }
+    }
+
+    /// Cancels an attempt on a leg, once its savepoint is set: the cancel must not hit that.
+    private func discard(_ leg: Int) {
+        if isInBlock, readyCounts[leg] == 0 { return }
+        worker.sendCancel(toLink: execution.legs[leg].link)
     }
 
     /// A frame of a leg; false: it is not the statement's.
@@ -79,7 +85,10 @@ final class ShardSnapshots: SnapshotWindowOwner {
         let isReady = type == BackendMessageType.readyForQuery
         let isError = type == BackendMessageType.errorResponse
         let isStatement = !isInBlock || readyCounts[leg] == 1 || readyCounts[leg] > 2
-        if isReady { readyCounts[leg] += 1 }
+        if isReady {
+            readyCounts[leg] += 1
+            if phase == .discarding, isInBlock, !isUndone, readyCounts[leg] == 1 { discard(leg) }
+        }
         switch phase {
         case .over, .held: return isReady || isError || isStatement
         case .atGate, .discarding: return isReady
@@ -180,7 +189,7 @@ final class ShardSnapshots: SnapshotWindowOwner {
         if failed.isEmpty { return false }
         if isUndone {
             // The cancel came before the savepoint was set.
-            windowRefused(DatabaseMessage(error: .queryCanceled, "a snapshot of all shards could not be taken in time", hint: "Run the transaction again."))
+            windowRefused(DatabaseMessage(error: .serializationFailure, "a snapshot of all shards could not be taken in time", hint: "Run the transaction again."))
             return true
         }
         isUndone = true

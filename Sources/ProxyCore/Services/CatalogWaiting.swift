@@ -40,7 +40,8 @@ extension Worker {
         let isOld = transaction.catalog == nil ? cluster.isCatalogOld : transaction.catalogRequest != cluster.catalogRequests
         guard isOld, session.pointee.status != TransactionStatus.failed.rawValue else { return .known }
         // What the block would read by its snapshot is from before the move. Once others know of it the block is ended (`endBlocksBeforeMove`).
-        if cluster.isMoveUnread, transaction.isolation != .readCommitted {
+        // It may have locked what reading the catalog waits for, so that it can end at any time.
+        if cluster.isMoveUnread, transaction.isolation != .readCommitted, !text.endsBlock {
             if isDrained(session) { awaitCatalog(index) }
             return .awaited
         }

@@ -8,7 +8,7 @@ import WireProtocol
 extension Worker {
     /// What a statement means besides its text where it is prepared: settings by which literals are read, and whose temporary tables.
     func reading(_ index: Int32, _ detail: SessionDetail) -> [String] {
-        let settings = detail.settings.reading
+        let settings = detail.settings.reading + (detail.transaction?.localSettings.reading ?? [])
         if detail.temporaryTables.isEmpty { return settings }
         return settings + ["session \(index) \(sessions.at(index).pointee.generation) \(detail.temporaryVersion)"]
     }

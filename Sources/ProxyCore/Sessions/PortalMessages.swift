@@ -200,7 +200,7 @@ extension Worker {
         case .setting(let command): guard command.belongsToTransaction else { return }
         default: guard plan.effect != .reads || !isLast && (plan.outlastsItself || keepsSnapshots(index)) else { return }
         }
-        openTransaction(index, isExplicit: false, modes: "")
+        openTransaction(index, for: plan, isAlone: isLast)
     }
 
     func close(

@@ -71,7 +71,7 @@ extension IntegrationTests {
         }
 
         /// Each shard inserts what it reads itself, while a transfer is committed on its decider only.
-        @Test(.timeLimit(.minutes(1))) func whatIsInsertedIsReadAtOneInstant() throws {
+        @Test(.timeLimit(.minutes(1)), arguments: [false, true]) func whatIsInsertedIsReadAtOneInstant(isExtended: Bool) throws {
             let commits = try CommitCluster()
             try commits.cluster.psql("CREATE TABLE archive (user_id int, balance int)")
             let (client, copier) = (try commits.client(), try commits.client())
@@ -84,7 +84,11 @@ extension IntegrationTests {
             try client.rows("BEGIN; \(commits.transfer)")
             try client.send(FrontendFrame.query("COMMIT"))
             try eventually("it is committed on the decider") { held.isDone }
-            try copier.send(FrontendFrame.query("INSERT INTO archive SELECT * FROM account"))
+            let text = "INSERT INTO archive SELECT * FROM account"
+            try copier.send(
+                isExtended
+                    ? FrontendFrame.parse("", [], text) + FrontendFrame.bind("", "", [], resultFormats: []) + FrontendFrame.execute("") + FrontendFrame.sync
+                    : FrontendFrame.query(text))
             let early = try? copier.outcome(deadlineSeconds: 0.5)
             _ = released.claim()
             let outcome = try early ?? copier.outcome()
