@@ -174,7 +174,8 @@ extension Array {
 }
 
 extension Worker {
-    /// A transaction for one statement that the client has sent alone, when that is known before it is carried out.
+    /// The implicit transaction of what the client has sent, begun with its first statement.
+    /// - Parameter isAlone: nothing else comes into it, so that it may have a snapshot for all it does where the statement needs that.
     func openTransaction(_ session: Int32, for plan: StatementPlan, isAlone: Bool) {
         guard isAlone, plan.insertsWhatItReads, settings.consistentReads != .off else { return openTransaction(session, isExplicit: false, modes: "") }
         openStableTransaction(session)

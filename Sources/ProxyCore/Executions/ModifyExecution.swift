@@ -15,7 +15,8 @@ final class ModifyExecution: MultiShardExecution {
     /// Rows that the first shard to answer has changed.
     private var firstCount: UInt64?
     private var countedCommand = ""
-    /// It failed as the copies of a reference table were not alike at that moment, and the client has been told nothing of it.
+    /// It failed as the copies of a reference table were not alike at that moment, or for the snapshot it had to have, and the client has
+    /// been told nothing of it.
     var mayBeRunAgain: Bool { (areCopiesUnlike || isSerializationFailure) && !hasToldClient }
     /// It had a snapshot for all it did, which one PostgreSQL would not have kept.
     private var isSerializationFailure: Bool {

@@ -102,7 +102,8 @@ final class StatementExecution: Execution {
         worker.start(child, on: session)
     }
 
-    /// How long a write of a reference table is run again because another transaction's commit has not reached all copies.
+    /// How long a write is run again because another transaction's commit has not reached all copies of a reference table, or is behind
+    /// its snapshot.
     static let alikePatience = Span.seconds(3)
     private var unlikeSince: Instant?
 

@@ -25,7 +25,7 @@ final class SharedStatement {
     let parameterTypes: [UInt32]
     /// The number of the environment it was prepared in.
     let environment: UInt32
-    /// The settings of who prepared it by which literals are read: `'10:00'` is a constant once it is prepared.
+    /// What it means besides its text (`Worker.reading`): `'10:00'` is a constant once it is prepared, and a temporary table its session's.
     let reading: [String]
     /// Sessions that hold it by a name or as the unnamed statement.
     var holders = 0
@@ -137,7 +137,7 @@ final class StatementTable {
     private static func place(_ number: UInt32) -> Int { Int(number & 255) }
 
     /// The statement of this text and these types in an environment; the caller holds it and must `release` it.
-    /// - Parameter reading: the settings by which PostgreSQL reads literals when it prepares the statement.
+    /// - Parameter reading: what it means besides, where it is prepared (`Worker.reading`).
     func hold(text: UnsafeRawBufferPointer, parameterTypes: [UInt32], environment: UInt32, reading: [String]) -> SharedStatement {
         let hash = Self.hash(text, parameterTypes)
         for number in numbersByHash[hash] ?? [] {
