@@ -348,17 +348,30 @@ extension IntegrationTests {
         }
 
         /// The block has locked what reading the catalog waits for, and so can end while that is awaited.
-        @Test(.timeLimit(.minutes(1)), arguments: ["COMMIT", "ROLLBACK"]) func aBlockWithALockEndsBehindAMove(word: String) throws {
-            let cluster = try cluster(2)
-            let client = try client(cluster)
+        @Test(.timeLimit(.minutes(1)), arguments: ["COMMIT", "ROLLBACK"], [false, true])
+        func aBlockWithALockEndsBehindAMove(word: String, isSentBefore: Bool) throws {
+            let cluster = try cluster(2, ["proxy": ["workers = 1"]])
+            let (client, block, busy) = (try client(cluster), try self.client(cluster), try self.client(cluster))
             try client.rows("CREATE TABLE hive (id int, bee int); CREATE TABLE honey (id int); CREATE TABLE wax (id int)")
             try client.rows("CREATE VIEW comb AS SELECT id FROM wax")
             try client.rows("SELECT create_distributed_table('hive', 'id')")
-            let block = try self.client(cluster)
             try block.rows("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM honey; LOCK TABLE wax")
+            if isSentBefore {
+                // Planning is paused for as long as the move waits for this.
+                try busy.send(FrontendFrame.query("SELECT pg_sleep(2)"))
+                try eventually("it sleeps") {
+                    try cluster.onShards("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'").contains([["1"]])
+                }
+            }
             try client.send(FrontendFrame.query("SELECT create_distributed_table('hive', 'bee')"))
-            try eventually("the catalog is being read") {
-                try cluster.servers[0].psql("SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND relation = 'placed.wax'::regclass") == [["t"]]
+            if isSentBefore {
+                try eventually("the move waits") {
+                    try cluster.servers[0].psql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%await_planning%' AND wait_event_type = 'Lock'") == [["1"]]
+                }
+            } else {
+                try eventually("the catalog is being read") {
+                    try cluster.servers[0].psql("SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND relation = 'placed.wax'::regclass") == [["t"]]
+                }
             }
             #expect(try block.run(word).tags == [word])
             #expect(try client.outcome().state == nil)

@@ -66,6 +66,8 @@ extension Worker {
         guard cluster.isPlanningPaused, !present.isEmpty, present.allSatisfy(\.holdsPlanningLock) else { return }
         cluster.isPlanningPaused = false
         loadCatalog()
+        // A block among those who wait may have locked what reading the catalog waits for, and reads it by itself.
+        resumeCatalogWaiters()
     }
 
     /// Whoever asked for the pause may be gone before it was granted.
