@@ -45,6 +45,49 @@ extension IntegrationTests {
             #expect(try proxy.run("DROP TABLE holder; DROP TABLE held; DROP TYPE tint CASCADE").error == nil)
         }
 
+        /// PostgreSQL writes to the table of the view, of which another shard may have the row, or a copy.
+        @Test(.timeLimit(.minutes(1))) func writesThroughViewsAreRefusedWhereRowsWouldBeElsewhere() throws {
+            let cluster = try SharedClusters.shared.get().two
+            let proxy = try WireClient(port: cluster.port)
+            let setup = [
+                "DROP TABLE IF EXISTS lane, coin CASCADE", "CREATE TABLE lane (user_id int, n int)", "CREATE TABLE coin (id int PRIMARY KEY, n int)",
+                "INSERT INTO lane SELECT i, i FROM generate_series(1, 20) i", "INSERT INTO coin VALUES (1, 1)",
+                "CREATE VIEW lanes AS SELECT n, user_id AS k FROM lane", "CREATE VIEW more_lanes AS SELECT k AS j, k AS l, n FROM lanes",
+                "CREATE VIEW coins AS SELECT * FROM coin", "CREATE VIEW pairs AS SELECT l.n FROM lane l, coin c WHERE l.n = c.n",
+            ]
+            for statement in setup { #expect(try proxy.run(statement).error == nil, "\(statement)") }
+            for refused in [
+                "UPDATE coins SET n = 2", "DELETE FROM coins WHERE id = 1", "UPDATE lanes SET k = 6 WHERE k = 5", "UPDATE more_lanes SET l = 6 WHERE j = 5",
+                "UPDATE more_lanes SET (n, j) = (1, 2)", "UPDATE pairs SET n = 3", "INSERT INTO coins VALUES (2, 2)",
+                "WITH i AS (INSERT INTO coins VALUES (2, 2) RETURNING id) SELECT * FROM i",
+                "WITH u AS (UPDATE coins SET n = 2 RETURNING n) UPDATE lane SET n = 2 WHERE user_id = 1",
+                "WITH i AS (INSERT INTO lanes VALUES (1, 30)) INSERT INTO lane VALUES (1, 1)", "MERGE INTO lanes l USING coin c ON l.k = c.id WHEN MATCHED THEN DELETE",
+            ] { #expect(try proxy.run(refused).state == "0A000", "\(refused)") }
+            #expect(try cluster.onShards("SELECT * FROM coin") == [[["1", "1"]], [["1", "1"]]])
+            #expect(try proxy.rows("SELECT count(*), sum(n), sum(user_id) FROM lane") == [["20", "210", "210"]])
+            #expect(try proxy.run("DROP TABLE lane, coin CASCADE").error == nil)
+        }
+
+        /// Each shard evaluates WHERE for its own rows.
+        @Test(.timeLimit(.minutes(1))) func copyWithConditionsThatDifferIsRefused() throws {
+            let cluster = try SharedClusters.shared.get().two
+            let proxy = try WireClient(port: cluster.port)
+            let setup = [
+                "DROP TABLE IF EXISTS lane, coin CASCADE", "CREATE TABLE lane (user_id int, made timestamptz)", "CREATE TABLE coin (id int PRIMARY KEY)",
+                "CREATE OR REPLACE FUNCTION coins() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT count(*) FROM coin'",
+            ]
+            for statement in setup { #expect(try proxy.run(statement).error == nil, "\(statement)") }
+            for refused in [
+                "COPY lane FROM STDIN WHERE made < now()", "COPY lane FROM STDIN WHERE made < 'now'", "COPY coin FROM STDIN WHERE random() < 0.5",
+                "COPY coin FROM STDIN WHERE id > coins()", "COPY lane FROM STDIN (DEFAULT 'x')",
+            ] { #expect(try proxy.run(refused).state == "0A000", "\(refused)") }
+            try proxy.send(FrontendFrame.query("COPY coin FROM STDIN WHERE id % 2 = 1"))
+            try proxy.send(FrontendFrame.copyData(Array("1\n2\n3\n".utf8)) + FrontendFrame.copyDone)
+            #expect(try proxy.outcome().tags == ["COPY 2"])
+            #expect(try cluster.onShards("SELECT * FROM coin ORDER BY 1") == [[["1"], ["3"]], [["1"], ["3"]]])
+            #expect(try proxy.run("DROP TABLE lane, coin; DROP FUNCTION coins").error == nil)
+        }
+
         /// Such a statement may run itself: PostgreSQL ends that when its stack is full.
         @Test(.timeLimit(.minutes(1))) func anExecuteOfAnExecuteIsRefused() throws {
             let proxy = try WireClient(port: try SharedClusters.shared.get().four.port)

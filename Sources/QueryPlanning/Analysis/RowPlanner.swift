@@ -185,7 +185,7 @@ struct RowPlanner {
             let column = try column(of: key.item, key.expression, key.type, &draft)
             order.append(column + (key.suffix.isEmpty ? "" : " " + key.suffix))
         }
-        if names != nil, limits.isPresent, !removesDuplicates { order.append(PartialRows.place) }
+        if names != nil, limits.isPresent, !limits.hasTies, !removesDuplicates { order.append(PartialRows.place) }
         var distinctOn: [String] = []
         if removesDuplicates {
             for item in level.distinctOn { distinctOn.append(try column(of: item, text(of: item, keys) ?? "", type(of: item), &draft)) }

@@ -6,6 +6,7 @@ extension StatementPlanner {
         let usage = StatementUsage(binder)
         let command = commandName(modification.kind)
         try refuseReferenceWrites()
+        try checkViewTarget(modification, isItem: false)
         if case .table(let relation) = modification.target.source, relation.schema == "pg_catalog", relation.name == "pg_settings" {
             throw Refusal(
                 "0A000", "settings cannot be changed through view \"pg_settings\": another server may run the next statement",
@@ -117,6 +118,7 @@ extension StatementPlanner {
     func refuseReferenceWrites() throws(Refusal) {
         guard context.environment.shardCount > 1 else { return }
         for modification in binder.modifications {
+            try checkViewTarget(modification, isItem: true)
             guard case .table(let relation) = modification.target.source, relation.placement == .reference else { continue }
             throw Refusal(
                 "0A000", "reference table \"\(relation.name)\" cannot be changed inside WITH", hint: "Run it as a statement of its own.")

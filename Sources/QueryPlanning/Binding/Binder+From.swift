@@ -101,8 +101,10 @@ extension Binder {
         if relation.placement != .system, relation.kind == "v", let definition = relation.viewDefinition,
             let query = bindView(definition)
         {
-            return makeEntry(
+            let entry = makeEntry(
                 level: binding.level, name: alias, schema: relation.schema, columns: columns, source: .query(query))
+            entry.view = relation
+            return entry
         }
         return makeEntry(level: binding.level, name: alias, schema: relation.schema, columns: columns, source: .table(relation))
     }

@@ -52,6 +52,8 @@ final class RangeEntry {
     private var uses: [Int: Int] = [:]
     /// A reference to a WITH item.
     var isCommonReference = false
+    /// The view whose query it stands for.
+    var view: Relation?
     /// A row-locking clause reaches it.
     var isRowLocked = false
     /// TABLESAMPLE.

@@ -45,6 +45,10 @@ struct CopyOptionReader {
             guard let value, value.lowercased().filter({ $0.isLetter || $0.isNumber }) != encoding.lowercased() else { return }
             throw Refusal(
                 "0A000", "COPY with ENCODING '\(value)' is not supported", hint: "Convert the data to the server's encoding \(encoding).")
+        case "default", "on_error", "reject_limit":
+            // Which rows have the key, and which are left out, the proxy would not know.
+            guard context.environment.shardCount > 1 else { return }
+            throw Refusal("0A000", "COPY with \(text(element.pointee.defname).uppercased()) is not supported")
         default: return
         }
     }

@@ -101,6 +101,7 @@ extension StatementClassifier {
         case .unusable(let reason): throw unusable(relation, reason, reference)
         }
         try checkCopyDefaults(relation, columns, isReference: key == nil)
+        try checkCopyFilter(statement, isReference: key == nil)
         let plan = CopyInPlan(
             shardText: try copyText(statement, relation, columns), options: options.options, key: key,
             columns: columns.map { relation.columns[$0].name }, tableName: relation.name)
@@ -136,6 +137,21 @@ extension StatementClassifier {
         throw Refusal(
             "0A000", "COPY into \"\(relation.name)\" would leave columns to defaults or triggers that differ from shard to shard",
             hint: "Name all columns in COPY and give their values in the data.")
+    }
+
+    /// WHERE is evaluated on each shard by itself.
+    private func checkCopyFilter(_ statement: PgQuery__CopyStmt, isReference: Bool) throws(Refusal) {
+        guard context.environment.shardCount > 1, let filter = Node(statement.where_clause) else { return }
+        var inspection = ExpressionInspection(filter, context)
+        TreeWalk.nodes(under: filter) { node in
+            if case .string(let word)? = node.literal?.value, DateWords.isIn(word) { inspection.noteEffect(.transactionTime) }
+            return .descend
+        }
+        let isSafe = isReference ? inspection.isSteady : inspection.effects.allSatisfy { $0 == .none }
+        guard !isSafe || inspection.mayReadTables || inspection.hasSubquery else { return }
+        throw Refusal(
+            "0A000", "COPY with a WHERE that may differ from shard to shard is not supported",
+            hint: "Compare with constants, or copy into another table and use INSERT ... SELECT.")
     }
 
     /// The statement with its column list written out: the shards' columns may have another order.
