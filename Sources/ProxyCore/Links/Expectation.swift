@@ -13,6 +13,8 @@ enum Expectation: UInt8 {
     case passQueryWithoutReady
     /// A simple Query the proxy slipped in: nothing goes to the client; an error breaks the link.
     case dropQuery
+    /// Parse, Bind or Execute of the BEGIN that the proxy slipped in: nothing goes to the client; an error breaks the link.
+    case join
     case passParse, dropParse, synthesizeParse
     case passBind, dropBind
     case passDescribeStatement, passDescribePortal, dropDescribe

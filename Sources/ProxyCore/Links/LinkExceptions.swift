@@ -17,6 +17,7 @@ extension Worker {
             return true
         }
         switch type {
+        case BackendMessageType.commandComplete where expectation == .join: joined(index, link, &cursor)
         case BackendMessageType.parameterStatus: parameterChanged(index, frame, expectation)
         case BackendMessageType.notificationResponse: passNotification(frame, link)
         case BackendMessageType.noticeResponse where expectation != .task:
@@ -99,6 +100,14 @@ extension Worker {
         return false
     }
 
+    /// BEGIN is done: the link is in a block, of which no ReadyForQuery has told.
+    private func joined(_ index: Int32, _ link: UnsafeMutablePointer<Link>, _ cursor: inout ReplyCursor) {
+        link.pointee.status = TransactionStatus.inTransaction.rawValue
+        link.pointee.expectations.removeFirst()
+        cursor.hasPopped = true
+        if link.pointee.isCancelDelayed { sendDelayedCancel(toLink: index) }
+    }
+
     /// An ErrorResponse outside a task: the client's, or to something the proxy slipped in.
     private func linkError(
         _ index: Int32, _ link: UnsafeMutablePointer<Link>, _ frame: UnsafeRawBufferPointer, _ expectation: Expectation?,
@@ -116,6 +125,8 @@ extension Worker {
         switch expectation {
         case .passQuery, .passQueryWithoutReady: return
         case .dropQuery: link.pointee.injectedFailed = true
+        // What was sent behind it the shard has left aside, and would up to a Sync.
+        case .join: breakLink(index, reason: "BEGIN failed on it")
         default:
             skipToSync(link, firstIsPassed: expectation.isPassed, frame)
             cursor.hasPopped = true

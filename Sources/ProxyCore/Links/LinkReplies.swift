@@ -210,9 +210,9 @@ extension Worker {
             default: return .special
             }
         case BackendMessageType.parseComplete:
-            return expectation == .passParse ? .forwardAndPop : expectation == .dropParse ? .dropAndPop : .special
+            return expectation == .passParse ? .forwardAndPop : expectation == .dropParse || expectation == .join ? .dropAndPop : .special
         case BackendMessageType.bindComplete:
-            return expectation == .passBind ? .forwardAndPop : expectation == .dropBind ? .dropAndPop : .special
+            return expectation == .passBind ? .forwardAndPop : expectation == .dropBind || expectation == .join ? .dropAndPop : .special
         case BackendMessageType.closeComplete:
             return expectation == .passClose ? .forwardAndPop : expectation == .dropClose ? .dropAndPop : .special
         case BackendMessageType.dataRow: return expectation == .task ? .special : .forward
@@ -292,7 +292,7 @@ extension Expectation {
         case .passQuery, .passQueryWithoutReady, .passParse, .passBind, .passDescribeStatement, .passDescribePortal, .passDescription,
             .passExecute, .passExecuteTranslated, .passClose, .passSync, .synthesizeParse, .synthesizeClose:
             true
-        case .dropQuery, .dropParse, .dropBind, .dropDescribe, .dropExecute, .dropClose, .dropSync, .task: false
+        case .dropQuery, .join, .dropParse, .dropBind, .dropDescribe, .dropExecute, .dropClose, .dropSync, .task: false
         }
     }
 }

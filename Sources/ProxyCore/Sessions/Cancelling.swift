@@ -34,8 +34,8 @@ extension Worker {
         guard link.pointee.state == .leased, !link.pointee.expectations.isEmpty,
             link.pointee.cancelsUnderWay < Self.cancelsPerLink
         else { return }
-        // BEGIN is not to be what it hits: the statement sent behind it would run outside the block, and stay.
-        if link.pointee.expectations.first == .dropQuery {
+        // BEGIN is not to be what it hits: the link would be lost.
+        if link.pointee.expectations.first == .dropQuery || link.pointee.expectations.first == .join {
             link.pointee.isCancelDelayed = true
             return
         }

@@ -134,11 +134,21 @@ extension Worker {
         return lease
     }
 
-    /// BEGIN, the settings changed in the block and the open savepoints, in the same write as what follows.
+    /// BEGIN, the settings changed in the block and the open savepoints, in the same write as what follows. BEGIN goes without a Sync, so that
+    /// nothing behind it is carried out where it fails (manual, section 55.2.3): outside the block it would stay.
     func sendJoin(_ transaction: Transaction, on link: Int32) {
         let record = links.at(link)
-        outputEndingUnnamed(ofLink: link).pointee.output.writeQuery(transaction.joinText)
-        record.pointee.expectations.append(.dropQuery)
+        let stream = outputEndingUnnamed(ofLink: link)
+        stream.pointee.output.writeParse(name: "", text: transaction.beginText)
+        stream.pointee.output.writeBind()
+        stream.pointee.output.writeExecute(portal: "")
+        for _ in 0..<3 { record.pointee.expectations.append(.join) }
+        if transaction.steps.isEmpty {
+            stream.pointee.output.writeFlush()
+        } else {
+            stream.pointee.output.writeQuery(transaction.stepsText)
+            record.pointee.expectations.append(.dropQuery)
+        }
         streams.markDirty(record.pointee.stream.index)
     }
 

@@ -155,14 +155,14 @@ final class Transaction {
         modes.contains("READ ONLY") && !hasSavepoint(Self.readOnlySavepoint) && participants.contains { $0.effect != .reads }
     }
 
-    /// What a shard that joins now is sent first.
-    var joinText: String {
-        ([beginText] + steps.map { step in
+    /// What a shard that joins now is sent behind BEGIN.
+    var stepsText: String {
+        steps.map { step in
             switch step {
             case .setting(let text), .modes(let text): text
             case .savepoint(let name): "SAVEPOINT " + quoteIdentifier(name)
             }
-        }).joinedAsScript
+        }.joinedAsScript
     }
 
     /// Notes what a statement did on a shard; effects only grow.
