@@ -48,6 +48,8 @@ final class Pool {
     var defaultsChangedAt = Instant.origin
     /// Some shard gives the role's sessions a statement_timeout by default.
     var limitsStatements = false
+    /// By default commits of its sessions do not wait for standbys.
+    var leavesStandbysBehind = false
     /// The defaults in force: those of the lowest shard that was asked.
     var defaults: RoleDefaults? { defaultsByShard.lazy.compactMap(\.self).first }
 

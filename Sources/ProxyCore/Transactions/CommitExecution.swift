@@ -188,7 +188,7 @@ final class CommitExecution: Execution {
 
     /// What deferred triggers have told.
     private func tellWarnings(_ leg: Leg) {
-        for warning in leg.warnings where !warning.message.contains(Self.replicationWarning) || coordinator == nil {
+        for warning in leg.warnings where !warning.tellsOfReplication || coordinator == nil {
             worker.warn(session, warning)
         }
     }
@@ -292,13 +292,13 @@ final class CommitExecution: Execution {
         let record = worker.sessions.at(session)
         let ownLimit = record.pointee.detail?.settings.statement(of: "statement_timeout")
         let ownWait = record.pointee.detail?.settings.statement(of: "synchronous_commit")
-        let isLimited = ownLimit != nil || worker.pools[Int(record.pointee.pool)].limitsStatements
-        guard isLimited || ownWait != nil else { return put(.finish, leg, text) }
+        let pool = worker.pools[Int(record.pointee.pool)]
+        guard ownLimit != nil || pool.limitsStatements || ownWait != nil || pool.leavesStandbysBehind else { return put(.finish, leg, text) }
         // The decision is forgotten once all have it, standbys included. remote_apply waits for longer and may stay.
-        let waitsLonger = ownWait?.lowercased().contains("remote_apply") == true
-        put(.finish, leg, "SET statement_timeout = 0" + (waitsLonger || ownWait == nil ? "" : ";SET synchronous_commit = on"))
+        let waits = ownWait.map { $0.lowercased().contains("remote_apply") } ?? !pool.leavesStandbysBehind
+        put(.finish, leg, "SET statement_timeout = 0" + (waits ? "" : ";SET synchronous_commit = on"))
         ask(leg, text)
-        ask(leg, [ownLimit ?? "RESET statement_timeout", ownWait ?? ""].filter { !$0.isEmpty }.joinedAsScript)
+        ask(leg, [ownLimit ?? "RESET statement_timeout", ownWait ?? "RESET synchronous_commit"].joinedAsScript)
     }
 
     private func enterCommitWindow() { if requestWindow() { tell(.commitWindowEntered) } }
@@ -354,7 +354,7 @@ final class CommitExecution: Execution {
         questions[leg] = nil
         let answer = legs[leg]
         let state = answer.error?.sqlState.rawValue
-        let isUnreplicated = answer.warnings.contains { $0.message.contains(Self.replicationWarning) }
+        let isUnreplicated = answer.warnings.contains(where: \.tellsOfReplication)
         if question != .finish, question != .end { tellWarnings(answer) }
         switch question {
         case .prepare: tell(.prepareAnswered(leg, prepareAnswer(answer, state, isUnreplicated)))
@@ -380,9 +380,6 @@ final class CommitExecution: Execution {
         if leg.tag == "COMMIT" { return isUnreplicated ? .committedWithoutReplication : .committed }
         return .rolledBack
     }
-
-    /// Of the warning that a commit did not wait for its standby, which the coordinator words itself.
-    private static let replicationWarning = "synchronous replication"
 
     private func finishAnswer(_ state: String?, _ isUnreplicated: Bool) -> FinishAnswer {
         switch state {
@@ -455,4 +452,9 @@ extension CommitExecution: GateVisitor {
 
     /// The coordinator has timers of its own.
     func gateLimitIsOver() {}
+}
+
+extension DatabaseMessage {
+    /// The warning that a commit did not wait for its standby, in whatever language; the coordinator words it itself.
+    fileprivate var tellsOfReplication: Bool { routine == "SyncRepWaitForLSN" }
 }

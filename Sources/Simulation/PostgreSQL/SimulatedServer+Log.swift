@@ -57,10 +57,11 @@ extension SimulatedServer {
     func interruptReplicationWait(_ backend: Backend) {
         backend.isCancelled = false
         world.note(.interruptedReplication)
-        backend.outbox.writeNoticeResponse(
-            DatabaseMessage(
-                notice: .warning, SQLState("01000"), "canceling wait for synchronous replication due to user request",
-                detail: "The transaction has already committed locally, but might not have been replicated to the standby."))
+        var warning = DatabaseMessage(
+            notice: .warning, SQLState("01000"), "canceling wait for synchronous replication due to user request",
+            detail: "The transaction has already committed locally, but might not have been replicated to the standby.")
+        warning.routine = "SyncRepWaitForLSN"
+        backend.outbox.writeNoticeResponse(warning)
         flush(backend)
         completed(backend)
     }

@@ -78,10 +78,44 @@ extension IntegrationTests {
             try commits.expectApplied()
         }
 
-        /// A PREPARE whose wait was cancelled has only warned: it is a failure all the same.
-        @Test(.timeLimit(.minutes(1))) func aCancelledWaitOfAPrepareIsAnAbort() throws {
+        /// So is what the decision is kept for, whatever the session or its role says.
+        @Test(.timeLimit(.minutes(1)), arguments: ["SET synchronous_commit = off", "ALTER ROLE hasty SET synchronous_commit = off"])
+        func theCommitOfWhatIsPreparedWaitsForItsStandby(setting: String) throws {
+            let commits = try CommitCluster()
+            try commits.cluster.psql("DROP ROLE IF EXISTS hasty; CREATE ROLE hasty LOGIN")
+            if setting.hasPrefix("ALTER") { try commits.cluster.psql(setting) }
+            let client = try commits.client(user: "hasty")
+            if setting.hasPrefix("SET") { try client.rows(setting) }
+            let (isPrepared, isLost) = (Once(), Once())
+            commits.relay.follow { frame in
+                guard frame.shard == 1, frame.isQuery("COMMIT PREPARED"), isPrepared.claim() else { return .pass }
+                let end = Date().addingTimeInterval(20)
+                while !isLost.isDone, Date() < end { usleep(1_000) }
+                return .pass
+            }
+            defer { try? commits.forgetStandby(1) }
+            try client.send(FrontendFrame.query("BEGIN; \(commits.transfer); COMMIT"))
+            try eventually("the participants are prepared") { isPrepared.isDone }
+            try commits.loseStandby(1)
+            _ = isLost.claim()
+            try commits.awaitStandbyWait(1, "COMMIT PREPARED")
+            try commits.forgetStandby(1)
+            let outcome = try client.outcome()
+            #expect(outcome.error == nil && outcome.warnings.isEmpty, "\(outcome)")
+            try commits.expectApplied()
+            #expect(try client.rows("SELECT current_setting('synchronous_commit') FROM account WHERE user_id = \(commits.keys[1])") == [["off"]])
+        }
+
+        /// A PREPARE whose wait was cancelled has only warned, in whatever language: it is a failure all the same.
+        @Test(.timeLimit(.minutes(1)), arguments: ["synchronous replication", "synchrone Replikation.."])
+        func aCancelledWaitOfAPrepareIsAnAbort(words: String) throws {
             let commits = try CommitCluster()
             let client = try commits.client()
+            commits.relay.follow { frame in
+                let english = Array("synchronous replication".utf8)
+                guard frame.direction == .fromShard, frame.frame.letter == "N", frame.frame.bytes.firstRange(of: english) != nil else { return .pass }
+                return .replace(frame.frame.bytes.replacing(english, with: Array(words.utf8)))
+            }
             try commits.loseStandby(1)
             defer { try? commits.forgetStandby(1) }
             try client.send(FrontendFrame.query("BEGIN; \(commits.transfer); COMMIT"))
@@ -145,6 +179,28 @@ extension IntegrationTests {
                 #expect(try client.rows(shown) == limit)
                 #expect(try commits.client(user: role).rows(shown) == [["350ms"]])
             }
+        }
+
+        // MARK: Beginning
+
+        /// A shard ends BEGIN by itself: for statement_timeout, for example. The statement sent behind it would stay there.
+        @Test(.timeLimit(.minutes(1)), arguments: [false, true]) func nothingIsCarriedOutBehindABeginThatFails(isExtended: Bool) throws {
+            let commits = try CommitCluster()
+            let client = try commits.client()
+            try client.rows("BEGIN")
+            try client.rows(commits.update(0, -1))
+            commits.relay.followOnce { frame in
+                guard frame.shard == 1, frame.direction == .toShard, let place = frame.frame.bytes.firstRange(of: Array("BEGIN\0".utf8)) else { return .pass }
+                var bytes = frame.frame.bytes
+                bytes[place.lowerBound] = UInt8(ascii: "X")
+                return .replace(bytes)
+            }
+            let batch = FrontendFrame.parse("", [], commits.update(1, 1)) + FrontendFrame.bind("", "", [], resultFormats: []) + FrontendFrame.execute("")
+            try client.send(isExtended ? batch + FrontendFrame.sync : FrontendFrame.query(commits.update(1, 1)))
+            let outcome = try client.outcome()
+            #expect(outcome.state == "08006", "\(outcome)")
+            #expect(try client.run("COMMIT").tags == ["ROLLBACK"])
+            try commits.expectUntouched()
         }
 
         // MARK: Settings
