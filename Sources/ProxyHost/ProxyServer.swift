@@ -124,6 +124,9 @@ public final class ProxyServer {
             guard settings.clusterName == self.settings.clusterName else {
                 return logger.error("the configuration was not changed: the cluster's name cannot change while the proxy runs")
             }
+            guard settings.consistentReads != .strict || self.settings.workerCount == 1 else {
+                return logger.error("the configuration was not changed: consistent_reads = \"strict\" needs one worker")
+            }
             if settings.listen != self.settings.listen || settings.workerCount != self.settings.workerCount {
                 logger.warning("listen and workers take effect at the next start")
             }

@@ -185,6 +185,7 @@ private let least = """
         ("[proxy]\nlisten = []\n", 2, "proxy.listen", "names no address"),
         ("[proxy]\nlisten = [\"a:1\", \"a:1\"]\n", 2, "proxy.listen", "\"a:1\" stands twice"),
         ("[proxy]\nworkers = 0\n", 2, "proxy.workers", "is 0, must be from 1 to 256"),
+        ("[transactions]\nconsistent_reads = \"strict\"\n[proxy]\nworkers = 2\n", 2, "transactions.consistent_reads", "\"strict\" needs workers = 1"),
         ("[proxy]\n\ndatabase = \"pgbraid\"\n", 1, "proxy.admin_database", "is the same as database"),
         ("[proxy]\nallow_unlisted_users = true\n", 2, "proxy.allow_unlisted_users", "needs auth = \"trust\""),
         ("[limits]\noutput_low_water = \"1MB\"\n", 2, "limits.output_low_water", "must be below output_high_water"),

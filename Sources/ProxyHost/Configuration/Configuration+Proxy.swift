@@ -99,6 +99,10 @@ extension Configuration {
         section.duration("prepared_alert", into: &settings.preparedAlertAge, isZeroAllowed: true)
         section.duration("deadlock_timeout", into: &settings.deadlockTimeout, isZeroAllowed: true)
         section.finish()
+        if settings.consistentReads == .strict, settings.workerCount > 1 {
+            section.mistake(
+                "consistent_reads", "\"strict\" needs workers = 1", hint: "clients of the others would still read a shard that one worker has closed")
+        }
     }
 
     static func readTLS(_ section: ConfigurationSection, _ settings: inout ProxySettings, directory: String) {

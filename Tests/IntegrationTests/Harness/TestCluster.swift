@@ -44,7 +44,8 @@ final class TestCluster {
         }
         lines += settings["proxy"] ?? []
         // PGBRAID_WORKERS=3 gives every proxy that many workers where the test says nothing of it.
-        if let workers = ProcessInfo.processInfo.environment["PGBRAID_WORKERS"], !lines.contains(where: { $0.hasPrefix("workers ") }) {
+        let isStrict = settings["transactions"]?.contains { $0.contains("\"strict\"") } == true
+        if let workers = ProcessInfo.processInfo.environment["PGBRAID_WORKERS"], !isStrict, !lines.contains(where: { $0.hasPrefix("workers ") }) {
             lines.append("workers = \(workers)")
         }
         for (section, content) in settings.sorted(by: { $0.key < $1.key }) where section != "proxy" && section != "" {
