@@ -25,7 +25,8 @@ struct RoleDefaults: Equatable {
     static let question = """
         SELECT pg_catalog.current_setting('search_path'), pg_catalog.current_setting('default_transaction_isolation'), \
         pg_catalog.current_setting('standard_conforming_strings'), pg_catalog.current_setting('transform_null_equals'), \
-        pg_catalog.concat_ws(' ', pg_catalog.current_setting('statement_timeout'), pg_catalog.current_setting('synchronous_commit')), \
+        pg_catalog.concat_ws(' ', pg_catalog.current_setting('statement_timeout'), pg_catalog.current_setting('synchronous_commit'), \
+        pg_catalog.current_setting('client_min_messages')), \
         pg_catalog.current_setting('datestyle'), \
         pg_catalog.current_setting('extra_float_digits'), pg_catalog.concat_ws('|', \
         \(alike.map { "pg_catalog.concat('\($0) ', pg_catalog.current_setting('\($0)'))" }.joined(separator: ", ")), \
@@ -118,6 +119,7 @@ final class LinkPreparation: LinkTask {
         let ends = (row[4] ?? "").split(separator: " ")
         if ends.first != "0" { pool.limitsStatements = true }
         if let wait = ends.dropFirst().first, wait != "on", wait != "remote_apply" { pool.leavesStandbysBehind = true }
+        if ends.last == "error" { pool.hidesWarnings = true }
         let record = worker.links.at(link)
         worker.noteLoginFacts(row[8].flatMap { LoginFacts($0) }, of: pool, on: record.pointee.shard, link: link)
         if pool.claimedRoles[record.pointee.shard.int] != nil {

@@ -50,6 +50,8 @@ final class Pool {
     var limitsStatements = false
     /// By default commits of its sessions do not wait for standbys.
     var leavesStandbysBehind = false
+    /// By default its sessions hear of no warnings (client_min_messages).
+    var hidesWarnings = false
     /// The defaults in force: those of the lowest shard that was asked.
     var defaults: RoleDefaults? { defaultsByShard.lazy.compactMap(\.self).first }
 

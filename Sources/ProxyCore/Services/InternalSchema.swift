@@ -31,6 +31,9 @@ enum InternalSchema {
             INSERT INTO pgbraid.decision (hash, outcome, instance)
             VALUES (pg_catalog.encode(pg_catalog.substr(pg_catalog.sha256(token), 1, 16), 'hex')::pg_catalog.uuid, 'commit', instance);
             PERFORM pg_catalog.set_config('synchronous_commit', 'on', true);
+            IF pg_catalog.current_setting('client_min_messages') = 'error' THEN
+                PERFORM pg_catalog.set_config('client_min_messages', 'warning', true);
+            END IF;
         END $$;
         CREATE OR REPLACE FUNCTION pgbraid.is_own(version xid) RETURNS boolean LANGUAGE plpgsql STABLE COST 10000 AS $$
         DECLARE

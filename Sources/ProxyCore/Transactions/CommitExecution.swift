@@ -188,7 +188,7 @@ final class CommitExecution: Execution {
 
     /// What deferred triggers have told.
     private func tellWarnings(_ leg: Leg) {
-        for warning in leg.warnings where !warning.tellsOfReplication || coordinator == nil {
+        for warning in leg.warnings where !hidesWarnings && !warning.tellsOfReplication || coordinator == nil {
             worker.warn(session, warning)
         }
     }
@@ -254,7 +254,8 @@ final class CommitExecution: Execution {
             histories[leg] = worker.cluster.shards[legs[leg].shard.int].history
             put(
                 .prepare, leg,
-                "SET LOCAL statement_timeout = 0;SET LOCAL synchronous_commit = on;PREPARE TRANSACTION '\(gid(leg))'")
+                "SET LOCAL statement_timeout = 0;SET LOCAL synchronous_commit = on;" + (hidesWarnings ? "SET LOCAL client_min_messages = warning;" : "")
+                    + "PREPARE TRANSACTION '\(gid(leg))'")
         case .checkConstraints(let leg): put(.constraints, leg, Self.constraintsText + (isReadOnlySince ? ";RELEASE \(Transaction.readOnlySavepoint)" : ""))
         case .enterCommitWindow: enterCommitWindow()
         case .leaveCommitWindow: leaveCommitWindow()
@@ -293,12 +294,22 @@ final class CommitExecution: Execution {
         let ownLimit = record.pointee.detail?.settings.statement(of: "statement_timeout")
         let ownWait = record.pointee.detail?.settings.statement(of: "synchronous_commit")
         let pool = worker.pools[Int(record.pointee.pool)]
-        guard ownLimit != nil || pool.limitsStatements || ownWait != nil || pool.leavesStandbysBehind else { return put(.finish, leg, text) }
+        let isUsual = ownLimit == nil && !pool.limitsStatements && ownWait == nil && !pool.leavesStandbysBehind && !hidesWarnings
+        guard !isUsual else { return put(.finish, leg, text) }
         // The decision is forgotten once all have it, standbys included. remote_apply waits for longer and may stay.
         let waits = ownWait.map { $0.lowercased().contains("remote_apply") } ?? !pool.leavesStandbysBehind
-        put(.finish, leg, "SET statement_timeout = 0" + (waits ? "" : ";SET synchronous_commit = on"))
+        let lifted = "SET statement_timeout = 0;SET client_min_messages = warning"
+        put(.finish, leg, lifted + (waits ? "" : ";SET synchronous_commit = on"))
         ask(leg, text)
-        ask(leg, [ownLimit ?? "RESET statement_timeout", ownWait ?? "RESET synchronous_commit"].joinedAsScript)
+        let ownLevel = record.pointee.detail?.settings.statement(of: "client_min_messages")
+        ask(leg, [ownLimit ?? "RESET statement_timeout", ownLevel ?? "RESET client_min_messages", ownWait ?? "RESET synchronous_commit"].joinedAsScript)
+    }
+
+    /// The session wants to hear of errors only. That a standby was not waited for PostgreSQL tells in a warning.
+    private var hidesWarnings: Bool {
+        let record = worker.sessions.at(session)
+        guard let own = record.pointee.detail?.value(ofSetting: "client_min_messages") else { return worker.pools[Int(record.pointee.pool)].hidesWarnings }
+        return own.lowercased().contains("error")
     }
 
     private func enterCommitWindow() { if requestWindow() { tell(.commitWindowEntered) } }

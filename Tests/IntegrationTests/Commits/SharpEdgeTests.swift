@@ -107,10 +107,11 @@ extension IntegrationTests {
         }
 
         /// A PREPARE whose wait was cancelled has only warned, in whatever language: it is a failure all the same.
-        @Test(.timeLimit(.minutes(1)), arguments: ["synchronous replication", "synchrone Replikation.."])
-        func aCancelledWaitOfAPrepareIsAnAbort(words: String) throws {
+        @Test(.timeLimit(.minutes(1)), arguments: zip(["synchronous replication", "synchrone Replikation.."], ["warning", "error"]))
+        func aCancelledWaitOfAPrepareIsAnAbort(words: String, told: String) throws {
             let commits = try CommitCluster()
             let client = try commits.client()
+            try client.rows("SET client_min_messages = \(told)")
             commits.relay.follow { frame in
                 let english = Array("synchronous replication".utf8)
                 guard frame.direction == .fromShard, frame.frame.letter == "N", frame.frame.bytes.firstRange(of: english) != nil else { return .pass }
@@ -131,9 +132,10 @@ extension IntegrationTests {
         }
 
         /// The decider's commit is there but perhaps not on its standby: nobody is told before it is.
-        @Test(.timeLimit(.minutes(1))) func aCancelledWaitOfTheDecisionIsInDoubt() throws {
+        @Test(.timeLimit(.minutes(1)), arguments: ["notice", "error"]) func aCancelledWaitOfTheDecisionIsInDoubt(told: String) throws {
             let commits = try CommitCluster()
             let client = try commits.client()
+            try client.rows("SET client_min_messages = \(told)")
             try commits.loseStandby(0)
             defer { try? commits.forgetStandby(0) }
             try client.send(FrontendFrame.query("BEGIN; \(commits.transfer); COMMIT"))
