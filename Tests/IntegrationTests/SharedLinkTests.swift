@@ -32,6 +32,24 @@ extension IntegrationTests {
             }
         }
 
+        /// The proxy itself says that it is prepared, behind the BEGIN of a block that the link joins with it.
+        @Test(.timeLimit(.minutes(1))) func aBlockBeginsWithAStatementThatTheLinkKnows() throws {
+            let cluster = try cluster(["pool_size = 1"])
+            let key = try keys(cluster)[0]
+            for modes in ["", " ISOLATION LEVEL REPEATABLE READ", "; SET LOCAL work_mem TO '5MB'"] {
+                for _ in 0..<2 {
+                    let client = try WireClient(port: cluster.port)
+                    try client.rows("BEGIN" + modes)
+                    try client.send(
+                        FrontendFrame.parse("own", [], "SELECT user_id FROM shared_row WHERE user_id = $1") + FrontendFrame.describe("S", "own")
+                            + FrontendFrame.bind("", "own", [BoundValue(bytes: Array(key.utf8))], resultFormats: []) + FrontendFrame.execute("") + FrontendFrame.sync)
+                    let outcome = try client.outcome()
+                    #expect(outcome.rows == [[key]] && outcome.error == nil, "\(outcome)")
+                    try client.rows("COMMIT")
+                }
+            }
+        }
+
         @Test(.timeLimit(.minutes(1))) func aCommentBehindSETEndsWithItsLine() throws {
             let cluster = try cluster()
             for server in cluster.servers { try server.psql("DO $$ BEGIN CREATE ROLE shared_reader; EXCEPTION WHEN duplicate_object THEN END $$") }

@@ -103,8 +103,7 @@ extension Worker {
     /// BEGIN is done: the link is in a block, of which no ReadyForQuery has told.
     private func joined(_ index: Int32, _ link: UnsafeMutablePointer<Link>, _ cursor: inout ReplyCursor) {
         link.pointee.status = TransactionStatus.inTransaction.rawValue
-        link.pointee.expectations.removeFirst()
-        cursor.hasPopped = true
+        popExpectation(link, &cursor)
         if link.pointee.isCancelDelayed { sendDelayedCancel(toLink: index) }
     }
 

@@ -224,7 +224,7 @@ extension Worker {
 
     /// Takes the head entry and writes the answers the proxy owes next.
     @inline(__always)
-    private func popExpectation(_ link: UnsafeMutablePointer<Link>, _ cursor: inout ReplyCursor) {
+    func popExpectation(_ link: UnsafeMutablePointer<Link>, _ cursor: inout ReplyCursor) {
         cursor.hasPopped = true
         if link.pointee.expectations.first == .passParse { confirmNameChange(link.pointee.session) }
         if link.pointee.expectations.first == .passDescribeStatement { link.pointee.describing.removeFirst() }
