@@ -59,6 +59,9 @@ final class Ledger {
 
     private var hidden: [Hidden] = []
 
+    /// Operations whose parts were prepared, by the hash in their global transaction identifier.
+    private var operationsByHash: [String: Set<Int>] = [:]
+
     // MARK: Logs
 
     private func place(_ change: AccountChange) -> (operation: Int, part: Int)? {
@@ -71,7 +74,9 @@ final class Ledger {
     /// A record reached the disk of a server.
     func flushed(_ record: LogRecord, server: Int) {
         switch record {
-        case .prepare(_, _, let changes, _): mark(changes, .prepared)
+        case .prepare(let gid, _, let changes, _):
+            mark(changes, .prepared)
+            noteTransaction(gid, changes)
         case .commit(let changes), .commitPrepared(_, let changes):
             mark(changes, .committed)
             noteVersions(changes)
@@ -89,6 +94,13 @@ final class Ledger {
             if parts[operation][part] == .committed { world.violate("operation \(operation) is committed, and then \(state) again") }
             parts[operation][part] = state
         }
+    }
+
+    /// What a decision about the transaction decides.
+    private func noteTransaction(_ gid: String, _ changes: Changes) {
+        let words = gid.split(separator: ":")
+        guard words.count == 6 else { return }
+        operationsByHash[String(words[4]), default: []].formUnion(changes.accounts.compactMap { place($0)?.operation })
     }
 
     private func noteVersions(_ changes: Changes) {
@@ -141,6 +153,8 @@ final class Ledger {
             switch record {
             case .prepare(_, _, let changes, _), .commit(let changes), .commitPrepared(_, let changes), .rollbackPrepared(_, let changes):
                 for change in changes.accounts { if let (operation, _) = place(change) { isExcused[operation] = true } }
+                // A decision may be all that its shard wrote.
+                for decision in changes.insertedDecisions { for operation in operationsByHash[decision.hash] ?? [] { isExcused[operation] = true } }
             case .install, .identity: break
             }
         }
