@@ -7,6 +7,13 @@ import QueryPlanning
 import WireProtocol
 
 extension Worker {
+    /// A batch with its Sync was sent behind a BEGIN of which nothing has been heard. Where that fails the shard goes on behind the Sync, outside of
+    /// the block: another batch must not be there.
+    @inline(__always)
+    private func isBehindBegin(_ session: UnsafeMutablePointer<Session>) -> Bool {
+        !session.pointee.isBatchOpen && session.pointee.link >= 0 && links.at(session.pointee.link).pointee.expectations.first == .join
+    }
+
     /// Handles a frame that is not a simple Query.
     /// - Parameter received: what has arrived, the frame and what is behind it.
     @inline(__always)
@@ -27,6 +34,7 @@ extension Worker {
         default: break
         }
         if session.pointee.skipsUntilSync { return .consumed }
+        if !session.pointee.isPlain, isBehindBegin(session) { return .blocked }
         session.pointee.isBatchOpen = true
         do throws(ProtocolViolation) {
             switch type {

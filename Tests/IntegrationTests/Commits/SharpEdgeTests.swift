@@ -198,9 +198,12 @@ extension IntegrationTests {
                 return .replace(bytes)
             }
             let batch = FrontendFrame.parse("", [], commits.update(1, 1)) + FrontendFrame.bind("", "", [], resultFormats: []) + FrontendFrame.execute("")
-            try client.send(isExtended ? batch + FrontendFrame.sync : FrontendFrame.query(commits.update(1, 1)))
+            // Twice: what is pipelined behind it must not be carried out either.
+            let statement = isExtended ? batch + FrontendFrame.sync : FrontendFrame.query(commits.update(1, 1))
+            try client.send(statement + statement)
             let outcome = try client.outcome()
             #expect(outcome.state == "08006", "\(outcome)")
+            #expect(try client.outcome().state != nil)
             #expect(try client.run("COMMIT").tags == ["ROLLBACK"])
             try commits.expectUntouched()
         }
