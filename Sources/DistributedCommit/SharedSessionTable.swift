@@ -22,17 +22,21 @@ public struct SessionHoldings: Sendable {
     public var name: String
     /// Its server processes.
     public var processes: [(shard: Int, process: Int32)]
+    /// It commits a transaction on several shards, of which some may have prepared their parts: those hold their locks for it.
+    public var committing: TransactionHash?
     /// It waits for a link of a full pool.
     public var linkWait: Wait?
 
     public init(
-        waiter: Waiter, startedAt: Instant?, lastActive: Instant, name: String, processes: [(shard: Int, process: Int32)], linkWait: Wait? = nil
+        waiter: Waiter, startedAt: Instant?, lastActive: Instant, name: String, processes: [(shard: Int, process: Int32)],
+        committing: TransactionHash? = nil, linkWait: Wait? = nil
     ) {
         self.waiter = waiter
         self.startedAt = startedAt
         self.lastActive = lastActive
         self.name = name
         self.processes = processes
+        self.committing = committing
         self.linkWait = linkWait
     }
 }

@@ -141,6 +141,40 @@ extension IntegrationTests {
             #expect(try cluster.psql("SELECT count(DISTINCT n) FROM row_of") == [["1"]])
         }
 
+        /// What is prepared holds its locks, and whose commit waits elsewhere may be waited for by the same session.
+        @Test(.timeLimit(.minutes(1)), arguments: [true, false]) func aPreparedPartCanBePartOfIt(isCommitYounger: Bool) throws {
+            let cluster = try cluster()
+            let keys = try keys(2, cluster)
+            try cluster.psql("DROP TABLE IF EXISTS late; CREATE TABLE late (user_id int PRIMARY KEY, n int)")
+            try cluster.psql("INSERT INTO late VALUES " + keys.map { "(\($0), 0)" }.joined(separator: ", "))
+            for server in try TestServers.shared.get().four {
+                try server.psql("""
+                    CREATE OR REPLACE FUNCTION count_late() RETURNS trigger LANGUAGE plpgsql AS
+                        $$BEGIN UPDATE late SET n = n + 1 WHERE user_id = NEW.user_id; RETURN NULL; END$$;
+                    CREATE CONSTRAINT TRIGGER late_count AFTER UPDATE ON row_of DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+                        WHEN (NEW.user_id = \(keys[0])) EXECUTE FUNCTION count_late()
+                    """)
+            }
+            let (committer, other) = (try WireClient(port: cluster.port), try WireClient(port: cluster.port))
+            let begin = [{ try other.rows("BEGIN; UPDATE late SET n = n - 1 WHERE user_id = \(keys[0])") }, { try committer.rows("BEGIN; \(update(keys[0])); \(update(keys[1]))") }]
+            for step in isCommitYounger ? begin : begin.reversed() { _ = try step() }
+            // On the first shard, which decides, its trigger waits for the other; on the second it is prepared.
+            try committer.send(FrontendFrame.query("COMMIT"))
+            try eventually("it is prepared") { try cluster.onShards("SELECT count(*) FROM pg_prepared_xacts").contains([["1"]]) }
+            try other.send(FrontendFrame.query(update(keys[1])))
+            let (victim, survivor) = isCommitYounger ? (committer, other) : (other, committer)
+            let answer = Result { try victim.answer(deadlineSeconds: 10) }
+            guard case .failure(let error as ServerError) = answer else {
+                Issue.record("nobody was ended: \(answer)")
+                return
+            }
+            #expect(error.message.sqlState == .deadlockDetected, "\(error)")
+            try victim.rows("ROLLBACK")
+            _ = try survivor.answer(deadlineSeconds: 10)
+            if isCommitYounger { try other.rows("COMMIT") }
+            #expect(try cluster.psql("SELECT sum(n) FROM row_of") == [[isCommitYounger ? "1" : "2"]])
+        }
+
         /// A worker without clients ends at once; the others do not wait for what it would say.
         @Test(.timeLimit(.minutes(1))) func whileTheProxyShutsDownDeadlocksStillEnd() throws {
             let cluster = try cluster(["proxy": ["workers = 4"]])

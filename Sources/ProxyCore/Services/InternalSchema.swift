@@ -109,13 +109,22 @@ enum InternalSchema {
         SELECT pg_catalog.current_setting('synchronous_standby_names') <> ''
         """
 
-    /// Server processes that wait for a lock: process, when the wait began, who blocks it. Waits that deadlocks are not made
-    /// of (for a file to be extended, a page, an insertion to be confirmed) end by themselves.
+    /// Server processes that wait for a lock: process, when the wait began, who blocks it; and where a prepared transaction does, the name
+    /// of the only one that has the lock. Waits that deadlocks are not made of (for a file to be extended, a page, an insertion to be
+    /// confirmed) end by themselves.
     static let lockWaits = """
-        SELECT pid, pg_catalog.min(waitstart)::pg_catalog.text, pg_catalog.array_to_string(pg_catalog.pg_blocking_pids(pid), ',')
-        FROM pg_catalog.pg_locks
-        WHERE NOT granted AND waitstart IS NOT NULL AND pid IS NOT NULL AND locktype NOT IN ('extend', 'page', 'speculative token', 'frozenid')
-        GROUP BY pid
+        SELECT w.pid, w.waitstart::pg_catalog.text, pg_catalog.array_to_string(b.pids, ','),
+               CASE WHEN 0 = ANY (b.pids) THEN (
+                   SELECT pg_catalog.min(p.gid) FROM pg_catalog.pg_locks h
+                       JOIN pg_catalog.pg_locks x ON x.virtualtransaction = h.virtualtransaction AND x.locktype = 'transactionid' AND x.granted AND x.pid IS NULL
+                       JOIN pg_catalog.pg_prepared_xacts p ON p.transaction = x.transactionid
+                   WHERE h.granted AND h.pid IS NULL AND h.locktype = w.locktype
+                     AND (h.database, h.relation, h.page, h.tuple, h.virtualxid, h.transactionid, h.classid, h.objid, h.objsubid)
+                         IS NOT DISTINCT FROM (w.database, w.relation, w.page, w.tuple, w.virtualxid, w.transactionid, w.classid, w.objid, w.objsubid)
+                   HAVING pg_catalog.count(DISTINCT p.gid) = 1) END
+        FROM pg_catalog.pg_locks w CROSS JOIN LATERAL (SELECT pg_catalog.pg_blocking_pids(w.pid) AS pids OFFSET 0) b
+        WHERE NOT w.granted AND w.waitstart IS NOT NULL AND w.pid IS NOT NULL
+          AND w.locktype NOT IN ('extend', 'page', 'speculative token', 'frozenid')
         """
 
     /// A commit that waits for the synchronous standbys.

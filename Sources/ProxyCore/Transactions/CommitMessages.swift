@@ -39,7 +39,7 @@ extension CommitExecution {
             return DatabaseMessage(
                 error: .queryCanceled, "the transaction was rolled back on all shards: they did not prepare it in time",
                 hint: "Look at pg_stat_activity of the shards for what COMMIT waits for: a lock, or a synchronous standby.")
-        case .cancelled: return DatabaseMessage(error: .queryCanceled, "canceling statement due to user request")
+        case .cancelled: return worker.told(DatabaseMessage(error: .queryCanceled, "canceling statement due to user request"), session)
         }
     }
 

@@ -110,20 +110,23 @@ final class DeadlockWatch {
 
     private func lockWaits() -> [Wait] {
         var owners: [ProcessKey: Waiter] = [:]
+        var committing: [TransactionHash: Waiter] = [:]
         for entry in holdings {
             for place in entry.processes { owners[ProcessKey(shard: place.shard, process: place.process)] = entry.waiter }
+            if let hash = entry.committing { committing[hash] = entry.waiter }
         }
         func waiter(_ shard: Int, _ process: Int32) -> Waiter {
             owners[ProcessKey(shard: shard, process: process)] ?? .backend(shard: shard, process: process)
         }
         return rawRows.flatMap { shard, rows in
             rows.compactMap { row -> Wait? in
-                guard row.count == 3, let process = row[0].flatMap({ Int32($0) }), let since = row[1] else { return nil }
-                // Process 0 is a prepared transaction: whoever prepared it, or recovery, ends it.
-                let blockers = (row[2] ?? "").split(separator: ",").compactMap { Int32($0) }.filter { $0 != 0 }
+                guard row.count == 4, let process = row[0].flatMap({ Int32($0) }), let since = row[1] else { return nil }
+                // Process 0 is a prepared transaction: the session that commits it may wait itself. What nobody commits recovery ends.
+                let prepared = row[3].flatMap { GlobalTransactionIdentifier(parsing: $0) }.flatMap { committing[$0.hash] }
+                let blockers = (row[2] ?? "").split(separator: ",").compactMap { Int32($0) }
                 return Wait(
-                    waiter: waiter(shard, process), kind: .lock(shard: shard), blockers: blockers.map { waiter(shard, $0) },
-                    mark: "\(shard)/\(process)/\(since)")
+                    waiter: waiter(shard, process), kind: .lock(shard: shard),
+                    blockers: blockers.compactMap { $0 == 0 ? prepared : waiter(shard, $0) }, mark: "\(shard)/\(process)/\(since)")
             }
         }
     }
@@ -199,7 +202,7 @@ extension Worker {
         holdings.append(
             SessionHoldings(
                 waiter: waiter(index), startedAt: detail.transaction?.startedAt, lastActive: session.pointee.lastActive,
-                name: "Session \(cancelKey(of: index).processID)", processes: []))
+                name: "Session \(cancelKey(of: index).processID)", processes: [], committing: (detail.execution as? CommitExecution)?.hash))
         return holdings.count - 1
     }
 

@@ -157,7 +157,7 @@ extension Pattern {
             rest()
             return .history
         }
-        if take("pid , min ( waitstart )") {
+        if take("w . pid , w . waitstart") {
             rest()
             return .lockWaits
         }

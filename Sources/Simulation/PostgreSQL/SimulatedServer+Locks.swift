@@ -55,12 +55,14 @@ extension SimulatedServer {
         interrupt(backend, StatementError("40P01", "deadlock detected"))
     }
 
-    /// What pg_locks and pg_blocking_pids say: process, when its wait began, who holds what it waits for (0: prepared).
+    /// What pg_locks and pg_blocking_pids say: process, when its wait began, who holds what it waits for (0: prepared), the name of the only
+    /// prepared transaction that does.
     var lockWaits: [[String?]] {
         backends.compactMap { backend in
             guard let backend, case .transactions(let holders)? = backend.wait else { return nil }
             let processes = holders.map { "\(self.backend(of: $0)?.key.processID ?? 0)" }
-            return ["\(backend.key.processID)", "\(backend.waitCount)", processes.joined(separator: ",")]
+            let prepared = storage.prepared.filter { holders.contains($0.transactionID) || holders.contains($0.lockOwner) }.map(\.gid)
+            return ["\(backend.key.processID)", "\(backend.waitCount)", processes.joined(separator: ","), prepared.count == 1 ? prepared[0] : nil]
         }
     }
 

@@ -84,7 +84,7 @@ extension Statement {
         case .isTransactionIDAssigned, .asksForStandbys: [("?column?", 16)]
         case .roleDefaults: (1...9).map { _ in ("current_setting", 25) }
         case .history: [("?column?", 25)]
-        case .lockWaits: [("pid", 23), ("min", 25), ("array_to_string", 25)]
+        case .lockWaits: [("pid", 23), ("waitstart", 25), ("array_to_string", 25), ("min", 25)]
         case .instanceLock: [("pg_advisory_lock_shared", 2278)]
         case .decide: [("decide", 2278)]
         case .selectOutcome: [("outcome", 25)]
