@@ -43,7 +43,7 @@ class Execution: LinkTask {
         self.parent = parent
     }
 
-    /// Notices kept of one leg; a function can raise any number of them.
+    /// Notices kept of one leg, beside what is told of replication; a function can raise any number of them.
     static let keptWarnings = 100
 
     // MARK: What subclasses say
@@ -140,8 +140,9 @@ class Execution: LinkTask {
             legs[leg].error = legs[leg].error ?? worker.told(message, session)
             noteFailure(message)
         case BackendMessageType.noticeResponse:
-            guard legs[leg].warnings.count < Self.keptWarnings, let message = try? DatabaseMessage(frame: frame) else { return }
-            legs[leg].warnings.append(message)
+            guard let message = try? DatabaseMessage(frame: frame) else { return }
+            let isFirstOfReplication = message.tellsOfReplication && !legs[leg].warnings.contains(where: \.tellsOfReplication)
+            if isFirstOfReplication || legs[leg].warnings.count < Self.keptWarnings { legs[leg].warnings.append(message) }
         case BackendMessageType.dataRow where keepsRows:
             if let row = try? DataRowMessage(frame) { legs[leg].rows.append(row.texts) }
         default: break
@@ -198,6 +199,11 @@ class Execution: LinkTask {
         }
         worker.executionFinished(self, outcome)
     }
+}
+
+extension DatabaseMessage {
+    /// The warning that a commit did not wait for its standby, in whatever language.
+    var tellsOfReplication: Bool { routine == "SyncRepWaitForLSN" }
 }
 
 extension DataRowMessage {

@@ -10,7 +10,7 @@ final class CommitExecution: Execution {
     private(set) var didCommit = false
 
     private enum Step { case idle, askingWriters, checkingConstraints, awaitingWindow, committingWriter, committingReaders, twoPhase, rollingBack }
-    private enum Question { case prepare, constraints, decide, finish, end }
+    enum Question { case prepare, constraints, decide, finish, end }
 
     private var step = Step.idle
     private var questions: [Question?] = []
@@ -88,7 +88,9 @@ final class CommitExecution: Execution {
 
     private func choose() {
         writers = participants.indices.filter { index in
-            switch participants[index].effect {
+            // It may have a transaction ID of a lock that it took.
+            if transaction?.isReadOnly == true { return false }
+            return switch participants[index].effect {
             case .writes: true
             case .reads: false
             case .unknown: legs[index].rows.first?.first != "f"
@@ -213,7 +215,10 @@ final class CommitExecution: Execution {
             writers.contains(index)
                 ? .wrote(self.participants[index].obstacle ?? worker.preparationObstacle(session, link: legs[index].link)) : .read
         }
-        let coordinator = CommitCoordinator(participants: participants, timing: worker.settings.commitTiming)
+        var timing = worker.settings.commitTiming
+        // The queries of cursors WITH HOLD are run by the COMMIT that decides.
+        if legs.indices.contains(where: holdsCursors) { timing.decisionLimit = max(timing.decisionLimit, timing.prepareLimit) }
+        let coordinator = CommitCoordinator(participants: participants, timing: timing)
         self.coordinator = coordinator
         identity = worker.newTransactionIdentity(decider: legs[coordinator.decider ?? writers[0]].shard)
         if let identity { worker.cluster.inFlight.insert(identity.hash) }
@@ -252,10 +257,7 @@ final class CommitExecution: Execution {
         switch action {
         case .prepare(let leg):
             histories[leg] = worker.cluster.shards[legs[leg].shard.int].history
-            put(
-                .prepare, leg,
-                "SET LOCAL statement_timeout = 0;SET LOCAL synchronous_commit = on;" + (hidesWarnings ? "SET LOCAL client_min_messages = warning;" : "")
-                    + "PREPARE TRANSACTION '\(gid(leg))'")
+            put(.prepare, leg, prepareText(leg))
         case .checkConstraints(let leg): put(.constraints, leg, Self.constraintsText + (isReadOnlySince ? ";RELEASE \(Transaction.readOnlySavepoint)" : ""))
         case .enterCommitWindow: enterCommitWindow()
         case .leaveCommitWindow: leaveCommitWindow()
@@ -285,33 +287,6 @@ final class CommitExecution: Execution {
         }
     }
 
-    /// COMMIT PREPARED may wait for a standby longer than the session's statements may last, and PostgreSQL would take the end of
-    /// that wait for success. It can be in no block, where SET LOCAL would do, so the limit is lifted before and set again behind
-    /// it, all in one write.
-    private func commitPrepared(_ leg: Int) {
-        let text = "COMMIT PREPARED '\(gid(leg))'"
-        let record = worker.sessions.at(session)
-        let ownLimit = record.pointee.detail?.settings.statement(of: "statement_timeout")
-        let ownWait = record.pointee.detail?.settings.statement(of: "synchronous_commit")
-        let pool = worker.pools[Int(record.pointee.pool)]
-        let isUsual = ownLimit == nil && !pool.limitsStatements && ownWait == nil && !pool.leavesStandbysBehind && !hidesWarnings
-        guard !isUsual else { return put(.finish, leg, text) }
-        // The decision is forgotten once all have it, standbys included. remote_apply waits for longer and may stay.
-        let waits = ownWait.map { $0.lowercased().contains("remote_apply") } ?? !pool.leavesStandbysBehind
-        let lifted = "SET statement_timeout = 0;SET client_min_messages = warning"
-        put(.finish, leg, lifted + (waits ? "" : ";SET synchronous_commit = on"))
-        ask(leg, text)
-        let ownLevel = record.pointee.detail?.settings.statement(of: "client_min_messages")
-        ask(leg, [ownLimit ?? "RESET statement_timeout", ownLevel ?? "RESET client_min_messages", ownWait ?? "RESET synchronous_commit"].joinedAsScript)
-    }
-
-    /// The session wants to hear of errors only. That a standby was not waited for PostgreSQL tells in a warning.
-    private var hidesWarnings: Bool {
-        let record = worker.sessions.at(session)
-        guard let own = record.pointee.detail?.value(ofSetting: "client_min_messages") else { return worker.pools[Int(record.pointee.pool)].hidesWarnings }
-        return own.lowercased().contains("error")
-    }
-
     private func enterCommitWindow() { if requestWindow() { tell(.commitWindowEntered) } }
 
     /// True: the window is open; else `gateEntered` follows.
@@ -336,9 +311,9 @@ final class CommitExecution: Execution {
 
     private var decider: ShardIndex { legs[coordinator?.decider ?? 0].shard }
 
-    private func gid(_ leg: Int) -> String { identity?.gid(participant: worker.cluster.shardIdentifier(legs[leg].shard)) ?? "" }
+    func gid(_ leg: Int) -> String { identity?.gid(participant: worker.cluster.shardIdentifier(legs[leg].shard)) ?? "" }
 
-    private func put(_ question: Question, _ leg: Int, _ text: String) {
+    func put(_ question: Question, _ leg: Int, _ text: String) {
         questions[leg] = question
         if let error = legs[leg].error, failures[leg] == nil { failures[leg] = error }
         withLeg(leg) {
@@ -463,9 +438,4 @@ extension CommitExecution: GateVisitor {
 
     /// The coordinator has timers of its own.
     func gateLimitIsOver() {}
-}
-
-extension DatabaseMessage {
-    /// The warning that a commit did not wait for its standby, in whatever language; the coordinator words it itself.
-    fileprivate var tellsOfReplication: Bool { routine == "SyncRepWaitForLSN" }
 }

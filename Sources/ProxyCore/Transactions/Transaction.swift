@@ -155,6 +155,12 @@ final class Transaction {
         modes.contains("READ ONLY") && !hasSavepoint(Self.readOnlySavepoint) && participants.contains { $0.effect != .reads }
     }
 
+    /// Said by BEGIN, and nothing said otherwise since: its shards write no row but in temporary tables.
+    var isReadOnly: Bool {
+        let isSaid = beginText.contains("READ ONLY") && !beginText.contains("READ WRITE")
+        return isSaid && !steps.contains { if case .modes = $0 { true } else { false } }
+    }
+
     /// What a shard that joins now is sent behind BEGIN.
     var stepsText: String {
         steps.map { step in
