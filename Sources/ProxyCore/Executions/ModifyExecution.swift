@@ -64,25 +64,26 @@ final class ModifyExecution: MultiShardExecution {
     /// lock first somewhere and wait for each other, which no shard would notice. So the lowest shard decides whose turn it is.
     override var asksLowestFirst: Bool { tagCombination == .first && !call.plan.changesCatalog && legs.count > 1 }
 
-    /// What the statement does to sequences that the shards share. With it a leg is asked up to three times, all at once:
-    /// before the statement, the statement, after it.
+    /// What the statement does to sequences that the shards share. With it a leg is asked up to three times: before the statement and the
+    /// statement, at once, and after it.
     private var sequences: SequenceChange? { shards.count > 1 ? call.plan.sequences : nil }
 
     /// The table whose other writers each shard waits for first, letting nobody else begin.
     private var lockedTable: String? { tagCombination == .first && shards.count > 1 ? call.plan.lockedTable : nil }
 
-    /// What comes from the leg answers what the proxy asks for itself: of questions about sequences the statement is the last but one, and a
-    /// lock comes before it.
+    /// Legs that have been asked what comes after the statement.
+    private var sharingLegs: Set<Int> = []
+
+    /// What comes from the leg answers what the proxy asks for itself, before the statement or after it.
     private func isOwnQuestion(_ leg: Int) -> Bool {
-        if sequences != nil { return legs[leg].outstanding != 2 }
-        return lockedTable != nil && legs[leg].outstanding == 2
+        guard sequences != nil || lockedTable != nil else { return false }
+        return legs[leg].outstanding == 2 || sharingLegs.contains(leg)
     }
 
     override func send(_ leg: Int) {
         if let lockedTable { ask(leg, "LOCK TABLE \(lockedTable) IN SHARE ROW EXCLUSIVE MODE") }
         if let sequences, let text = InternalSchema.restore(sequences) { ask(leg, text) }
         sendStatement(leg)
-        if let sequences { ask(leg, InternalSchema.share(sequences, shard: legs[leg].shard, shardCount: worker.shardCount)) }
     }
 
     private func sendStatement(_ leg: Int) {
@@ -207,6 +208,10 @@ final class ModifyExecution: MultiShardExecution {
     }
 
     override func legReady(_ leg: Int) {
+        // Not in the same write: where BEGIN fails the shard goes on behind the statement, outside of the block.
+        if let sequences, failure == nil, !legs[leg].isLost, sharingLegs.insert(leg).inserted {
+            return ask(leg, InternalSchema.share(sequences, shard: legs[leg].shard, shardCount: worker.shardCount))
+        }
         guard leg == 0, asksLowestFirst, failure == nil, isDoneOnLowest else { return super.legReady(leg) }
         let transaction = worker.sessions.at(session).pointee.detail?.transaction
         for other in legs.indices.dropFirst() {

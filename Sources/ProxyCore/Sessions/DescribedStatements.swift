@@ -55,7 +55,7 @@ extension Worker {
         if type == BackendMessageType.parameterDescription {
             guard let message = try? ParameterDescriptionMessage(frame) else { return }
             statement.describedTypes = message.parameterTypes
-        } else if statement.describedColumns == nil {
+        } else if type == BackendMessageType.rowDescription || type == BackendMessageType.noData, statement.describedColumns == nil {
             statement.describedColumns = DescribedColumns(
                 digest: DescribedColumns.digest((try? RowDescriptionMessage(frame))?.fields),
                 environment: sessions.at(link.pointee.session).pointee.environment)

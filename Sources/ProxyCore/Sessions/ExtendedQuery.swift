@@ -53,6 +53,14 @@ extension Worker {
 
     private func refuseFunctionCall(_ index: Int32, _ session: UnsafeMutablePointer<Session>) -> FrameResult {
         guard isDrained(session) else { return .blocked }
+        // PostgreSQL undoes what the batch has done so far. A shard does that for the end of the session.
+        if session.pointee.isLinkUnsynced || session.pointee.heldParse != 0 {
+            endSession(
+                index,
+                DatabaseMessage(
+                    fatal: .featureNotSupported, "the FunctionCall message is not supported", hint: "Call the function with SELECT."))
+            return .consumed
+        }
         session.pointee.isBatchOpen = false
         failQuery(
             index,

@@ -50,7 +50,9 @@ extension Worker {
         guard let detail = session.pointee.detail else { return }
         detail.deadlock = nil
         if detail.transaction != nil {
-            if session.pointee.status == TransactionStatus.idle.rawValue { endTransaction(index, committed: true) }
+            // Nobody commits the batch of a client that has left within it.
+            let isUndone = session.pointee.phase == .leaving && detail.transaction?.isExplicit == false
+            if session.pointee.status == TransactionStatus.idle.rawValue { endTransaction(index, committed: !isUndone) }
             return
         }
         giveBack(link, from: index)
@@ -113,8 +115,10 @@ extension Worker {
             if parent == nil, transaction.snapshotState == .due, let failure = detail.takeWaitFailure() { return .failed(failure) }
             return .waiting
         }
-        if transaction.participant(on: shard) == nil, let problem = cannotJoin(transaction, shard) {
-            return .failed(firstUntold(sessions.at(index), problem))
+        if transaction.participant(on: shard) == nil {
+            // A shard that knows of no failure would say that the block goes on.
+            if sessions.at(index).pointee.status == TransactionStatus.failed.rawValue { return .failed(.blockIsAborted) }
+            if let problem = cannotJoin(transaction, shard) { return .failed(firstUntold(sessions.at(index), problem)) }
         }
         return join(index, shard: shard, effect: effect)
     }
