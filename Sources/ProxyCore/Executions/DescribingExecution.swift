@@ -25,7 +25,8 @@ class DescribingExecution: Execution {
 
     override func resume() {
         guard !wasSent else { return }
-        switch worker.enlist(session, shard: worker.anyShard(session), effect: .reads, takesSnapshot: false) {
+        // Parse takes the block's snapshot (`exec_parse_message` in src/backend/tcop/postgres.c).
+        switch worker.enlist(session, shard: worker.anyShard(session), effect: .reads) {
         case .waiting: return
         case .failed(let message):
             failure = message

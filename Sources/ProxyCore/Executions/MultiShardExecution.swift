@@ -133,6 +133,12 @@ class MultiShardExecution: Execution {
         super.cancelRequested()
     }
 
+    /// Its links are not to be read yet, whether the client has room or not.
+    var isHeldBack: Bool { legs.contains { holdsBack($0.link) } }
+
+    /// The same of one of them.
+    func holdsBack(_ link: Int32) -> Bool { snapshots?.holdsBack(link) ?? false }
+
     /// The last of the statement's snapshots is taken.
     func releaseSnapshots() { snapshots?.release() }
 

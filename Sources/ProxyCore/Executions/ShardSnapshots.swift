@@ -42,6 +42,9 @@ final class ShardSnapshots: SnapshotWindowOwner {
     /// The snapshots are not yet there.
     var isPending: Bool { phase != .over }
 
+    /// It keeps the link from being read until the snapshots are taken.
+    func holdsBack(_ link: Int32) -> Bool { pausedLinks.contains(link) }
+
     func begin() {
         phase = .atGate
         window.request()

@@ -191,15 +191,16 @@ extension Worker {
     func sessionDrained(_ index: Int32) {
         let session = sessions.at(index)
         session.pointee.stalledSince = .origin
+        let reading = session.pointee.detail?.execution as? MultiShardExecution
         if session.pointee.activity == .executing {
-            session.pointee.detail?.execution?.clientDrained()
+            if reading?.isHeldBack != true { session.pointee.detail?.execution?.clientDrained() }
         } else if session.pointee.link >= 0 {
             readOn(session.pointee.link)
         }
         // Links that sent notifications or notices while nothing was asked of them.
         if !session.pointee.isPlain, let detail = session.pointee.detail {
-            for pinned in detail.pinnedLinks { readOn(pinned.link) }
-            for participant in detail.transaction?.participants ?? [] { readOn(participant.link) }
+            for pinned in detail.pinnedLinks where reading?.holdsBack(pinned.link) != true { readOn(pinned.link) }
+            for participant in detail.transaction?.participants ?? [] where reading?.holdsBack(participant.link) != true { readOn(participant.link) }
         }
         unpause(index)
     }
@@ -227,6 +228,7 @@ extension Worker {
         guard session.pointee.phase != .leaving else { return }
         statistics.errors &+= 1
         if session.pointee.detail?.transaction != nil { session.pointee.status = TransactionStatus.failed.rawValue }
+        returnReserved(index)
         let stream = output(ofSession: index)
         stream.pointee.output.writeErrorResponse(message)
         writeReady(index)

@@ -70,6 +70,41 @@ extension IntegrationTests {
             #expect(try client.run(query).rows == [["0"]])
         }
 
+        /// A statement that is looked at again before it is bound takes the block's snapshot there: all of them are taken first.
+        @Test(.timeLimit(.minutes(1))) func whatIsDescribedAnewIsReadAtOneInstant() throws {
+            let commits = try CommitCluster()
+            let writer = try commits.client()
+            let readers = try (0..<6).map { _ in try commits.client() }
+            for reader in readers {
+                try reader.send(FrontendFrame.parse("s", [], "SELECT sum(balance) FROM account") + FrontendFrame.describe("S", "s") + FrontendFrame.sync)
+                #expect(try reader.outcome().error == nil)
+            }
+            try commits.cluster.psql("CREATE TABLE news (user_id int)")
+            let (held, released) = (Once(), Once())
+            commits.relay.follow { frame in
+                guard frame.shard > 0, frame.isQuery("COMMIT PREPARED") else { return .pass }
+                _ = held.claim()
+                do { try eventually("it may go on") { released.isDone } } catch { Issue.record(error) }
+                return .pass
+            }
+            try writer.rows("BEGIN; \(commits.transfer)")
+            try writer.send(FrontendFrame.query("COMMIT"))
+            try eventually("it is committed on the decider") { held.isDone }
+            for reader in readers {
+                try reader.rows("BEGIN ISOLATION LEVEL REPEATABLE READ")
+                try reader.send(FrontendFrame.bind("", "s", [], resultFormats: []) + FrontendFrame.execute("") + FrontendFrame.sync)
+            }
+            // What the readers' statements ask of the shards has come there before this.
+            let witness = try commits.client()
+            for key in commits.keys + commits.keys { try witness.rows("SELECT balance FROM account WHERE user_id = \(key)") }
+            _ = released.claim()
+            _ = try writer.outcome()
+            for reader in readers {
+                let outcome = try reader.outcome()
+                #expect(outcome.error == nil && outcome.rows == [["0"]], "\(outcome)")
+            }
+        }
+
         /// Each shard inserts what it reads itself, while a transfer is committed on its decider only.
         @Test(.timeLimit(.minutes(1)), arguments: [false, true]) func whatIsInsertedIsReadAtOneInstant(isExtended: Bool) throws {
             let commits = try CommitCluster()
