@@ -18,6 +18,9 @@ extension IntegrationTests {
                 COMMENT ON FUNCTION declared_secret(text) IS 'pgbraid: reads none';
                 CREATE OR REPLACE FUNCTION constant_secret(x text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS
                 $$BEGIN PERFORM set_config('my.secret', x, false); RETURN x; END$$;
+                CREATE OR REPLACE FUNCTION keep_context() RETURNS trigger LANGUAGE plpgsql AS
+                $$BEGIN CREATE TEMP TABLE IF NOT EXISTS context AS SELECT 1 AS told; PERFORM pg_advisory_lock(4711); RETURN NEW; END$$;
+                CREATE TRIGGER keep BEFORE DELETE ON kept_secret FOR EACH ROW EXECUTE FUNCTION keep_context();
                 CREATE OR REPLACE VIEW seen_secret AS SELECT * FROM kept_secret; GRANT ALL ON seen_secret TO PUBLIC
                 """)
             return cluster
@@ -38,6 +41,40 @@ extension IntegrationTests {
             _ = try client?.run(write)
             client = nil
             try expectNothingSet(cluster)
+        }
+
+        /// A trigger's temporary tables and locks are not the next client's.
+        @Test(.timeLimit(.minutes(1))) func whatATriggerMakesIsNobodyElses() throws {
+            let cluster = try cluster()
+            var client: WireClient? = try WireClient(port: cluster.port, user: "keeper")
+            _ = try client?.run("BEGIN; DELETE FROM kept_secret WHERE user_id < 9; COMMIT")
+            client = nil
+            let other = try WireClient(port: cluster.port, user: "keeper")
+            for key in 9...16 {
+                #expect(try other.rows("SELECT to_regclass('pg_temp.context') FROM kept_secret WHERE user_id = \(key)") == [[nil]])
+            }
+            let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711"
+            #expect(try cluster.onShards(held).allSatisfy { $0 == [["0"]] })
+        }
+
+        /// A cluster of one shard shares links as well.
+        @Test(.timeLimit(.minutes(1)), arguments: [
+            "COPY (SELECT set_config('my.secret', 'alice', false)) TO STDOUT", "INSERT INTO alone SELECT 1, set_config('my.secret', 'alice', false)",
+            "CREATE TABLE alone_too AS SELECT set_config('my.secret', 'alice', false) AS s", "INSERT INTO alone VALUES (1, declared_secret('alice'))",
+            "SELECT declared_secret('alice')",
+        ]) func norOnTheOnlyShard(write: String) throws {
+            let cluster = try TestCluster(servers: [try TestServers.shared.get().four[0]], settings: ["proxy": ["pool_size = 1"]])
+            try cluster.psql("""
+                DROP TABLE IF EXISTS alone, alone_too; DROP ROLE IF EXISTS loner; CREATE ROLE loner LOGIN; CREATE TABLE alone (user_id int, s text);
+                GRANT ALL ON alone TO PUBLIC; GRANT ALL ON SCHEMA public TO PUBLIC;
+                CREATE OR REPLACE FUNCTION declared_secret(x text) RETURNS text LANGUAGE sql AS $$SELECT set_config('my.secret', x, false)$$;
+                COMMENT ON FUNCTION declared_secret(text) IS 'pgbraid: reads none'
+                """)
+            var client: WireClient? = try WireClient(port: cluster.port, user: "loner")
+            #expect(try client?.run(write).error == nil)
+            client = nil
+            let other = try WireClient(port: cluster.port, user: "loner")
+            #expect(try other.rows("SELECT coalesce(current_setting('my.secret', true), '')") == [[""]])
         }
 
         @Test(.timeLimit(.minutes(1))) func norInTheExtendedProtocol() throws {

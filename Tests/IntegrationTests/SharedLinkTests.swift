@@ -50,6 +50,38 @@ extension IntegrationTests {
             }
         }
 
+        /// PostgreSQL reads a Query in the encoding that is in force when it arrives: that of the session which had the link before.
+        @Test(.timeLimit(.minutes(1))) func settingsAreReplayedInTheirOwnEncoding() throws {
+            let cluster = try cluster(["pool_size = 1"])
+            let client = try WireClient(port: cluster.port)
+            let western = try WireClient(port: cluster.port, parameters: [("client_encoding", "LATIN1")])
+            try client.rows("SET my.tenant TO 'J\u{fc}rgen'")
+            for key in try keys(cluster) {
+                try western.rows("SELECT 1 FROM shared_row WHERE user_id = \(key)")
+                #expect(try client.rows("SELECT current_setting('my.tenant') FROM shared_row WHERE user_id = \(key)") == [["J\u{fc}rgen"]])
+            }
+        }
+
+        /// What a batch has set is undone with it when its client leaves within it.
+        @Test(.timeLimit(.minutes(1))) func settingsOfAnUnendedBatchAreNotKept() throws {
+            let cluster = try cluster(["pool_size = 1"])
+            let keys = try keys(cluster)
+            for server in cluster.servers { try server.psql("DO $$ BEGIN CREATE ROLE shared_reader; EXCEPTION WHEN duplicate_object THEN END $$") }
+            try cluster.psql("GRANT SELECT ON shared_row TO shared_reader")
+            func batch(_ text: String) -> [UInt8] {
+                FrontendFrame.parse("", [], text) + FrontendFrame.bind("", "", [], resultFormats: []) + FrontendFrame.execute("")
+            }
+            var leaving: WireClient? = try WireClient(port: cluster.port)
+            try leaving?.send(batch("SET ROLE shared_reader") + batch("SELECT pg_sleep(0.5) FROM shared_row WHERE user_id = \(keys[0])") + FrontendFrame.flush)
+            try eventually("it sleeps") { try cluster.onShards("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(0.5)%' AND state = 'active' AND pid <> pg_backend_pid()").contains([["1"]]) }
+            leaving = nil
+            let client = try WireClient(port: cluster.port)
+            try client.rows("SET ROLE shared_reader")
+            for key in keys {
+                #expect(try client.rows("SELECT current_user FROM shared_row WHERE user_id = \(key)") == [["shared_reader"]])
+            }
+        }
+
         @Test(.timeLimit(.minutes(1))) func aCommentBehindSETEndsWithItsLine() throws {
             let cluster = try cluster()
             for server in cluster.servers { try server.psql("DO $$ BEGIN CREATE ROLE shared_reader; EXCEPTION WHEN duplicate_object THEN END $$") }

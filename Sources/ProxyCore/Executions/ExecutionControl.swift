@@ -29,6 +29,7 @@ extension Worker {
         detail.execution = nil
         detail.deadlock = nil
         session.pointee.activity = .idle
+        returnReserved(index)
         if session.pointee.phase == .leaving { return leavingQuiet(index) }
         session.pointee.lastActive = now
         if !session.pointee.isPlain, let execution = executionAtRest(index) { return start(execution, on: index) }
@@ -39,7 +40,10 @@ extension Worker {
     func cancelWork(of index: Int32) {
         let session = sessions.at(index)
         let isInQueue = session.pointee.activity == .waiting && session.pointee.waitingShard >= 0
-        if let execution = session.pointee.detail?.execution, !isInQueue {
+        if session.pointee.activity == .waiting, session.pointee.isLinkReserved {
+            // Its settings are made so on the link, which is of no use before. Then the statement ends.
+            noteWaitFailure(session, DatabaseMessage(error: .queryCanceled, "canceling statement due to user request"))
+        } else if let execution = session.pointee.detail?.execution, !isInQueue {
             execution.cancelRequested()
         } else if session.pointee.activity == .passing, session.pointee.link >= 0 {
             sendCancel(toLink: session.pointee.link)

@@ -38,6 +38,16 @@ final class SettingExecution: Execution {
             break
         }
         guard let detail = record.pointee.detail else { return }
+        if case .discardTemporary = command, detail.transaction != nil {
+            // Those with the session's temporary tables become participants.
+            for pinned in detail.pinnedLinks {
+                switch worker.enlist(session, shard: worker.links.at(pinned.link).pointee.shard, effect: .reads, takesSnapshot: false) {
+                case .link: continue
+                case .waiting: return
+                case .failed(let message): return finish(.failure(message))
+                }
+            }
+        }
         var links = detail.transaction?.participants.map(\.link) ?? []
         if links.isEmpty {
             let shard = detail.pinnedLinks.first.map { worker.links.at($0.link).pointee.shard } ?? worker.anyShard(session)
@@ -63,13 +73,6 @@ final class SettingExecution: Execution {
         return record.pointee.detail?.transaction?.needsReadOnlySavepoint(modes) == true
     }
 
-    private var isReset: Bool {
-        switch command {
-        case .reset, .resetAll: true
-        default: false
-        }
-    }
-
     private var loginSettings: SettingList {
         record.pointee.detail.map { worker.startupSettings($0) } ?? SettingList()
     }
@@ -80,11 +83,20 @@ final class SettingExecution: Execution {
         let text = String(decoding: call.text, as: UTF8.self)
         let entries = loginSettings.entries
         switch command {
-        case .reset(let name): return ([text] + entries.filter { $0.name == name }.map(\.statement)).joinedAsScript
+        case .reset(let name, let isLocal):
+            return ([text] + entries.filter { $0.name == name }.map { isLocal ? $0.localStatement : $0.statement }).joinedAsScript
         case .resetAll: return ([text] + entries.map(\.statement)).joinedAsScript
         case .configure: return assignments.map(\.statement).joinedAsScript
         case .setTransaction where needsReadOnlySavepoint: return "SAVEPOINT \(Transaction.readOnlySavepoint);\(text)"
         default: return text
+        }
+    }
+
+    /// The shards may have been sent more than the client's own statement.
+    private var hasSeveralTags: Bool {
+        switch command {
+        case .reset, .resetAll: true
+        default: false
         }
     }
 
@@ -97,10 +109,11 @@ final class SettingExecution: Execution {
         let text = String(decoding: call.text, as: UTF8.self)
         switch command {
         case .set(let name, let isLocal): note(isLocal: isLocal, step: text) { $0.set(name, statement: text) }
-        case .reset(let name):
+        case .reset(let name, let isLocal):
             let entry = loginSettings.entries.first { $0.name == name }
-            note(isLocal: false, step: shardText) { list in
-                if let entry { list.set(entry) } else { list.reset(name) }
+            note(isLocal: isLocal, step: shardText) { list in
+                // Before what the session has set goes in the block even what nothing is set for.
+                if let entry { list.set(entry) } else if isLocal { list.set(name, statement: text) } else { list.reset(name) }
             }
         case .resetAll:
             let entries = loginSettings.entries
@@ -134,7 +147,7 @@ final class SettingExecution: Execution {
         releaseIfLoose()
         if isPartOfBegin { return finish(.success) }
         warnOfBatch()
-        worker.tellComplete(session, isReset ? "RESET" : (child as? BroadcastExecution)?.tag ?? call.plan.commandName)
+        worker.tellComplete(session, hasSeveralTags ? call.plan.commandName : (child as? BroadcastExecution)?.tag ?? call.plan.commandName)
         finish(.success)
     }
 
@@ -143,7 +156,7 @@ final class SettingExecution: Execution {
         guard !call.wantsDescription, let transaction = record.pointee.detail?.transaction, !transaction.isExplicit else { return }
         let command: String
         switch self.command {
-        case .set(_, isLocal: true): command = "SET LOCAL"
+        case .set(_, isLocal: true), .reset(_, isLocal: true): command = "SET LOCAL"
         case .setTransaction: command = "SET TRANSACTION"
         case .setConstraints: command = "SET CONSTRAINTS"
         default: return
@@ -178,7 +191,7 @@ final class SettingExecution: Execution {
     private func endLocal(_ name: String?, _ transaction: Transaction) {
         if let name { return transaction.localSettings.reset(name) }
         switch command {
-        case .set(let name, _), .reset(let name): transaction.localSettings.reset(name)
+        case .set(let name, _), .reset(let name, _): transaction.localSettings.reset(name)
         case .resetAll: transaction.localSettings = SettingList()
         default: break
         }
@@ -236,7 +249,8 @@ final class StartupSettingsExecution: Execution {
         case .failed(let message): return fail(message)
         case .link(let link):
             wasSent = true
-            ask(addLeg(link: link), worker.settingsTable.script(from: worker.links.at(link).pointee.settings, to: number))
+            let leg = addLeg(link: link)
+            for script in worker.settingsTable.scripts(from: worker.links.at(link).pointee.settings, to: number) { ask(leg, script) }
             worker.links.at(link).pointee.settings = number
         }
     }

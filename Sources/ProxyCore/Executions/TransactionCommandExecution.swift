@@ -196,7 +196,11 @@ final class TransactionCommandExecution: Execution {
             return begun()
         }
         if child is BroadcastExecution {
-            if case .failure = outcome { return finish(outcome) }
+            if case .failure = outcome {
+                // On some shards a savepoint is there, or gone, and on others not: what the client goes back to would not be the same.
+                if child.legs.contains(where: { $0.error == nil && !$0.isLost }) { transaction?.hasLostParticipant = true }
+                return finish(outcome)
+            }
             return savepointDone()
         }
         if case .failure = outcome {

@@ -26,7 +26,9 @@ extension Worker {
         case BackendMessageType.copyInResponse where expectation == .passQuery || expectation == .passExecute || expectation == .passExecuteTranslated
             || expectation == .passQueryWithoutReady:
             passToClient(frame, link)
-            if link.pointee.session >= 0 {
+            if link.pointee.session >= 0, sessions.at(link.pointee.session).pointee.phase == .leaving {
+                endUnwantedCopy(index, link, isExtended: expectation != .passQuery && expectation != .passQueryWithoutReady)
+            } else if link.pointee.session >= 0 {
                 sessions.at(link.pointee.session).pointee.isCopyingIn = true
                 // Data that came with the statement waits unread.
                 unpause(link.pointee.session)
@@ -37,6 +39,13 @@ extension Worker {
         default: return handleTaskReply(index, link, frame, type: type, expectation, &cursor)
         }
         return true
+    }
+
+    /// The shard asks for data of a client that has left. In COPY it has not minded a Sync that it got before.
+    private func endUnwantedCopy(_ index: Int32, _ link: UnsafeMutablePointer<Link>, isExtended: Bool) {
+        output(ofLink: index).pointee.output.writeCopyFail(reason: "the client left")
+        if isExtended { output(ofLink: index).pointee.output.writeSync() }
+        streams.markDirty(link.pointee.stream.index)
     }
 
     private func flushRange(_ cursor: inout ReplyCursor, _ link: UnsafeMutablePointer<Link>) {

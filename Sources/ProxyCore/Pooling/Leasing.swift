@@ -23,6 +23,11 @@ extension Worker {
             let link = session.pointee.link
             session.pointee.isLinkReserved = false
             session.pointee.link = -1
+            // Cancelled while the link was prepared.
+            if session.pointee.hasWaitFailure, let failure = takeWaitFailure(session) {
+                if link >= 0 { giveBack(link, from: index) }
+                return .failed(failure)
+            }
             // The link may have been lost just now: another is asked for.
             if link >= 0 {
                 if links.at(link).pointee.shard == shard {
@@ -48,15 +53,24 @@ extension Worker {
         return wait(index, shard: shard, shardPool)
     }
 
-    /// Replays the session's settings where the link has others; the session waits for the answer.
+    /// Replays the session's settings where the link has others, once nothing is open there; the session waits for the answer.
     func settle(_ index: Int32, _ link: Int32) -> Lease {
         let session = sessions.at(index)
         let record = links.at(link)
-        if record.pointee.settings == session.pointee.settings { return .link(link) }
-        let script = settingsTable.script(from: record.pointee.settings, to: session.pointee.settings)
+        let isOpen = record.pointee.status != TransactionStatus.idle.rawValue
+        if record.pointee.settings == session.pointee.settings, !isOpen { return .link(link) }
         record.pointee.askedSince = now
-        outputEndingUnnamed(ofLink: link).pointee.output.writeQuery(script)
-        record.pointee.expectations.append(.dropQuery)
+        if isOpen {
+            // The ROLLBACK of a block was hit by the cancel of what it undid, on a link that the session keeps.
+            outputEndingUnnamed(ofLink: link).pointee.output.writeQuery("ROLLBACK")
+            record.pointee.expectations.append(.dropQuery)
+        }
+        let scripts = record.pointee.settings == session.pointee.settings
+            ? [] : settingsTable.scripts(from: record.pointee.settings, to: session.pointee.settings)
+        for script in scripts {
+            outputEndingUnnamed(ofLink: link).pointee.output.writeQuery(script)
+            record.pointee.expectations.append(.dropQuery)
+        }
         record.pointee.settings = session.pointee.settings
         streams.markDirty(record.pointee.stream.index)
         session.pointee.link = link

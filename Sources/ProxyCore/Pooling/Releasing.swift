@@ -53,13 +53,17 @@ extension Worker {
         let task = CleanTask(worker: self, link: index)
         link.pointee.task = task
         if link.pointee.status != TransactionStatus.idle.rawValue { task.ask("ROLLBACK") }
-        // RESET ALL leaves the role, and the user that SET SESSION AUTHORIZATION has put there.
-        if link.pointee.hasUnknownSettings, !link.pointee.isTainted { task.ask("RESET SESSION AUTHORIZATION;RESET ROLE;RESET ALL") }
-        if link.pointee.isTainted {
-            task.ask("DISCARD ALL")
+        if link.pointee.hasUnknownSettings || link.pointee.isTainted {
+            task.ask(link.pointee.isTainted ? "DISCARD ALL" : Self.forgetting)
             task.holdInstanceLock()
         }
     }
+
+    /// All that a trigger may have left on a server session; prepared statements, which it cannot make anew, stay. RESET ALL leaves the
+    /// role, and the user that SET SESSION AUTHORIZATION has put there.
+    private static let forgetting = """
+        RESET SESSION AUTHORIZATION;RESET ROLE;RESET ALL;CLOSE ALL;UNLISTEN *;SELECT pg_catalog.pg_advisory_unlock_all();DISCARD SEQUENCES;DISCARD TEMP
+        """
 
     /// The link is clean and nobody has it.
     func makeIdle(_ index: Int32) {

@@ -27,6 +27,7 @@ extension Worker {
         if let result = settleHeldParse(index, session) { return result }
         guard isDrained(session) else { return .blocked }
         statistics.errors &+= 1
+        returnReserved(index)
         output(ofSession: index).pointee.output.writeErrorResponse(firstUntold(session, message))
         failBatch(index)
         return .consumed

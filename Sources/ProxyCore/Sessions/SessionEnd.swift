@@ -104,20 +104,23 @@ extension Worker {
         leaveQueue(index)
         let session = sessions.at(index)
         session.pointee.activity = .executing
-        if session.pointee.isLinkReserved {
-            let link = session.pointee.link
-            session.pointee.isLinkReserved = false
-            session.pointee.link = -1
-            // Lost while the session waited for it.
-            if link < 0 { return }
-            if links.at(link).pointee.expectations.isEmpty {
-                giveBack(link, from: index)
-            } else {
-                session.pointee.detail?.pinnedLinks.removeAll { $0.link == link }
-                links.at(link).pointee.session = -1
-                breakLink(link, reason: "it was given up while it was prepared")
-            }
-        }
+        returnReserved(index)
+    }
+
+    /// Gives back a link that the session was given and has no use for any more.
+    func returnReserved(_ index: Int32) {
+        let session = sessions.at(index)
+        guard session.pointee.isLinkReserved else { return }
+        let link = session.pointee.link
+        session.pointee.isLinkReserved = false
+        session.pointee.link = -1
+        // Lost while the session waited for it.
+        if link < 0 { return }
+        if links.at(link).pointee.expectations.isEmpty { return giveBack(link, from: index) }
+        // What the session has there it must not lose unheard.
+        if session.pointee.detail?.pinnedLinks.contains(where: { $0.link == link }) == true { return }
+        links.at(link).pointee.session = -1
+        breakLink(link, reason: "it was given up while it was prepared")
     }
 
     private func abandonWait(_ index: Int32) {

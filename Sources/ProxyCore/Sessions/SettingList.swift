@@ -13,6 +13,12 @@ struct SettingList: Hashable {
         var statement: String
         /// What set_config set it to; nil: the statement is a SET, whose text tells.
         var configured: String?
+
+        /// The same for a block alone.
+        var localStatement: String {
+            let value = configured ?? SettingText.value(of: statement)
+            return value.map { SettingAssignment(name: name, value: $0, isLocal: true).statement } ?? statement
+        }
     }
 
     var isEmpty: Bool { entries.isEmpty }
@@ -155,15 +161,17 @@ final class SettingsTable {
 
     func list(_ number: UInt32) -> SettingList { lists[Int(number)] }
 
-    /// The script that turns a link with settings `old` into one with settings `new`.
-    func script(from old: UInt32, to new: UInt32) -> String {
+    /// The scripts that turn a link with settings `old` into one with settings `new`, each a Query of its own: PostgreSQL reads one in the
+    /// encoding that is in force when it arrives.
+    func scripts(from old: UInt32, to new: UInt32) -> [String] {
         var statements: [String] = []
         let oldList = list(old)
         if oldList.contains("session_authorization") { statements.append("RESET SESSION AUTHORIZATION") }
         if oldList.contains("role") { statements.append("RESET ROLE") }
         if old != 0 { statements.append("RESET ALL") }
-        statements += list(new).entries.map(\.statement)
-        return "/* pgbraid settings */ " + statements.joinedAsScript
+        let own = list(new).entries.map(\.statement)
+        let scripts = oldList.contains("client_encoding") && !own.isEmpty ? [statements, own] : [statements + own]
+        return scripts.map { "/* pgbraid settings */ " + $0.joinedAsScript }
     }
 }
 

@@ -19,7 +19,8 @@ public enum TransactionCommand: Sendable, Equatable {
 public enum SettingCommand: Sendable, Equatable {
     /// The statement is validated by executing it on a link, then kept as text and replayed.
     case set(name: String, isLocal: Bool)
-    case reset(name: String)
+    /// RESET, and SET ... TO DEFAULT, which may be for the block alone.
+    case reset(name: String, isLocal: Bool)
     case resetAll
     /// SET TRANSACTION / SET SESSION CHARACTERISTICS, with the modes in PostgreSQL's spelling.
     case setTransaction(modes: String)

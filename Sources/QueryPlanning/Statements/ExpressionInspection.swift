@@ -9,6 +9,9 @@ struct ExpressionInspection {
     private(set) var hasSubquery = false
     /// `FunctionFacts.mayReadTables`
     private(set) var mayReadTables = false
+    /// `FunctionFacts.mayChangeSettings`
+    private(set) var mayChangeSettings = false
+    private(set) var pins: PinReasons = []
     private(set) var hasParameter = false
     private(set) var hasColumn = false
     private(set) var hasAggregate = false
@@ -27,6 +30,9 @@ struct ExpressionInspection {
 
     /// The same value wherever and whenever it is evaluated within the settings of one session.
     var isSteady: Bool { effects.allSatisfy { $0 == .none } && volatility < .volatile && !hasSubquery }
+
+    /// It may leave something on the server session.
+    var taintsLink: Bool { mayChangeSettings || !effects.isDisjoint(with: [.unknown, .setting, .executesText, .largeObject, .administrative]) }
 
     /// The first effect that only the one server session has that evaluates it, or that only the lowest shard may have.
     var sessionEffect: FunctionEffect? {
@@ -78,6 +84,8 @@ struct ExpressionInspection {
         volatility = max(volatility, facts.volatility)
         tableNames.formUnion(facts.tableNames)
         mayReadTables = mayReadTables || facts.mayReadTables
+        mayChangeSettings = mayChangeSettings || facts.mayChangeSettings
+        pins.formUnion(facts.pins)
         hasAggregate = hasAggregate || facts.kind == .aggregate || facts.kind == .window || call.pointee.over != nil
         returnsSet = returnsSet || facts.returnsSet
     }

@@ -49,7 +49,7 @@ extension StatementClassifier {
         _ node: Node, _ operands: [KeyOperand], _ key: ShardedKey, _ inspection: ExpressionInspection, reason: String
     ) -> StatementPlan {
         return StatementPlan(
-            action: .passThrough(.keys([key.condition(operands, context)])), effect: .writes, taintsLink: inspection.effects.contains(.unknown),
+            action: .passThrough(.keys([key.condition(operands, context)])), effect: .writes, taintsLink: inspection.taintsLink,
             commandName: "INSERT", parameterCount: ParameterNumbers.highest(in: node), reason: reason)
     }
 

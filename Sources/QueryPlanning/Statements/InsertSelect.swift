@@ -72,7 +72,7 @@ extension StatementClassifier {
         let plan = try planSource(query, target)
         if case .passThrough(let route) = plan.action, route != .any {
             return StatementPlan(
-                action: .passThrough(route), effect: .writes, taintsLink: plan.taintsLink || inspection.effects.contains(.unknown),
+                action: .passThrough(route), effect: .writes, taintsLink: plan.taintsLink || inspection.taintsLink,
                 commandName: "INSERT", parameterCount: ParameterNumbers.highest(in: node), reason: "key of the query")
         }
         guard output.isRowByRow, !inspection.hasSubquery, !inspection.hasAggregate else { throw notSplit(target, key) }

@@ -134,7 +134,7 @@ extension StatementClassifier {
         var inspection = ExpressionInspection(context)
         inspection.add(node)
         return StatementPlan(
-            action: .passThrough(.home), effect: .writes, pins: .temporaryTable, taintsLink: inspection.effects.contains(.unknown),
+            action: .passThrough(.home), effect: .writes, pins: .temporaryTable, taintsLink: inspection.taintsLink,
             commandName: "INSERT", parameterCount: ParameterNumbers.highest(in: node), reason: "temporary: home link")
     }
 }

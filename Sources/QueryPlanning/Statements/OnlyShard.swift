@@ -8,10 +8,7 @@ extension StatementClassifier {
         let tables = TableReference.all(in: node)
         let isTemporary = tables.contains { $0.isTemporary(in: context) }
         switch entry.family {
-        case .insert:
-            var inspection = ExpressionInspection(context)
-            inspection.add(node)
-            return onOnlyShard(node, entry, isTemporary: isTemporary, taints: inspection.effects.contains(.unknown))
+        case .insert: return onOnlyShard(node, entry, isTemporary: isTemporary)
         case .copy: return try copyOnOnlyShard(node, entry, isTemporary: isTemporary)
         case .explain: return onOnlyShard(node, entry, isTemporary: isTemporary, taints: true)
         case .createTableAs:
@@ -33,19 +30,22 @@ extension StatementClassifier {
     private func onOnlyShard(
         _ node: Node, _ entry: StatementFamily.Entry, isTemporary: Bool, changesCatalog: Bool = false, taints: Bool = false
     ) -> StatementPlan {
-        StatementPlan(
-            action: .passThrough(isTemporary ? .home : .any), effect: taints && !changesCatalog && node.explainStmt != nil ? .unknown : .writes,
-            pins: isTemporary ? .temporaryTable : [], changesCatalog: changesCatalog, taintsLink: taints, commandName: entry.command,
-            parameterCount: ParameterNumbers.highest(in: node), reason: "the only shard")
+        let inspection = ExpressionInspection(node, context)
+        return StatementPlan(
+            action: .passThrough(isTemporary ? .home : .any), effect: node.explainStmt != nil ? .unknown : .writes,
+            pins: inspection.pins.union(isTemporary ? .temporaryTable : []), changesCatalog: changesCatalog,
+            taintsLink: taints || inspection.taintsLink, commandName: entry.command, parameterCount: ParameterNumbers.highest(in: node),
+            reason: "the only shard")
     }
 
     private func copyOnOnlyShard(
         _ node: Node, _ entry: StatementFamily.Entry, isTemporary: Bool
     ) throws(Refusal) -> StatementPlan? {
         guard let statement = node.copyStmt?.pointee, nonEmptyText(statement.filename) == nil, statement.is_program == 0 else { return nil }
+        let inspection = ExpressionInspection(node, context)
         return StatementPlan(
             action: .passThrough(isTemporary ? .home : .any), effect: statement.is_from != 0 || statement.query != nil ? .writes : .reads,
-            pins: isTemporary ? .temporaryTable : [], isCopyIn: statement.is_from != 0, commandName: entry.command,
-            reason: "the only shard")
+            pins: inspection.pins.union(isTemporary ? .temporaryTable : []), taintsLink: inspection.taintsLink, isCopyIn: statement.is_from != 0,
+            commandName: entry.command, reason: "the only shard")
     }
 }

@@ -12,11 +12,13 @@ extension StatementClassifier {
         switch statement.kind {
         case PG_QUERY__VARIABLE_SET_KIND__VAR_SET_MULTI: return try setModes(text(statement.name), values)
         case PG_QUERY__VARIABLE_SET_KIND__VAR_RESET_ALL: return setting(.resetAll, "RESET")
-        case PG_QUERY__VARIABLE_SET_KIND__VAR_RESET: return setting(.reset(name: name), "RESET")
+        case PG_QUERY__VARIABLE_SET_KIND__VAR_RESET: return setting(.reset(name: name, isLocal: false), "RESET")
         case PG_QUERY__VARIABLE_SET_KIND__VAR_SET_VALUE:
             let literals = values.nodes.map { $0.literal?.value }
             if let mode = TransactionModes.mode(name, literals.first ?? nil) { return setting(.setTransaction(modes: mode), "SET") }
             try SettingValues.check(name, literals)
+        case PG_QUERY__VARIABLE_SET_KIND__VAR_SET_DEFAULT where name != "session_authorization" && TransactionModes.mode(name, nil) == nil:
+            return setting(.reset(name: name, isLocal: statement.is_local != 0), "SET")
         default: break
         }
         return setting(.set(name: name, isLocal: statement.is_local != 0), "SET")
