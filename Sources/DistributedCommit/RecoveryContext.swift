@@ -16,7 +16,8 @@ public struct RecoveryContext: Sendable {
     public var instance: InstanceIdentifier
     /// The shards by their index; nil: not known yet, since the shard has not been reached by this process.
     public var shards: [ShardIdentifier?]
-    public var database: String
+    /// The shards' databases by their index: what is prepared in others cannot be ended from there.
+    public var databases: [String]
     public var scope: RecoveryScope
     /// Transactions this process is at work on (all its workers): until their coordinator is finished they are left
     /// alone, and a shard that has to do with one of them is not opened.
@@ -41,7 +42,7 @@ public struct RecoveryContext: Sendable {
     public var maximumTransactions: Int
 
     public init(
-        cluster: ClusterIdentifier, instance: InstanceIdentifier, shards: [ShardIdentifier?], database: String,
+        cluster: ClusterIdentifier, instance: InstanceIdentifier, shards: [ShardIdentifier?], databases: [String],
         scope: RecoveryScope, ownInFlight: Set<TransactionHash> = [], inDoubtTimeout: Span = .seconds(60),
         watchedFor: Span = .zero, livingPatience: Span = .seconds(1), decisionRetention: Span = .seconds(600), opensInDoubt: Bool = false,
         maximumTransactions: Int = 1000
@@ -49,7 +50,7 @@ public struct RecoveryContext: Sendable {
         self.cluster = cluster
         self.instance = instance
         self.shards = shards
-        self.database = database
+        self.databases = databases
         self.scope = scope
         self.ownInFlight = ownInFlight
         self.inDoubtTimeout = inDoubtTimeout

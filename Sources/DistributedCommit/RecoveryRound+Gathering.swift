@@ -64,7 +64,7 @@ extension RecoveryRound {
     private func obstacle(
         _ transaction: PreparedTransaction, _ gid: GlobalTransactionIdentifier, on shard: ShardIndex
     ) -> InDoubtReason? {
-        if transaction.database != context.database { return .otherDatabase }
+        if transaction.database != context.databases[shard.int] { return .otherDatabase }
         if gid.participant != context.shards[shard.int] { return .wrongShard }
         if context.shards.contains(gid.decider) { return nil }
         // It may be one whose name is not known yet.

@@ -11,12 +11,12 @@ struct RecoveryTranscript {
 
     init(
         _ scope: RecoveryScope = .routine, inFlight: Set<TransactionHash> = [], opensInDoubt: Bool = false,
-        watchedFor: Span = .zero, maximumTransactions: Int = 10, unknownShards: Set<String> = []
+        watchedFor: Span = .zero, maximumTransactions: Int = 10, unknownShards: Set<String> = [], databases: [String] = ["db", "db", "db"]
     ) throws {
         round = RecoveryRound(
             context: RecoveryContext(
                 cluster: try ClusterIdentifier("c"), instance: try InstanceIdentifier("i9"),
-                shards: try ["s0", "s1", "s2"].map { unknownShards.contains($0) ? nil : try ShardIdentifier($0) }, database: "db", scope: scope,
+                shards: try ["s0", "s1", "s2"].map { unknownShards.contains($0) ? nil : try ShardIdentifier($0) }, databases: databases, scope: scope,
                 ownInFlight: inFlight, inDoubtTimeout: .seconds(60), watchedFor: watchedFor, livingPatience: .seconds(1),
                 decisionRetention: .seconds(600),
                 opensInDoubt: opensInDoubt, maximumTransactions: maximumTransactions))
@@ -150,6 +150,13 @@ struct RecoveryTranscript {
                 .show(s1, gid: g2, .wrongShard), .show(s1, gid: elsewhere, .unknownDecider),
                 .show(s1, gid: g1, .otherDatabase), Transcript.summary(remaining: 3),
             ])
+    }
+
+    @Test func eachShardHasADatabaseOfItsOwn() throws {
+        var round = try Transcript(databases: ["a", "b", "c"])
+        #expect(
+            try round.list([[], [Transcript.prepared(g1, database: "b")], [Transcript.prepared(g2, database: "a")]])
+                == [.show(s2, gid: g2, .otherDatabase), .fenceAndRead(decider: s0, hash, try InstanceIdentifier("i1"))])
     }
 
     @Test func aDeciderThatMayBeAShardNotYetReachedKeepsTheShardClosed() throws {

@@ -28,7 +28,7 @@ extension Worker {
         }
         cluster.isRecovering = true
         let context = RecoveryContext(
-            cluster: name, instance: instance, shards: identifiers, database: settings.shards[0].database, scope: scope,
+            cluster: name, instance: instance, shards: identifiers, databases: settings.shards.map(\.database), scope: scope,
             ownInFlight: cluster.inFlight, inDoubtTimeout: settings.inDoubtTimeout, watchedFor: watchedFor,
             decisionRetention: settings.decisionRetention, opensInDoubt: false)
         recovery = RecoveryDriver(worker: self, occasion: occasion, context: context, begun: cluster.fences.roundBegins())

@@ -173,7 +173,7 @@ extension SimulatedWorld {
         processes[process].round = RecoveryRound(
             context: RecoveryContext(
                 cluster: cluster, instance: processes[process].instance, shards: shards.map(\.identifier),
-                database: "db", scope: scope, ownInFlight: Set(inFlight), decisionRetention: .zero))
+                databases: shards.map { _ in "db" }, scope: scope, ownInFlight: Set(inFlight), decisionRetention: .zero))
         trace("R\(process) starts \(scope)")
         feedRound(process, .start)
     }
