@@ -200,7 +200,7 @@ extension Worker {
 
     /// Why a shard takes no statements now.
     func closed(_ shard: ShardIndex) -> DatabaseMessage {
-        if cluster.shards[shard.int].isUp {
+        if cluster.shards[shard.int].isReached {
             return DatabaseMessage(
                 error: .cannotConnectNow, "shard \(shard) is finishing transactions that were decided before it failed",
                 hint: "Try again in a moment.")

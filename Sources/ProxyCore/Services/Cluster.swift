@@ -5,9 +5,25 @@ import Primitives
 import QueryPlanning
 import ShardMap
 
+/// How far the worker's start has come. Recovery is first: reading the catalog waits for the locks of what it ends, and is to show
+/// what it commits.
+enum StartupPhase {
+    /// A round has been tried for each shard that answers, and none waits for its locks or for a living coordinator -> readingCatalog
+    case recovering
+    /// -> ready
+    case readingCatalog
+    /// Clients are let in.
+    case ready
+}
+
 /// One shard as the worker sees it.
 struct ShardFacts {
+    /// The lock that shows the worker lives is held there: recovery may act on it.
+    var isReached = false
+    /// It is reached, and all locks of the worker's are held. That for planning can be kept from it by what recovery has to end first.
     var isUp = false
+    /// What the last round for it has found: it opens by that once it is up.
+    var lastRound: (summary: RecoverySummary, begun: UInt64)?
     /// Since when the worker has kept its link there, and not closed the shard.
     var watchedSince = Instant.origin
     /// Its name in the cluster, as stored in its schema pgbraid.
@@ -30,7 +46,8 @@ struct ShardFacts {
 final class Cluster {
     var shards: [ShardFacts]
     var name: String
-    var isReady = false
+    var startup = StartupPhase.recovering
+    var isReady: Bool { startup == .ready }
     /// Which shards clients are kept from until recovery has ended what a crash left there.
     var fences: ShardFences
     var catalog = Catalog(relations: [])

@@ -135,10 +135,10 @@ extension Worker {
             columns: ["shard", "identifier", "host", "port", "database", "state", "max_prepared_transactions", "statements", "last_failure"])
         for (index, shard) in settings.shards.enumerated() {
             let facts = cluster.shards[index]
-            let state = !facts.isUp ? "down" : cluster.fences.isClosed(ShardIndex(index)) ? "fenced" : "up"
+            let state = !facts.isReached ? "down" : cluster.fences.isClosed(ShardIndex(index)) ? "fenced" : "up"
             table.rows.append([
                 "\(index)", facts.identifier, shard.host, "\(shard.port)", shard.database, state,
-                "\(facts.maximumPreparedTransactions)", "\(statistics.statementsByShard[index])", facts.isUp ? nil : facts.lastFailure,
+                "\(facts.maximumPreparedTransactions)", "\(statistics.statementsByShard[index])", facts.isReached ? nil : facts.lastFailure,
             ])
         }
         return table

@@ -36,11 +36,14 @@ enum PlanningLock {
 }
 
 extension InternalSchema {
+    /// Recovery comes behind this, so rows that a prepared transaction has deleted are not waited for.
     static let placements = """
         CREATE TABLE IF NOT EXISTS pgbraid.placement (
             name regclass PRIMARY KEY, kind text NOT NULL, key_number smallint, method text,
             CHECK (kind = 'reference' OR kind = 'sharded' AND key_number IS NOT NULL AND method IS NOT NULL));
-        DELETE FROM pgbraid.placement AS p WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = p.name);
+        DELETE FROM pgbraid.placement WHERE name IN (
+            SELECT p.name FROM pgbraid.placement AS p WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = p.name)
+            FOR UPDATE SKIP LOCKED);
         GRANT SELECT ON pgbraid.placement TO PUBLIC;
         \(bucket)
         \(mayPlace)

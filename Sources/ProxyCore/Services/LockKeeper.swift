@@ -8,9 +8,9 @@ import WireProtocol
 /// Keeps one admin link with the worker's advisory locks.
 final class LockKeeper: LinkTask {
     private enum State {
-        /// A link is being opened, or waits for the lock that shows the worker lives. -> awaitingPlanningLock
+        /// A link is being opened, or waits for the lock that shows the worker lives. The shard is reached then. -> awaitingPlanningLock
         case awaitingInstanceLock
-        /// -> holding
+        /// A transaction that is prepared may hold it until recovery ends it. The shard is up then. -> holding
         case awaitingPlanningLock
         /// -> awaitingPlanningLock when it is asked to yield
         case holding
@@ -25,7 +25,9 @@ final class LockKeeper: LinkTask {
     private let shard: ShardIndex
     private var state = State.awaitingInstanceLock
     private var link: Int32 = -1
-    private var whenHeld: (() -> Void)?
+    private var whenReached: (() -> Void)?
+    /// It has had both locks, and since then hears of every request to pause.
+    private var hasHeld = false
     private var hasFailed = false
     /// The roles it is just asking about (LoginFacts); nil: it is not.
     private var askedRoles: [String]?
@@ -49,9 +51,9 @@ final class LockKeeper: LinkTask {
 
     /// - Parameters:
     ///   - text: takes the lock that shows the worker lives.
-    ///   - whenHeld: both locks are held for the first time.
-    func hold(_ text: String, whenHeld: @escaping () -> Void) {
-        self.whenHeld = whenHeld
+    ///   - whenReached: that lock is held.
+    func hold(_ text: String, whenReached: @escaping () -> Void) {
+        self.whenReached = whenReached
         worker.runAdmin(shard, "SELECT 1") { [self] answer in
             guard answer.isSuccess else { return worker.lockKeeperLost(shard, retryAfter: worker.settings.reconnectDelay) }
             let pool = worker.adminPool.shards + shard.int
@@ -78,7 +80,7 @@ final class LockKeeper: LinkTask {
 
     /// Called every second: asks who the roles are, or gives the shard up when there was no answer.
     func lookForLife() {
-        if whenHeld != nil { return lookForLocks() }
+        if !hasHeld { return lookForLocks() }
         if owesLogins, worker.hasLoginsWaiting, worker.now - worker.cluster.loginsRequestedAt > Self.loginPatience {
             settleLogins()
         }
@@ -115,10 +117,11 @@ final class LockKeeper: LinkTask {
         case .awaitingInstanceLock:
             state = .awaitingPlanningLock
             send(PlanningLock.hold)
+            whenReached?()
+            whenReached = nil
         case .awaitingPlanningLock:
             state = .holding
-            whenHeld?()
-            whenHeld = nil
+            hasHeld = true
             worker.planningLockTaken(shard)
             askLogins()
         case .holding: break
@@ -128,7 +131,7 @@ final class LockKeeper: LinkTask {
     // MARK: Who the roles are
 
     /// A change of roles was told of that the shard's last answer may not show.
-    var owesLogins: Bool { whenHeld == nil && answeredRequest < worker.cluster.loginRequests }
+    var owesLogins: Bool { hasHeld && answeredRequest < worker.cluster.loginRequests }
 
     /// Clients that log in do not wait for a shard that is slow: its links, which may be another role's by now, are used no more instead.
     private func settleLogins() {
@@ -167,7 +170,7 @@ final class LockKeeper: LinkTask {
 
     /// A transaction that has moved rows wants the planning lock, or a worker has run DDL.
     func notified(_ message: NotificationResponseMessage) {
-        guard whenHeld == nil else { return }
+        guard hasHeld else { return }
         if message.channel.text == PlanningLock.channel { return worker.pausePlanning() }
         if message.payload.text != worker.cluster.instance { worker.catalogChanged() }
     }

@@ -51,6 +51,7 @@ extension Worker {
 
     /// A share of the planning lock is had, for the first time or again.
     func planningLockTaken(_ shard: ShardIndex) {
+        if !cluster.shards[shard.int].isUp { shardIsUp(shard) }
         let isAlone = keepers.indices.allSatisfy { $0 == shard.int || keepers[$0]?.holdsPlanningLock != true }
         // Rows may have moved while there was no share at all.
         if isAlone, cluster.isReady, !cluster.isPlanningPaused {
@@ -58,6 +59,8 @@ extension Worker {
             loadCatalog()
         }
         endPauseIfPossible()
+        openRecovered(shard)
+        startupProgress()
     }
 
     /// Everything is as before the pause, but for the catalog, which is read first.

@@ -52,14 +52,21 @@ extension Worker {
                     "committed": "\(summary.committed)", "rolled back": "\(summary.rolledBack)", "remaining": "\(summary.remaining)",
                 ])
         }
-        if case .beforeOpening(let shard) = occasion { cluster.shards[shard.int].awaitsCoordinators = summary.awaitsCoordinators }
-        if case .beforeOpening(let shard) = occasion, cluster.shards[shard.int].isUp,
-            cluster.fences.open(shard, after: summary, begun: begun)
-        {
-            publishClosedShards()
-            logger.info("shard is open", metadata: ["shard": "\(shard)"])
+        if case .beforeOpening(let shard) = occasion {
+            cluster.shards[shard.int].awaitsCoordinators = summary.awaitsCoordinators
+            cluster.shards[shard.int].lastRound = (summary, begun)
+            openRecovered(shard)
         }
         openClosedShards()
+    }
+
+    /// A shard opens when the last round for it has ended well and it is up, whichever comes later.
+    func openRecovered(_ shard: ShardIndex) {
+        guard cluster.shards[shard.int].isUp, let round = cluster.shards[shard.int].lastRound,
+            cluster.fences.open(shard, after: round.summary, begun: round.begun)
+        else { return }
+        publishClosedShards()
+        logger.info("shard is open", metadata: ["shard": "\(shard)"])
     }
 
     /// One line in the log for each prepared transaction that has grown old, whoever made it: it holds locks and keeps VACUUM
@@ -84,25 +91,34 @@ extension Worker {
         }
     }
 
+    /// Shards that recovery can act on and clients are kept from.
+    private var closedShards: [Int] {
+        cluster.shards.indices.filter { cluster.shards[$0].isReached && cluster.fences.isClosed(ShardIndex($0)) }
+    }
+
     /// A shard that came back, or could not be told a decision, is opened after a recovery round for it; at the start
-    /// each is, before clients are let in.
+    /// each is, before the catalog is read and clients are let in.
     func openClosedShards() {
         guard !cluster.isRecovering else { return }
-        let closed = cluster.shards.indices.filter { cluster.shards[$0].isUp && cluster.fences.isClosed(ShardIndex($0)) }
+        let closed = closedShards
         if let shard = closed.first(where: { lastOpeningAttempt[$0] + Self.openingInterval <= now }) {
             lastOpeningAttempt[shard] = now
             return runRecovery(.beforeOpening(ShardIndex(shard)))
         }
-        let isAwaited = closed.contains { cluster.shards[$0].awaitsCoordinators }
-        if !cluster.isReady, !isAwaited { becomeReady() }
+        let isAwaited = closed.contains { cluster.shards[$0].awaitsCoordinators || !cluster.shards[$0].isUp }
+        if cluster.startup == .recovering, !isAwaited, cluster.shards.contains(where: \.isUp) {
+            cluster.startup = .readingCatalog
+            loadCatalog()
+        }
         scheduleRecovery(closed.isEmpty ? settings.recoveryInterval : Self.openingInterval)
     }
 
     /// How long after a round that could not open a shard the next is tried.
     static var openingInterval: Span { .milliseconds(500) }
 
-    private func becomeReady() {
-        cluster.isReady = true
+    /// The catalog is read: clients are let in.
+    func becomeReady() {
+        cluster.startup = .ready
         logger.info("ready", metadata: ["shards": "\(cluster.shards.count { $0.isUp }) of \(shardCount)"])
     }
 
@@ -115,8 +131,7 @@ extension Worker {
     /// The timer of the next round is due.
     func recoveryIsDue() {
         guard nextRecoveryAt <= now, !cluster.isRecovering else { return }
-        let hasClosed = cluster.shards.indices.contains { cluster.shards[$0].isUp && cluster.fences.isClosed(ShardIndex($0)) }
-        if hasClosed { openClosedShards() } else { runRecovery(.periodic) }
+        if closedShards.isEmpty { runRecovery(.periodic) } else { openClosedShards() }
     }
 
     /// Keeps everyone from the shard until recovery has finished its decided transactions.

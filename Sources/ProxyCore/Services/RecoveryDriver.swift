@@ -72,7 +72,7 @@ final class RecoveryDriver {
 
     private func listDecisions(_ shard: ShardIndex) {
         // Known to be down: not worth the wait for the next attempt to connect.
-        guard worker.cluster.shards[shard.int].isUp else { return tell(.listingFailed(shard)) }
+        guard worker.cluster.shards[shard.int].isReached else { return tell(.listingFailed(shard)) }
         worker.runAdmin(shard, InternalSchema.listDecisions(retention: worker.settings.decisionRetention, limit: 1000), limit: Worker.recoveryPatience) { [self] answer in
             guard answer.isSuccess, let records = answer.rows(of: 0, columns: 4),
                 let instances = answer.rows(of: 1, columns: 1)

@@ -41,7 +41,7 @@ extension Worker {
         streams.at(session.pointee.stream.index).pointee.isReadPaused = true
         let resolution = Resolution(
             session: index, generation: session.pointee.generation, shard: shard, gid: gid, decision: decision, owner: seen.owner)
-        guard let decider = self.shard(named: "\(parsed.decider)"), cluster.shards[decider.int].isUp else {
+        guard let decider = self.shard(named: "\(parsed.decider)"), cluster.shards[decider.int].isReached else {
             return carryOut(resolution, isDeciderSilent: true)
         }
         fenceAndRead(shard: decider, hash: parsed.hash, instance: "\(parsed.instance)") { [unowned self] status in

@@ -1,4 +1,11 @@
-// Startup: before clients are let in: schema pgbraid on every shard that answers, identities, the catalog, recovery.
+// Startup: before clients are let in: schema pgbraid on every shard that answers, identities, recovery, the catalog.
+//
+//     down ──> installed ──> reached ──> up ──> open                   each shard
+//     recovering ──> readingCatalog ──> ready                           the worker (`StartupPhase`)
+//
+// A shard is reached when it has said who it is and holds the lock that shows this worker lives. Recovery acts on it from then on: what it
+// is to end may hold the planning lock, without which the shard is not up, and locks for which reading the catalog waits. Once it is up
+// and a round for it has ended well it opens.
 //
 // A shard that is down delays nobody: the proxy serves without it, and does the same for it when it returns.
 import DistributedCommit
@@ -23,7 +30,6 @@ extension Worker {
     }
 
     private func installFailed(_ shard: ShardIndex, _ answer: AdminAnswer) {
-        cluster.shards[shard.int].isUp = false
         // Of a shard that cannot be reached the plain reason is known already.
         if !answer.isLost || cluster.shards[shard.int].lastFailure == nil { cluster.shards[shard.int].lastFailure = answer.error?.message }
         logger.warning(
@@ -68,22 +74,26 @@ extension Worker {
         let keeper = LockKeeper(worker: self, shard: shard)
         keepers[shard.int] = keeper
         keeper.hold(lock) { [unowned self] in
-            cluster.shards[shard.int].isUp = true
+            cluster.shards[shard.int].isReached = true
             cluster.shards[shard.int].watchedSince = now
             cluster.shards[shard.int].lastFailure = nil
-            translateOIDs()
-            logger.info("shard is up", metadata: ["shard": "\(shard)", "identifier": "\(cluster.shardIdentifier(shard))"])
-            startupProgress()
-            if cluster.isReady { openClosedShards() }
+            if cluster.startup == .recovering { startupProgress() } else { openClosedShards() }
         }
     }
 
-    /// Once every shard has answered or failed: catalog, recovery, ready.
+    /// All of the worker's locks are held there.
+    func shardIsUp(_ shard: ShardIndex) {
+        cluster.shards[shard.int].isUp = true
+        translateOIDs()
+        logger.info("shard is up", metadata: ["shard": "\(shard)", "identifier": "\(cluster.shardIdentifier(shard))"])
+    }
+
+    /// Once every shard has answered or failed: recovery, catalog, ready.
     func startupProgress() {
-        guard !cluster.isReady else { return }
-        let settled = cluster.shards.allSatisfy { $0.isUp || $0.lastFailure != nil }
-        guard settled, cluster.shards.contains(where: { $0.isUp }) else { return }
-        loadCatalog()
+        guard cluster.startup == .recovering else { return }
+        let settled = cluster.shards.allSatisfy { $0.isReached || $0.lastFailure != nil }
+        guard settled, cluster.shards.contains(where: \.isReached) else { return }
+        openClosedShards()
     }
 
     /// Reads tables, types and functions from the catalog shard.
@@ -96,7 +106,7 @@ extension Worker {
         cluster.isCatalogLoading = true
         cluster.isCatalogStale = false
         runAdmin(cluster.catalogShard, CatalogQuery.script) { [unowned self] answer in
-            guard cluster.isReady, answer.isSuccess else { return catalogAnswered(answer) }
+            guard answer.isSuccess else { return catalogAnswered(answer) }
             readAllOIDs { [unowned self] in catalogAnswered(answer) }
         }
     }
@@ -154,7 +164,7 @@ extension Worker {
 
     private func catalogLoaded() {
         resumeCatalogWaiters()
-        if !cluster.isReady { openClosedShards() }
+        if cluster.startup == .readingCatalog { becomeReady() }
     }
 
     /// Two lower-case digits a byte.
@@ -182,9 +192,11 @@ extension Worker {
     /// The link that holds the instance lock, or was to hold it, is gone: the shard restarted, or the network did.
     func lockKeeperLost(_ shard: ShardIndex, retryAfter delay: Span) {
         keepers[shard.int] = nil
-        if cluster.shards[shard.int].isUp {
+        if cluster.shards[shard.int].isReached {
+            let wasUp = cluster.shards[shard.int].isUp
+            cluster.shards[shard.int].isReached = false
             cluster.shards[shard.int].isUp = false
-            translateOIDs()
+            if wasUp { translateOIDs() }
             logger.warning("shard is down", metadata: ["shard": "\(shard)"])
             closeShard(shard)
         }
@@ -197,7 +209,7 @@ extension Worker {
 extension Worker {
     /// A shard that was down is tried again: its schema first, then the lock that shows this instance lives.
     func reinstall(_ shard: ShardIndex) {
-        guard !isShuttingDown, !cluster.shards[shard.int].isUp else { return }
+        guard !isShuttingDown, !cluster.shards[shard.int].isReached else { return }
         cluster.shards[shard.int].isInstalled = false
         install(shard)
     }
