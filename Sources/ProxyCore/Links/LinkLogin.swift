@@ -92,6 +92,11 @@ extension Worker {
         sendStartup(index)
     }
 
+    /// What the proxy itself writes is no matter of what roles and databases have by default: it may write, waits for standbys, and
+    /// hears when it did not.
+    private static let adminParameters = [("default_transaction_read_only", "off"), ("synchronous_commit", "on"), ("client_min_messages", "warning")]
+        .map { StartupMessage.Parameter(name: $0, value: $1) }
+
     private func sendStartup(_ index: Int32) {
         let link = links.at(index)
         link.pointee.state = .authenticating
@@ -101,8 +106,7 @@ extension Worker {
             .init(name: "database", value: settings.shards[link.pointee.shard.int].database),
             .init(name: "client_encoding", value: "UTF8"),
         ])
-        // What the proxy itself writes is no matter of what clients may write by default.
-        if pool.index == adminPoolNumber { message.parameters.append(.init(name: "default_transaction_read_only", value: "off")) }
+        if pool.index == adminPoolNumber { message.parameters += Self.adminParameters }
         output(ofLink: index).pointee.output.writeStartupMessage(message)
         streams.markDirty(link.pointee.stream.index)
     }

@@ -13,7 +13,6 @@ enum InternalSchema {
     /// number has 32 bits; it means the number nearest to the newest one that ends with them.
     static let installation = """
         /* pgbraid: schema */ BEGIN;
-        SET LOCAL client_min_messages TO warning;
         SELECT pg_catalog.pg_advisory_xact_lock(\(installationLock));
         CREATE SCHEMA IF NOT EXISTS pgbraid;
         CREATE TABLE IF NOT EXISTS pgbraid.identity (
@@ -127,14 +126,13 @@ enum InternalSchema {
           AND w.locktype NOT IN ('extend', 'page', 'speculative token', 'frozenid')
         """
 
-    /// A commit that waits for the synchronous standbys.
-    static let synchronousCommit =
-        "SET synchronous_commit TO on;SELECT pg_catalog.pg_logical_emit_message(true, 'pgbraid', '');RESET synchronous_commit"
+    /// A commit that waits for the synchronous standbys, as all of the admin user's do.
+    static let synchronousCommit = "SELECT pg_catalog.pg_logical_emit_message(true, 'pgbraid', '')"
 
     /// Writes an abort row unless there is a row, and answers the row's outcome.
     static func fenceAndRead(_ hash: TransactionHash, instance: String) -> String {
         """
-        BEGIN; SET LOCAL lock_timeout TO '200ms'; SET LOCAL synchronous_commit TO on;
+        BEGIN; SET LOCAL lock_timeout TO '200ms';
         INSERT INTO pgbraid.decision (hash, outcome, instance) VALUES ('\(hash)', 'abort', \(quoteLiteral(instance))) ON CONFLICT DO NOTHING;
         SELECT outcome FROM pgbraid.decision WHERE hash = '\(hash)';
         SELECT pg_catalog.pg_logical_emit_message(true, 'pgbraid', ''); COMMIT

@@ -90,7 +90,7 @@ final class CommitCluster {
         let probe = "pg_logical_emit_message(true, 'probe', '')"
         try eventually("commits on shard \(shard) wait") {
             let client = try WireClient(port: servers[shard].port)
-            try client.send(FrontendFrame.query("SELECT \(probe)"))
+            try client.send(FrontendFrame.query("SET synchronous_commit = on; SELECT \(probe)"))
             return try (try? client.outcome(deadlineSeconds: 0.1)) == nil && standbyWaiters(shard, "pg_logical_emit_message") > 0
         }
         try servers[shard].psql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_logical_emit_message%' AND wait_event = 'SyncRep'")
