@@ -6,8 +6,8 @@ extension PlacementAnalysis {
     func outputState(
         _ level: BoundLevel, _ input: RelationState, _ query: BoundQuery, isExistence: Bool = false
     ) -> RelationState {
-        var state = grouped(level, input)
-        state = windowed(level, state)
+        var state = grouped(level, input, query)
+        state = windowed(level, state, query)
         state = distinct(level, state, query)
         state = project(state, query.columns, level)
         return limited(state, query, level, isExistence)
@@ -29,23 +29,34 @@ extension PlacementAnalysis {
     }
 
     /// Rule 8: whether each group's rows are on one shard.
-    func grouped(_ level: BoundLevel, _ state: RelationState) -> RelationState {
-        guard level.isGrouped, let partition = state.partition else { return state }
+    func grouped(_ level: BoundLevel, _ state: RelationState, _ query: BoundQuery) -> RelationState {
+        guard level.isGrouped else { return state }
+        guard let partition = state.partition else {
+            return hasOneResult(level) ? state : certain(state, level, query, "an aggregate of rows in no certain order in a part that every shard computes")
+        }
         if level.grouping.contains(where: { $0.everySetContains { isKey($0, partition) } }) { return state }
         return keptWhenBound(partition, level, "an aggregate of rows on many shards")
     }
 
     /// Rule 9.
-    func windowed(_ level: BoundLevel, _ state: RelationState) -> RelationState {
-        guard level.hasWindows, let partition = state.partition else { return state }
-        let isExact = level.windowPartitions.allSatisfy { items in
-            items.contains { binder.variable($0).map(partition.keys.contains) ?? false }
+    func windowed(_ level: BoundLevel, _ state: RelationState, _ query: BoundQuery) -> RelationState {
+        guard level.hasWindows else { return state }
+        guard let partition = state.partition else {
+            let isOne = level.windows.allSatisfy { isOrderless($0, level) }
+            return isOne ? state : certain(state, level, query, "a window over rows in no certain order in a part that every shard computes")
+        }
+        let isExact = level.windows.allSatisfy { window in
+            window.partition.contains { binder.variable($0).map(partition.keys.contains) ?? false }
         }
         return isExact ? state : keptWhenBound(partition, level, "a window over rows on many shards")
     }
 
     func distinct(_ level: BoundLevel, _ state: RelationState, _ query: BoundQuery) -> RelationState {
-        guard level.isDistinct, let partition = state.partition else { return state }
+        guard level.isDistinct else { return state }
+        guard let partition = state.partition else {
+            let isOne = level.distinctOn.isEmpty || ordersTotally(level)
+            return isOne ? state : certain(state, level, query, "DISTINCT ON of rows in no certain order in a part that every shard computes")
+        }
         let isExact = level.distinctOn.isEmpty
             ? query.columns.contains { $0.source.map(partition.keys.contains) ?? false }
             : level.distinctOn.contains { isKey($0, partition) }
@@ -84,27 +95,5 @@ extension PlacementAnalysis {
             case .integer(let count)? = Node(node.pointee.limit_count)?.literal?.value
         else { return false }
         return count > 0
-    }
-
-    /// Its rows come in the same order wherever the tables hold the same rows.
-    func hasOneOrder(_ level: BoundLevel) -> Bool { isOneRow(level) || hasTotalOrder(level) }
-
-    private func isOneRow(_ level: BoundLevel) -> Bool { level.hasAggregates && level.grouping.isEmpty }
-
-    /// Fetched rows that are ordered by their place in the end.
-    private func endsWithPlace(_ level: BoundLevel) -> Bool {
-        guard level.entries.count == 1, !level.isGrouped, !level.isDistinct, level.entries[0].name == PartialRows.name,
-            let last = level.ordering.last?.variable, last.entry == level.entries[0].id, level.entries[0].columns.indices.contains(last.column)
-        else { return false }
-        return level.entries[0].columns[last.column].name == PartialRows.placeName
-    }
-
-    private func hasTotalOrder(_ level: BoundLevel) -> Bool {
-        if endsWithPlace(level) { return true }
-        guard level.entries.count == 1, !level.isGrouped, !level.isDistinct, case .table(let relation) = level.entries[0].source,
-            !relation.primaryKey.isEmpty
-        else { return false }
-        let ordered = level.ordering.compactMap(\.variable)
-        return relation.primaryKey.allSatisfy { ordered.contains(Variable(entry: level.entries[0].id, column: $0)) }
     }
 }

@@ -25,7 +25,10 @@ extension PlacementAnalysis {
         switch (outer, inner) {
         case (.other, _): return outer
         case (_, .other(let reason)): return .other("in a subquery: " + reason)
-        case (_, .replicated): return outer
+        case (_, .replicated):
+            let isArray = sublink.node.pointee.sub_link_type == PG_QUERY__SUB_LINK_TYPE__ARRAY_SUBLINK
+            if !isArray || hasOneOrder(ofArray: sublink) { return outer }
+            return .other("an array of rows in no certain order in a part that every shard computes")
         case (.replicated, .partitioned(let partition)): return replicatedOver(partition, level)
         case (.partitioned(let around), .partitioned(let partition)): return within(around, partition, sublink, level)
         }

@@ -11,6 +11,8 @@ final class PlacementAnalysis {
     /// Assumed states of the working tables of recursive queries.
     var workingTables: [Int: RelationState] = [:]
     private var finished: [ObjectIdentifier: Placed] = [:]
+    /// Whether queries read tables.
+    var tableReaders: [ObjectIdentifier: Bool] = [:]
     private var exports: [ObjectIdentifier: [Int: [ConstantSet]]] = [:]
     /// Queries that may still be looked at: WITH items can multiply each other.
     private var budget = 5_000

@@ -82,7 +82,7 @@ extension StatementPlanner {
     }
 
     /// Aggregates whose result is the same in whatever order the rows come. Sums of floats are not.
-    private static let orderlessAggregates: Set<String> = ["count", "min", "max", "bool_and", "bool_or", "every", "bit_and", "bit_or", "bit_xor"]
+    static let orderlessAggregates: Set<String> = ["count", "min", "max", "bool_and", "bool_or", "every", "bit_and", "bit_or", "bit_xor"]
 
     /// Rows besides those that are changed.
     func readsOtherRows(_ modification: BoundModification) -> Bool {

@@ -73,11 +73,11 @@ struct ScatterPlanner {
         let limits = try RowLimits(node.pointee)
         try checkLocking(node.pointee, limits)
         let rewriting = try SelectRewriting(context, node)
-        let grouped = analysis.grouped(level, input)
+        let grouped = analysis.grouped(level, input, query)
         let kind: Step.Kind
         if case .other = grouped {
             kind = .groups
-        } else if case .other = analysis.windowed(level, grouped) {
+        } else if case .other = analysis.windowed(level, grouped, query) {
             kind = .windows
         } else if case .other = analysis.distinct(level, grouped, query) {
             kind = .rows(removesDuplicates: true)

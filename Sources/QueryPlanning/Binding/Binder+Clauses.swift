@@ -165,7 +165,9 @@ extension Binder {
     func bindOrdering(_ select: PgQuery__SelectStmt, _ binding: LevelBinding, _ scope: Scope) {
         for sort in NodeList(select.sort_clause, select.n_sort_clause).nodes.compactMap(\.sortBy) {
             guard let node = Node(sort.pointee.node) else { continue }
-            binding.level.ordering.append(resolvedItem(node, binding, scope, .ordering, named: "ORDER BY", prefersColumn: false))
+            var item = resolvedItem(node, binding, scope, .ordering, named: "ORDER BY", prefersColumn: false)
+            item.hasOperator = sort.pointee.n_use_op > 0
+            binding.level.ordering.append(item)
         }
         bind(Node(select.limit_count), binding, scope, .limit)
         bind(Node(select.limit_offset), binding, scope, .limit)
@@ -179,24 +181,30 @@ extension Binder {
         }
     }
 
-    /// Notes what each window function call is partitioned by, wherever it stands.
-    func notePartitions(_ select: PgQuery__SelectStmt, _ level: BoundLevel) {
+    /// Notes the window of each window function call, wherever it stands.
+    func noteWindows(_ select: PgQuery__SelectStmt, _ level: BoundLevel) {
         let named = NodeList(select.window_clause, select.n_window_clause).nodes.compactMap(\.windowDef)
         for call in level.calls {
-            guard let window = call.node.pointee.over else { continue }
-            level.windowPartitions.append(partition(of: window, named, depth: 0))
+            guard let definition = call.node.pointee.over else { continue }
+            var window = BoundWindow(call: call.node)
+            complete(&window, by: definition, named, depth: 0)
+            level.windows.append(window)
         }
     }
 
-    private func partition(
-        of window: Message<PgQuery__WindowDef>, _ named: [Message<PgQuery__WindowDef>], depth: Int
-    ) -> [Node] {
-        let own = NodeList(window.pointee.partition_clause, window.pointee.n_partition_clause).nodes
-        let base = nonEmptyText(window.pointee.refname) ?? nonEmptyText(window.pointee.name)
-        guard own.isEmpty, let base, depth < 64,
-            let referenced = named.first(where: { text($0.pointee.name) == base && $0 != window })
-        else { return own }
-        return partition(of: referenced, named, depth: depth + 1)
+    private func complete(
+        _ window: inout BoundWindow, by definition: Message<PgQuery__WindowDef>, _ named: [Message<PgQuery__WindowDef>], depth: Int
+    ) {
+        if window.partition.isEmpty { window.partition = NodeList(definition.pointee.partition_clause, definition.pointee.n_partition_clause).nodes }
+        if window.ordering.isEmpty {
+            window.ordering = NodeList(definition.pointee.order_clause, definition.pointee.n_order_clause).nodes.compactMap(\.sortBy)
+                .filter { $0.pointee.n_use_op == 0 }.compactMap { Node($0.pointee.node) }
+        }
+        // FRAMEOPTION_ROWS in src/include/nodes/parsenodes.h.
+        window.countsRows = window.countsRows || definition.pointee.frame_options & 0x4 != 0
+        let base = nonEmptyText(definition.pointee.refname) ?? nonEmptyText(definition.pointee.name)
+        guard let base, depth < 64, let referenced = named.first(where: { text($0.pointee.name) == base && $0 != definition }) else { return }
+        complete(&window, by: referenced, named, depth: depth + 1)
     }
 
     // MARK: Locking

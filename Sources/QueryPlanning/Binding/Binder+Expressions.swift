@@ -29,7 +29,18 @@ extension Binder {
         if let parameter = node.paramRef { parameterCount = max(parameterCount, Int(parameter.pointee.number)) }
         if let cast = node.typeCast, Self.isCatalogName(cast.pointee.type_name) { castsToCatalogName = true }
         if node.groupingFunc != nil { binding.level.hasAggregates = true }
+        if node.sqlvalueFunction?.pointee.op == PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_CATALOG { namesServer = true }
+        if let expression = node.operatorExpression { noteComparedArray(expression.pointee) }
         if node.currentOfExpr != nil { unsupported = unsupported ?? "WHERE CURRENT OF" }
+    }
+
+    /// `x = ANY (ARRAY(SELECT ...))`
+    private func noteComparedArray(_ expression: PgQuery__AExpr) {
+        guard expression.kind == PG_QUERY__A__EXPR__KIND__AEXPR_OP_ANY || expression.kind == PG_QUERY__A__EXPR__KIND__AEXPR_OP_ALL else { return }
+        var array = Node(expression.rexpr)
+        while let cast = array?.typeCast { array = Node(cast.pointee.arg) }
+        guard let sublink = array?.subLink, sublink.pointee.sub_link_type == PG_QUERY__SUB_LINK_TYPE__ARRAY_SUBLINK else { return }
+        comparedArrays.insert(UnsafeMutableRawPointer(sublink))
     }
 
     /// regclass, regproc, regtype ...: an OID, which each shard counts for itself.
@@ -155,7 +166,8 @@ extension Binder {
         }
         if sublink.pointee.sub_link_type == PG_QUERY__SUB_LINK_TYPE__EXISTS_SUBLINK { existenceQuery = select }
         let query = bindQuery(select, parent: scope)
-        if sublink.pointee.sub_link_type == PG_QUERY__SUB_LINK_TYPE__ARRAY_SUBLINK { arrayQueries.append(query) }
+        let isArray = sublink.pointee.sub_link_type == PG_QUERY__SUB_LINK_TYPE__ARRAY_SUBLINK
+        if isArray, !comparedArrays.contains(UnsafeMutableRawPointer(sublink)) { arrayQueries.append(query) }
         adopt(query.outerReferences, into: binding.query, level: binding.level.id)
         let bound = BoundSublink(node: sublink, query: query, clause: clause, comparedColumns: comparedColumns(sublink))
         sublinks[UnsafeMutableRawPointer(sublink)] = bound

@@ -38,7 +38,11 @@ final class Binder {
     /// Queries with LIMIT or OFFSET, and queries in ARRAY(...), at any depth.
     var limitedQueries: [BoundQuery] = []
     var arrayQueries: [BoundQuery] = []
+    /// SubLinks of ARRAY(...) behind ANY or ALL, which ask for no order.
+    var comparedArrays: Set<UnsafeMutableRawPointer> = []
     var hasDistinctOn = false
+    /// Something tells the name of the database or the server.
+    var namesServer = false
     /// A row-locking clause anywhere.
     var locksRows = false
 
@@ -143,7 +147,7 @@ final class Binder {
         bindGrouping(select, binding, scope)
         bindWindows(select, binding, scope)
         bindOrdering(select, binding, scope)
-        notePartitions(select, level)
+        noteWindows(select, level)
         bindLocking(NodeList(select.locking_clause, select.n_locking_clause), level)
         query.columns = level.targets.map { column(of: $0) }
         return query

@@ -134,6 +134,16 @@ struct BoundCall {
     let clause: Clause
 }
 
+/// A window function call with what its window's definition says, and those that it builds on.
+struct BoundWindow {
+    let call: Message<PgQuery__FuncCall>
+    /// PARTITION BY and ORDER BY.
+    var partition: [Node] = []
+    var ordering: [Node] = []
+    /// Its frame is a number of ROWS.
+    var countsRows = false
+}
+
 /// One expanded item of a target list.
 struct BoundTarget {
     var name: String
@@ -173,8 +183,7 @@ final class BoundLevel {
     /// It has GROUP BY, HAVING or aggregates.
     var isGrouped: Bool { hasAggregates || !grouping.isEmpty || hasHaving }
     var hasHaving = false
-    /// The PARTITION BY of each window function call.
-    var windowPartitions: [[Node]] = []
+    var windows: [BoundWindow] = []
     var ordering: [ResolvedItem] = []
     var distinctOn: [ResolvedItem] = []
     var isDistinct = false
@@ -190,6 +199,8 @@ struct ResolvedItem {
     var variable: Variable?
     /// Index among the expanded targets when it is one of them.
     var target: Int?
+    /// ORDER BY ... USING
+    var hasOperator = false
 }
 
 /// An item of GROUP BY.
