@@ -73,8 +73,11 @@ final class AggregatePlanner {
         if level.hasUnknownTargets { throw scatter.planner.refusal("* in an aggregate query") }
         for sublink in level.sublinks {
             switch sublink.clause {
-            case .from, .on, .filter, .aggregateArgument, .assignment: continue
-            case .target, .grouping, .having, .ordering, .limit, .window, .returning:
+            case .from, .on, .filter, .assignment: continue
+            // The shards evaluate it, unless the finisher has their rows.
+            case .aggregateArgument where input != .rows: continue
+            case .aggregateArgument, .target, .grouping, .having, .ordering, .limit, .window, .returning:
+                guard binder.isSelfContained(sublink) else { throw scatter.planner.refusal("a subquery beside aggregates that reads a WITH item") }
                 let isReplicated: Bool
                 if case .replicated = scatter.analysis.analyse(sublink.query, Facts()).state { isReplicated = true } else { isReplicated = false }
                 if !isReplicated || sublink.query.isCorrelated { throw scatter.planner.refusal("a subquery beside aggregates") }

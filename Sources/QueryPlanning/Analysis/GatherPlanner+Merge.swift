@@ -86,7 +86,7 @@ extension GatherPlanner {
 
     /// The source by itself, with the WITH items in front of MERGE that it reads.
     private func sourceText(_ text: String, _ node: Node) throws(Refusal) -> String {
-        if isSelfContained(node) { return text }
+        if planner.binder.isSelfContained(node) { return text }
         guard let merge = tokens.firstOutside(PG_QUERY__TOKEN__MERGE) else { throw SelectRewriting.notUnderstood }
         return planner.context.slice(tokens.bytes(0..<merge)) + " SELECT * FROM (\(text)) AS \(PartialRows.name)"
     }

@@ -105,7 +105,7 @@ final class GatherPlanner {
         }
         nesting += 1
         defer { nesting -= 1 }
-        if !query.isCorrelated, isSelfContained(node), let range = tokens.range(of: node, context),
+        if !query.isCorrelated, binder.isSelfContained(node), let range = tokens.range(of: node, context),
             let partial = try? partialQuery(query, range)
         {
             let number = try add(GatheredPart(
@@ -120,18 +120,6 @@ final class GatherPlanner {
     private func partialQuery(_ query: BoundQuery, _ range: Range<Int>) throws(Refusal) -> PartialQuery {
         let inner = StatementPlanner(planner, context.narrowed(to: tokens.bytes(range)))
         return try ScatterPlanner(inner, query).partialQuery(names: query.columns.map(\.name))
-    }
-
-    /// Whether a query uses no WITH item of a query around it.
-    func isSelfContained(_ node: Node) -> Bool {
-        var defined: Set<String> = []
-        var mentioned: Set<String> = []
-        TreeWalk.nodes(under: node) { node in
-            if let item = node.commonTableExpr { defined.insert(text(item.pointee.ctename)) }
-            if let table = node.rangeVar, nonEmptyText(table.pointee.schemaname) == nil { mentioned.insert(text(table.pointee.relname)) }
-            return .descend
-        }
-        return mentioned.subtracting(defined).isDisjoint(with: binder.commonTableNames)
     }
 
     func add(_ part: GatheredPart, _ name: String) throws(Refusal) -> Int {

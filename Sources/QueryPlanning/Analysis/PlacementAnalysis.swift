@@ -46,7 +46,13 @@ final class PlacementAnalysis {
             let input = analyseInput(level, facts)
             return Placed(state: limited(project(input.state, [], level), query, nil, isExistence), confinement: input.confinement)
         case .setOperation(let kind, let isAll, let left, let right):
-            let placed = analyseSetOperation(kind, isAll: isAll, analyse(left, facts), analyse(right, facts), left, right)
+            var placed = analyseSetOperation(kind, isAll: isAll, analyse(left, facts), analyse(right, facts), left, right)
+            for sublink in query.limitLevel?.sublinks ?? [] {
+                let inner = analyse(sublink.query, facts)
+                placed.confinement = placed.confinement.merged(inner.confinement)
+                if case .replicated = inner.state, binder.isSelfContained(sublink) { continue }
+                placed.state = .other("a subquery in LIMIT of a set operation")
+            }
             return Placed(state: limited(placed.state, query, nil, isExistence), confinement: placed.confinement)
         case .recursive(let number, let isAll, let initial, let step):
             return analyseRecursion(number, isAll: isAll, initial, step, facts, query)

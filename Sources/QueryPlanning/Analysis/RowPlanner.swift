@@ -200,6 +200,10 @@ struct RowPlanner {
         if removesDuplicates { before += distinctOn.isEmpty ? "DISTINCT " : "DISTINCT ON (\(distinctOn.joined(separator: ", "))) " }
         before += (names == nil ? draft.outputs : outputs).joined(separator: ", ") + " FROM "
         var after = order.isEmpty ? "" : " ORDER BY " + order.joined(separator: ", ")
+        // Its text stands without the statement's WITH.
+        guard level.sublinks.allSatisfy({ $0.clause != .limit || scatter.binder.isSelfContained($0) }) else {
+            throw scatter.planner.refusal("a LIMIT that reads a WITH item")
+        }
         for range in rewriting.clauses.limits { after += " " + rewriting.text(range) }
         return PartialQuery(
             shardText: try rewriting.shardText(hidden: draft.hidden.columns, limits: limits), rows: draft.rows, before: before,

@@ -169,6 +169,10 @@ struct SetRowPlanner {
         }
         let shown = names.map { zip(outputs, $0).map { "\($0) AS \(SQLText.quoted($1))" } } ?? outputs
         var after = keys.isEmpty ? "" : " ORDER BY " + keys.map { "\(outputs[$0.column]) \($0.suffix)" }.joined(separator: ", ")
+        // Its text stands without the statement's WITH.
+        guard scatter.query.limitLevel?.sublinks.allSatisfy({ scatter.binder.isSelfContained($0) }) ?? true else {
+            throw scatter.planner.refusal("a LIMIT that reads a WITH item")
+        }
         for range in rewriting.clauses.limits { after += " " + rewriting.text(range) }
         return PartialQuery(
             shardText: try rewriting.shardText(hidden: [], limits: limits), rows: rows,

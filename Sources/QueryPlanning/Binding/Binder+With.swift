@@ -82,3 +82,20 @@ extension Binder {
         return query
     }
 }
+
+extension Binder {
+    /// Whether a query uses no WITH item of a query around it.
+    func isSelfContained(_ node: Node) -> Bool {
+        var defined: Set<String> = []
+        var mentioned: Set<String> = []
+        TreeWalk.nodes(under: node) { node in
+            if let item = node.commonTableExpr { defined.insert(text(item.pointee.ctename)) }
+            if let table = node.rangeVar, nonEmptyText(table.pointee.schemaname) == nil { mentioned.insert(text(table.pointee.relname)) }
+            return .descend
+        }
+        return mentioned.subtracting(defined).isDisjoint(with: commonTableNames)
+    }
+
+    /// The same of a subquery that is to stand elsewhere.
+    func isSelfContained(_ sublink: BoundSublink) -> Bool { Node(sublink.node.pointee.subselect).map { isSelfContained($0) } ?? false }
+}

@@ -202,6 +202,7 @@ final class Binder {
         let binding = LevelBinding(level: level, query: query)
         bind(Node(statement.pointee.limit_count), binding, scope, .limit)
         bind(Node(statement.pointee.limit_offset), binding, scope, .limit)
+        query.limitLevel = level
         return query
     }
 }

@@ -302,6 +302,8 @@ final class BoundQuery {
     let node: Message<PgQuery__SelectStmt>?
     /// Items of its WITH clause, in order.
     var commonTables: [BoundCTE] = []
+    /// Of a set operation: LIMIT and OFFSET.
+    var limitLevel: BoundLevel?
     /// Columns of outer levels that it uses, itself or in its subqueries.
     var outerReferences: [Variable] = []
 
