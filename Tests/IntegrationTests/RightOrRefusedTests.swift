@@ -6,6 +6,10 @@ extension IntegrationTests {
         private static let setup = [
             "DROP TABLE IF EXISTS folk", "DROP TABLE IF EXISTS grades", "CREATE TABLE folk (user_id bigint PRIMARY KEY, x bigint, r int4range, s int2, y float8)",
             "CREATE TABLE grades (id int PRIMARY KEY, title text)",
+            "DROP TABLE IF EXISTS basket, heading", "DROP TYPE IF EXISTS goods", "CREATE TYPE goods AS (sku text, qty int)",
+            "CREATE TABLE basket (user_id int PRIMARY KEY, items goods[], a date, b date, y bigint)", "CREATE TABLE heading (user_id text PRIMARY KEY)",
+            "INSERT INTO basket VALUES (1, ARRAY[('p', 1), ('q', 2)]::goods[], '2024-01-01', '2024-01-02', 5), (2, ARRAY[('r', 3)]::goods[], '2024-01-01', '2024-01-01', 8)",
+            "INSERT INTO heading VALUES ('abc'), ('abcdef')", "INSERT INTO grades VALUES (1, 'a'), (2, 'b'), (3, 'c')",
             "INSERT INTO folk VALUES " + (1...20).map { "(\($0), \($0 - 10), int4range(\($0 - 10), \($0)), \($0 - 10), \($0).5)" }.joined(separator: ", "),
         ]
         private static let statements = [
@@ -17,6 +21,16 @@ extension IntegrationTests {
             "SELECT user_id FROM folk ORDER BY upper(r) DESC LIMIT 3", "SELECT ~s FROM folk ORDER BY 1 LIMIT 3",
             "SELECT * FROM folk f JOIN (SELECT user_id, y AS x FROM folk) g USING (user_id, x) ORDER BY x LIMIT 3",
             "SELECT length('((0,0),(1,1))'::path) FROM folk ORDER BY 1 LIMIT 1",
+            "SELECT b.user_id, u.* FROM basket b, unnest(b.items) u ORDER BY 1, 2", "SELECT * FROM basket b, unnest(b.items) u WHERE qty = 3",
+            "SELECT d, avg(y) FROM basket, generate_series(a, b, interval '12 hours') d GROUP BY d ORDER BY d",
+            "SELECT d FROM basket, generate_series(a, b, '1 day') d ORDER BY d, user_id",
+            "WITH grades AS (SELECT * FROM grades WHERE id > 1) SELECT count(*), (SELECT count(*) FROM grades) FROM folk",
+            "WITH grades AS (SELECT * FROM grades WHERE id > 2) SELECT x FROM folk ORDER BY y::text COLLATE \"en-x-icu\" LIMIT (SELECT count(*) FROM grades)",
+            "WITH grades AS (SELECT * FROM grades WHERE id > 2) SELECT user_id FROM folk UNION ALL SELECT x FROM folk ORDER BY 1 LIMIT (SELECT count(*) FROM grades)",
+            "SELECT avg(nullif(floor(random() * 2), 0)) FROM folk",
+            "SELECT user_id FROM folk WHERE user_id = 1 UNION ALL SELECT user_id FROM folk WHERE user_id = 1 LIMIT (SELECT count(*) / 10 - 1 FROM folk)",
+            "SELECT y / 2, count(*) FROM (SELECT * FROM basket b JOIN (SELECT user_id::int, 5::float8 AS y FROM folk) f USING (user_id, y)) q GROUP BY y ORDER BY 1",
+            "SELECT * FROM heading WHERE user_id = ANY (ARRAY['abcdef']::varchar(3)[])",
             "INSERT INTO grades VALUES (50, 'x') RETURNING id, (SELECT count(*) FROM folk)",
             "INSERT INTO grades SELECT 53, 'x' RETURNING (SELECT count(*) FROM folk)",
             "WITH w AS (INSERT INTO folk VALUES (1) ON CONFLICT (user_id) DO UPDATE SET x = 7 WHERE 20 = (SELECT count(*) FROM folk) RETURNING x) SELECT * FROM w",

@@ -233,7 +233,7 @@ final class AggregatePlanner {
 
     private func finishedTarget(_ target: BoundTarget) throws(Refusal) -> String {
         if let expression = target.expression { return try finished(expression) }
-        guard let variable = target.variable, let type = binder.type(of: variable) else {
+        guard let variable = target.variable, let type = target.type ?? binder.type(of: variable) else {
             throw scatter.planner.refusal("* over columns that are not known")
         }
         let text = target.starReference.map(SQLText.quoted).joined(separator: ".")

@@ -50,7 +50,7 @@ extension Binder {
             adopt([column.variable], into: binding.query, level: binding.level.id)
             binding.level.targets.append(
                 BoundTarget(
-                    name: column.name, expression: nil, variable: column.variable,
+                    name: column.name, expression: nil, variable: column.variable, type: column.type,
                     starReference: column.qualifier + [column.name], item: index))
         }
     }

@@ -156,7 +156,7 @@ final class Binder {
     /// The column a target offers to the query around it.
     func column(of target: BoundTarget) -> BoundColumn {
         // A column that USING has merged may have another type than the table's.
-        let type = target.expression.flatMap { inferType($0) } ?? target.variable.flatMap { self.type(of: $0) }
+        let type = target.expression.flatMap { inferType($0) } ?? target.type ?? target.variable.flatMap { self.type(of: $0) }
         let constant = target.expression.flatMap { constantTerm($0) }.map { ConstantSet(terms: [$0]) }
         return BoundColumn(name: target.name, type: type, source: target.variable, constants: constant)
     }

@@ -151,6 +151,8 @@ struct BoundTarget {
     var expression: Node?
     /// The column a plain reference or an expanded `*` means.
     var variable: Variable?
+    /// The type of a column of an expanded `*`, which may be that of several that USING has merged.
+    var type: SQLType?
     /// How a column of an expanded `*` is written.
     var starReference: [String] = []
     /// Index of the item in the written target list.

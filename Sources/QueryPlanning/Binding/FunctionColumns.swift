@@ -40,16 +40,39 @@ extension Binder {
         }
         switch name {
         case "unnest":
-            return arguments.map { argument in
-                guard let array = inferType(argument), let element = TypeOID.elementByArray[array.oid] else {
-                    return BoundColumn(name: name, type: nil)
-                }
-                return BoundColumn(name: name, type: SQLType(element, collation: TypeOID.isCollatable(element) ? array.collation : nil))
+            var columns: [BoundColumn] = []
+            for argument in arguments {
+                guard let type = inferType(argument), let column = elementColumn(type, name) else { return nil }
+                columns.append(column)
             }
-        case "generate_series": return [BoundColumn(name: name, type: commonType(arguments.prefix(2).map { inferType($0) }))]
+            return columns
+        case "generate_series": return [BoundColumn(name: name, type: seriesType(arguments.prefix(2).map { inferType($0) }))]
         default:
             guard let type = inferType(node) else { return nil }
             return [BoundColumn(name: name, type: type)]
+        }
+    }
+
+    /// The column that unnest makes of a value; nil where it makes several: one for each field of a composite element, and those of a tsvector.
+    private func elementColumn(_ type: SQLType, _ name: String) -> BoundColumn? {
+        let types = context.environment.catalog.facts.types
+        if TypeOID.isMultirange(type.oid) || types[type.oid]?.kind == "m" { return BoundColumn(name: name, type: nil) }
+        guard let element = context.elementOID(of: type.oid) else { return nil }
+        if TypeOID.nameByOID[element] != nil || types[element]?.kind == "e" {
+            return BoundColumn(name: name, type: SQLType(element, collation: TypeOID.isCollatable(element) ? type.collation : nil))
+        }
+        guard let kind = types[context.baseOID(element)]?.kind, kind != "c" else { return nil }
+        return BoundColumn(name: name, type: nil)
+    }
+
+    /// The type of generate_series: that of the function its bounds choose, which for dates is timestamptz.
+    private func seriesType(_ bounds: [SQLType?]) -> SQLType? {
+        guard bounds.contains(where: { $0.map { $0.oid != TypeOID.unknown } ?? false }), let type = commonType(bounds) else { return nil }
+        switch type.oid {
+        case TypeOID.date: return SQLType(TypeOID.timestamptz)
+        case TypeOID.int2: return .int4
+        case TypeOID.int4, TypeOID.int8, TypeOID.numeric, TypeOID.timestamp, TypeOID.timestamptz: return type
+        default: return nil
         }
     }
 }

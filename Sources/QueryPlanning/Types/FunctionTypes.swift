@@ -12,6 +12,9 @@ extension Binder {
         }
         if let type = windowType(name, arguments) { return type }
         guard let first = arguments.first.flatMap({ inferType($0) }) else { return catalogType(call, arguments) }
+        if name == "string_agg", let type = aggregateType(name, first) {
+            return SQLType(type.oid, collation: type.collation == .none ? nil : resultCollation(arguments))
+        }
         return aggregateType(name, first) ?? dependentType(name, first, arguments) ?? catalogType(call, arguments)
     }
 
@@ -39,7 +42,7 @@ extension Binder {
         var result: Collation?
         for argument in arguments {
             guard let type = inferType(argument) else { return .indeterminate }
-            guard TypeOID.isCollatable(type.oid) else { continue }
+            guard type.collation != .none else { continue }
             result = result?.combined(with: type.collation) ?? type.collation
         }
         return result ?? .default

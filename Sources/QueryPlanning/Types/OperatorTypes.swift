@@ -41,7 +41,7 @@ extension Binder {
     private func binaryType(_ name: String, _ left: SQLType, _ right: SQLType) -> SQLType? {
         if name == "||" { return concatenationType(left, right) }
         if name == "->" || name == "#>" { return Self.isJSON(left.oid) ? left : nil }
-        if name == "->>" || name == "#>>" { return Self.isJSON(left.oid) ? .text : nil }
+        if name == "->>" || name == "#>>" { return Self.isJSON(left.oid) ? SQLType(TypeOID.text, collation: right.collation == .none ? nil : right.collation) : nil }
         if let type = numberType(name, left, right) { return type }
         return timeType(name, left.oid, right.oid)
     }

@@ -89,11 +89,36 @@ extension Binder {
         }
     }
 
+    /// A cast keeps the collation of what is cast, if that has one (`assign_collations_walker` in src/backend/parser/parse_collate.c).
     private func castType(_ cast: Message<PgQuery__TypeCast>) -> SQLType? {
         guard var type = type(named: cast.pointee.type_name) else { return nil }
-        guard TypeOID.isCollatable(type.oid), let argument = Node(cast.pointee.arg).flatMap({ inferType($0) }) else { return type }
-        if TypeOID.isCollatable(argument.oid) { type.collation = argument.collation }
+        guard type.collation != .none, let node = Node(cast.pointee.arg) else { return type }
+        if let argument = inferType(node) {
+            if argument.collation != .none { type.collation = argument.collation }
+        } else if !hasDefaultCollation(node) {
+            type.collation = .indeterminate
+        }
         return type
+    }
+
+    /// Nothing in an expression whose type is not known has a collation but the default.
+    private func hasDefaultCollation(_ node: Node) -> Bool {
+        let isDefault = { (type: SQLType?) in type.map { $0.collation == .none || $0.collation == .default } ?? false }
+        return TreeWalk.nodes(under: node) { child in
+            // A field of a row has a collation of its own.
+            if child.collateClause != nil || child.subLink != nil || child.indirection != nil { return .stop }
+            if child.columnRef != nil { return isDefault(inferType(child)) ? .skip : .stop }
+            if let cast = child.typeCast, !isDefault(type(named: cast.pointee.type_name)) { return .stop }
+            if let call = child.funcCall, !returnsDefaultCollation(call) { return .stop }
+            return .descend
+        }
+    }
+
+    /// Values of type name, and of some domains, have a collation by themselves.
+    private func returnsDefaultCollation(_ call: Message<PgQuery__FuncCall>) -> Bool {
+        guard let oid = context.facts(of: call)?.returnTypeOID else { return false }
+        let collation = context.environment.catalog.facts.types[oid]?.collationOID ?? 0
+        return oid != TypeOID.name && (collation == 0 || collation == Collation.defaultOID)
     }
 
     private func sublinkType(_ sublink: Message<PgQuery__SubLink>) -> SQLType? {

@@ -14,7 +14,8 @@ extension Binder {
             else { return nil }
             oid = array
         }
-        return SQLType(oid, modifier: name.pointee.n_typmods > 0 ? 0 : -1)
+        let collation = context.environment.catalog.facts.types[oid]?.collationOID ?? 0
+        return SQLType(oid, modifier: name.pointee.n_typmods > 0 ? 0 : -1, collation: collation == 0 ? nil : .oid(collation))
     }
 
     private func typeOID(_ names: [String]) -> UInt32? {

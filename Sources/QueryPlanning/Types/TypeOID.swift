@@ -71,6 +71,8 @@ enum TypeOID {
     static let arrayByElement: [UInt32: UInt32] = Dictionary(uniqueKeysWithValues: builtIn.map { ($0.oid, $0.array) })
     static let elementByArray: [UInt32: UInt32] = Dictionary(uniqueKeysWithValues: builtIn.map { ($0.array, $0.oid) })
 
+    static func isMultirange(_ oid: UInt32) -> Bool { (4532...4536).contains(oid) || oid == 4451 }
+
     static func isInteger(_ oid: UInt32) -> Bool { oid == int2 || oid == int4 || oid == int8 }
 
     /// Whether values of this built-in type, or the elements of this array type, have a collation.

@@ -6,7 +6,8 @@ extension AnalysisContext {
         switch type.oid {
         case 16, 17, 18, 20, 21, 23, 26, 700, 701, 774, 790, 829, 1082, 1083, 1114, 1184, 1186, 1266, 1560, 1562, 1700, 2950, 3220, 5069:
             return true
-        case TypeOID.text, TypeOID.varchar, TypeOID.bpchar, TypeOID.name: return isBytewise(type.collation)
+        // What arrives is in the client's encoding, and the order is that of the server's.
+        case TypeOID.text, TypeOID.varchar, TypeOID.bpchar, TypeOID.name: return environment.usesServerEncoding && isBytewise(type.collation)
         default: return false
         }
     }
@@ -32,13 +33,16 @@ extension AnalysisContext {
         }
     }
 
-    private func isDeterministic(_ collation: Collation) -> Bool {
+    func isDeterministic(_ collation: Collation) -> Bool {
         switch collation {
         case .none: true
         case .indeterminate: false
         case .oid(let oid):
             environment.catalog.facts.collations[oid]?.isDeterministic ?? (oid < TypeOID.firstUserDefined)
-        case .named: isBytewise(collation)
+        case .named(let names):
+            isBytewise(collation) || environment.catalog.facts.collations.values.allSatisfy { known in
+                known.name != names.last || names.count > 1 && known.schema != names[names.count - 2] || known.isDeterministic
+            }
         }
     }
 
