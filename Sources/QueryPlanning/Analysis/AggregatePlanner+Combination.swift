@@ -75,6 +75,8 @@ extension AggregatePlanner {
 
     /// avg as sum and count of the same rows.
     private func average(_ call: Message<PgQuery__FuncCall>, _ argument: Node, _ type: SQLType) throws(Refusal) -> String {
+        // Sum and count would each draw values of their own.
+        if scatter.isVolatile(argument) || scatter.isVolatile(Node(call.pointee.agg_filter)) { throw uncombinable("avg of volatile values") }
         let text = try printer.print(argument)
         let filter = try Node(call.pointee.agg_filter).map { (node) throws(Refusal) in " FILTER (WHERE \(try printer.print(node)))" } ?? ""
         let count = try add("pg_catalog.count(\(text))\(filter)", .int8)

@@ -8,6 +8,8 @@ extension AggregatePlanner {
     func mergePlan() throws(Refusal) -> ScatterPlanner.Result? {
         let hasSublinks = level.sublinks.contains { $0.clause == .target || $0.clause == .ordering || $0.clause == .limit }
         guard level.hasPlainGroups, !level.hasHaving, !level.isDistinct, !level.hasWindows, !hasSublinks, !limits.hasExpression else { return nil }
+        // What is compared is computed apart from what is shown.
+        guard !level.targets.contains(where: { scatter.isVolatile($0.expression) }) else { return nil }
         var draft = MergeDraft(hidden: HiddenColumns(visibleCount: level.targets.count))
         for index in level.targets.indices where !addOutput(index, to: &draft) { return nil }
         guard try addGroups(to: &draft), try addOrder(to: &draft) else { return nil }
