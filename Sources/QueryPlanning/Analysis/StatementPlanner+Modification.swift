@@ -154,9 +154,11 @@ extension StatementPlanner {
         let facts = Facts(modification.level.filter)
         for assignment in modification.assignments where assignment.column == key.name {
             if let value = assignment.value, binder.variable(value) == key.variable { continue }
-            let constant = assignment.value.flatMap { binder.constantTerm($0) }?.value
+            let constant = assignment.value.flatMap { binder.constantTerm($0) }
             let isSame = constant.map { constant in
-                facts.constants(of: key.variable).contains { $0.terms.count == 1 && !$0.isArray && $0.terms[0].value == constant }
+                facts.constants(of: key.variable).contains {
+                    $0.terms.count == 1 && !$0.isArray && $0.terms[0].value == constant.value && $0.terms[0].castTypeOID == constant.castTypeOID
+                }
             }
             if isSame == true { continue }
             let stored = ShardedKey(column: key.variable.column, placement: key.placement, relation: relation)

@@ -104,7 +104,7 @@ extension Binder {
     /// `ARRAY[...]::bigint[]` of a key type.
     private func castArray(_ node: Node) -> Message<PgQuery__AArrayExpr>? {
         guard let cast = node.typeCast, let target = type(named: cast.pointee.type_name),
-            let element = TypeOID.elementByArray[target.oid], KeyType(typeOID: element) != nil
+            target.modifier == -1, let element = TypeOID.elementByArray[target.oid], KeyType(typeOID: element) != nil
         else { return nil }
         return Node(cast.pointee.arg)?.arrayExpression
     }
@@ -115,7 +115,7 @@ extension Binder {
             return ConstantTerm(value: .parameter(Int(parameter.pointee.number)), location: nil, castTypeOID: nil)
         }
         guard let cast = node.typeCast, let parameter = Node(cast.pointee.arg)?.paramRef,
-            let target = type(named: cast.pointee.type_name), let element = TypeOID.elementByArray[target.oid]
+            let target = type(named: cast.pointee.type_name), target.modifier == -1, let element = TypeOID.elementByArray[target.oid]
         else { return nil }
         return ConstantTerm(value: .parameter(Int(parameter.pointee.number)), location: nil, castTypeOID: element)
     }
