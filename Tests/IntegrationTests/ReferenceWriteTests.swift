@@ -37,6 +37,45 @@ extension IntegrationTests {
             }
         }
 
+        /// Defaults and words such as 'now' in places where they are not written as values: alike on all shards, or refused.
+        @Test(.timeLimit(.minutes(1))) func noCopyHasValuesOfItsOwn() throws {
+            let cluster = try SharedClusters.shared.get().two
+            let client = try WireClient(port: cluster.port)
+            let setup = [
+                "DROP TABLE IF EXISTS label",
+                "CREATE TABLE label (name text, id serial PRIMARY KEY, made timestamptz DEFAULT now(), t timestamptz, r tstzrange, data jsonb)",
+                "INSERT INTO label (name, id) VALUES ('first', 900)",
+            ]
+            for statement in setup { #expect(try client.run(statement).error == nil, "\(statement)") }
+            let statements = [
+                "INSERT INTO label SELECT 'item ' || i FROM generate_series(1, 3) i", "INSERT INTO label VALUES ('x'), ('y') ORDER BY 1",
+                "INSERT INTO label (name, id) VALUES ('q', 900) ON CONFLICT (id) DO UPDATE SET t = 'now'", "INSERT INTO label (id, t) SELECT 901, 'now'",
+                "UPDATE label SET (t, name) = ('now', 'z') WHERE id = 900", "UPDATE label SET t = CASE WHEN id > 3 THEN 'now' ELSE t END WHERE id = 900",
+                "INSERT INTO label (id, r) VALUES (902, '[now,)')", "INSERT INTO label (id, r) VALUES (903, '[now,)'::tstzrange)",
+                "MERGE INTO label USING (VALUES (904)) s (id) ON label.id = s.id WHEN NOT MATCHED THEN INSERT (id, t) VALUES (s.id, 'now')",
+                "INSERT INTO label (data['color']) VALUES ('\"red\"')",
+                "UPDATE label SET t = 'today 10:00' WHERE id = 900", "UPDATE label SET t = 'tomorrow zulu' WHERE id = 900",
+                "UPDATE label SET t = 'today 10:00 Europe/Paris' WHERE id = 900", "UPDATE label SET r = '[\"now\",infinity]' WHERE id = 900",
+                "UPDATE label SET name = CASE WHEN id > 3 THEN 'now' ELSE now() END WHERE id = 900", "DELETE FROM label WHERE t < 'now' AND id = 900",
+                "INSERT INTO label (name, id) VALUES ('q', 900) ON CONFLICT (id) DO UPDATE SET name = to_char('now', 'US')",
+                "INSERT INTO label (name, id, made) VALUES (current_database(), 910, NULL)", "INSERT INTO label (name, id, made) VALUES (version(), 911, NULL)",
+                "INSERT INTO label (name, id, made) VALUES (CURRENT_CATALOG, 912, NULL)", "INSERT INTO label (name, id, made) SELECT current_database(), 913, NULL",
+                "INSERT INTO label (name, id, made) VALUES (upper(current_database()), 914, NULL)", "INSERT INTO label (name, id) VALUES ('q', 915)",
+                "UPDATE label SET name = CURRENT_CATALOG WHERE id = 915", "UPDATE label SET name = current_database() WHERE id = 915",
+                "INSERT INTO label (name, id) VALUES ('q', 915) ON CONFLICT (id) DO UPDATE SET name = CURRENT_CATALOG",
+            ]
+            for statement in statements {
+                let state = try client.run(statement).state
+                #expect(state == nil || state == "0A000", "\(statement): \(state ?? "")")
+                let copies = try cluster.onShards("SELECT * FROM label ORDER BY id")
+                #expect(copies[0] == copies[1], "\(statement)")
+            }
+            #expect(try client.rows("SELECT count(*) FROM label WHERE data IS NOT NULL AND data <> '{\"color\": \"red\"}'") == [["0"]])
+            #expect(try client.rows("SELECT count(*) FROM label WHERE id IN (910, 911, 912)") == [["3"]])
+            #expect(try client.run("INSERT INTO label (name, id, made) VALUES ('today', 905, NULL)").error == nil)
+            #expect(try client.run("DROP TABLE label").error == nil)
+        }
+
         /// Each shard reads its rows in another order: what a statement takes first, or puts together, must be the same all the same.
         @Test(.timeLimit(.minutes(1)), arguments: [
             "INSERT INTO token (id, code, made) SELECT 100 + n, code, NULL FROM token ON CONFLICT DO NOTHING",

@@ -9,7 +9,7 @@ extension StatementPlanner {
     func differences(_ modification: BoundModification, _ relation: Relation, _ usage: StatementUsage) throws(Refusal) -> String? {
         if let column = try differingDefault(modification, relation) { return "the default of column \"\(column)\" may differ" }
         if case .other(let reason) = analysis.analyseInput(modification.level, Facts()).state { return reason }
-        if usage.hasSharded || usage.hasVolatileFunctions { return "the values may differ from shard to shard" }
+        if usage.hasSharded || usage.hasVolatileFunctions || binder.namesServer { return "the values may differ from shard to shard" }
         if readsOtherRows(modification) { return Self.commitUnderWay }
         return orderDependence(modification)
     }

@@ -193,6 +193,7 @@ extension Binder {
         let bound = BoundCall(node: call, clause: clause)
         binding.level.calls.append(bound)
         calls.append(bound)
+        if ExpressionInspection.serverNames.contains(FunctionNames.name(of: call) ?? "") { namesServer = true }
         let arguments = NodeList(call.pointee.args, call.pointee.n_args).nodes
         let isWindow = call.pointee.over != nil
         let isAggregate = !isWindow && context.isAggregate(call)

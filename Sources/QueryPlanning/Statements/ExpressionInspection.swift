@@ -16,6 +16,8 @@ struct ExpressionInspection {
     private(set) var hasColumn = false
     private(set) var hasAggregate = false
     private(set) var returnsSet = false
+    /// It tells of the server or its database, which may be called otherwise on each shard.
+    private(set) var namesServer = false
     /// DEFAULT stands in it.
     private(set) var hasDefaultKeyword = false
     private let context: AnalysisContext
@@ -29,7 +31,7 @@ struct ExpressionInspection {
     init(_ context: AnalysisContext) { self.context = context }
 
     /// The same value wherever and whenever it is evaluated within the settings of one session.
-    var isSteady: Bool { effects.allSatisfy { $0 == .none } && volatility < .volatile && !hasSubquery }
+    var isSteady: Bool { effects.allSatisfy { $0 == .none } && volatility < .volatile && !hasSubquery && !namesServer }
 
     /// It may leave something on the server session.
     var taintsLink: Bool { mayChangeSettings || !effects.isDisjoint(with: [.unknown, .setting, .executesText, .largeObject, .administrative]) }
@@ -88,7 +90,10 @@ struct ExpressionInspection {
         pins.formUnion(facts.pins)
         hasAggregate = hasAggregate || facts.kind == .aggregate || facts.kind == .window || call.pointee.over != nil
         returnsSet = returnsSet || facts.returnsSet
+        namesServer = namesServer || Self.serverNames.contains(NodeList(call.pointee.funcname, call.pointee.n_funcname).strings.last ?? "")
     }
+
+    static let serverNames: Set<String> = ["current_database", "current_catalog", "version"]
 
     /// Of nextval('name'::regclass) and its kin, the arguments that are no literal name of a sequence, which is looked up on
     /// the shard that draws; nil for everything else.
@@ -106,6 +111,7 @@ struct ExpressionInspection {
             ... PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_LOCALTIMESTAMP_N.rawValue).contains(value.rawValue)
         volatility = max(volatility, .stable)
         if isTime { effects.insert(.transactionTime) }
+        if value == PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_CATALOG { namesServer = true }
     }
 
     /// 'now'::timestamp is the time; 'name'::regclass is a shard's own OID.
@@ -132,17 +138,5 @@ extension StatementClassifier {
             inspection.noteEffect(.transactionTime)
         }
         return inspection
-    }
-}
-
-/// Words that the input functions of dates and times read as the time of the statement.
-enum DateWords {
-    static let types: Set<String> = ["date", "time", "timetz", "timestamp", "timestamptz"]
-    /// OIDs of the same types.
-    static let typeOIDs: Set<UInt32> = [1082, 1083, 1266, 1114, 1184]
-
-    static func isIn(_ text: String) -> Bool {
-        let words = text.lowercased().split { !$0.isLetter }
-        return words.contains { ["now", "today", "tomorrow", "yesterday"].contains($0) }
     }
 }

@@ -38,6 +38,9 @@ struct InsertDrawing {
     func plan() throws(Refusal) -> DrawPlan? {
         guard target.source?.isPlainValues ?? true, target.statement.with_clause == nil, rows.allSatisfy({ $0.isReplaceable(in: target) })
         else { return nil }
+        // Their parts would be lost with the list.
+        if NodeList(target.statement.cols, target.statement.n_cols).nodes.contains(where: { ($0.resTarget?.pointee.n_indirection ?? 0) > 0 }) { return nil }
+        try checkGenerated()
         let tokens = try StatementTokens(context)
         guard let layout = InsertLayout(tokens, target, rowCount: rows.count) else { return nil }
         let width = rows.first?.count ?? 0
@@ -62,6 +65,19 @@ struct InsertDrawing {
         }
         builder.add(layout.tail)
         return builder.plan
+    }
+
+    /// PostgreSQL takes only DEFAULT for a column GENERATED ALWAYS, which the rewritten statement would not show.
+    private func checkGenerated() throws(Refusal) {
+        guard target.statement.override == PG_QUERY__OVERRIDING_KIND__OVERRIDING_NOT_SET else { return }
+        for (position, column) in target.columns.enumerated() where target.relation.columns[column].generation == "a" {
+            let values = rows.compactMap { position < $0.count ? $0[position] : nil }
+            guard values.contains(where: { $0.setToDefault == nil }) else { continue }
+            let name = target.relation.columns[column].name
+            throw Refusal(
+                "428C9", "cannot insert a non-DEFAULT value into column \"\(name)\"", detail: "Column \"\(name)\" is an identity column defined as GENERATED ALWAYS.",
+                hint: "Use OVERRIDING SYSTEM VALUE to override.")
+        }
     }
 
     /// - Returns: false if a value must be drawn and cannot.
@@ -124,7 +140,7 @@ struct InsertDrawing {
     }
 
     /// Types whose text is read as what assignment would make of the value.
-    private static let alike: [UInt32: Set<UInt32>] = [20: [21, 23], 23: [20], 1184: [1114, 1082], 1114: [1082]]
+    private static let alike: [UInt32: Set<UInt32>] = [20: [21, 23], 23: [20], 1184: [1114, 1082], 1114: [1082], 19: [25, 1043], 25: [1043]]
 
     private func valueType(_ value: Node) -> UInt32? {
         if let call = value.funcCall?.pointee {
@@ -134,6 +150,7 @@ struct InsertDrawing {
                 catalog: context.environment.catalog, searchPath: context.environment.searchPath)?.returnTypeOID
         }
         switch value.sqlvalueFunction?.pointee.op {
+        case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_CATALOG: return TypeOID.name
         case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_DATE: return 1082
         case PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_TIMESTAMP, PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_TIMESTAMP_N:
             return 1184

@@ -34,7 +34,8 @@ extension StatementClassifier {
 
     /// The same for a reference table: what remains of the statement must do the same on every shard.
     func fetchedReferenceInsert(_ node: Node, _ target: InsertTarget) throws(Refusal) -> StatementPlan? {
-        guard let plan = try fetchedInsert(node, target), case .insertFetched(let fetched) = plan.action else { return nil }
+        guard let plan = try fetchedInsert(node, target), case .insertFetched(let fetched) = plan.action, !movesTimeWord(node, target, fetched)
+        else { return nil }
         let probe = fetched.text(rows: [Array(repeating: nil, count: fetched.columnCount)], typeNames: Array(repeating: nil, count: fetched.columnCount))
         let tree = try ParseTree(probe)
         guard let statement = tree.statements.first?.node, let rest = statement.insertStmt?.pointee else { return nil }
@@ -42,6 +43,18 @@ extension StatementClassifier {
         restTarget.statement = rest
         _ = try StatementClassifier(context: context.replacingText(probe)).insertReference(statement, restTarget)
         return plan
+    }
+
+    /// 'now' travels as it is written, and is drawn only for a column that is a time, not one that has times in it.
+    private func movesTimeWord(_ node: Node, _ target: InsertTarget, _ fetched: FetchedInsertPlan) -> Bool {
+        guard let source = target.source else { return false }
+        let literals = TimeLiterals(node, context)
+        return TimeLiterals.insertedRows(source).contains { row in
+            zip(row.indices, target.columns).contains { position, column in
+                fetched.untypedColumns.contains(position) && literals.stand(in: row[position])
+                    && !DateWords.typeOIDs.contains(target.relation.columns[column].typeOID)
+            }
+        }
     }
 
     /// Which output columns are bare constants or parameters without a type; nil where their positions cannot be told.
@@ -67,6 +80,8 @@ extension StatementClassifier {
         let rows = NodeList(source.pointee.values_lists, source.pointee.n_values_lists).nodes.compactMap(\.listNode)
             .map { NodeList($0.pointee.items, $0.pointee.n_items).nodes }
         guard let width = rows.first?.count, rows.allSatisfy({ $0.count == width }), source.isPlainValues else { return [] }
+        let binder = Binder(context)
+        _ = binder.bindQuery(source, parent: nil)
         var untyped: Set<Int> = []
         for position in 0..<width {
             let values = rows.map { $0[position] }
@@ -74,8 +89,29 @@ extension StatementClassifier {
             let count = values.count(where: isUntyped)
             guard count == 0 || count == values.count else { return nil }
             if count > 0 { untyped.insert(position) }
+            // As a query they would all become one type first.
+            if count == 0, values.count > 1 {
+                let kinds = Set(values.map { writtenKind($0, binder) })
+                guard kinds.count == 1, !kinds.contains(nil) else { return nil }
+            }
         }
         return untyped
+    }
+
+    /// Values of one kind have one type, or are exact in the common one; nil where that cannot be told.
+    private func writtenKind(_ value: Node, _ binder: Binder) -> UInt32? {
+        guard let type = binder.inferType(value)?.oid ?? joinedText(value, binder), type != TypeOID.unknown else { return nil }
+        return TypeOID.isInteger(type) ? TypeOID.numeric : type
+    }
+
+    /// The text that `||` makes of texts and numbers.
+    private func joinedText(_ value: Node, _ binder: Binder) -> UInt32? {
+        guard let expression = value.operatorExpression?.pointee, NodeList(expression.name, expression.n_name).strings == ["||"],
+            context.environment.catalog.facts.operators["||"] == nil
+        else { return nil }
+        let sides = [Node(expression.lexpr), Node(expression.rexpr)].map { side in side.flatMap { binder.inferType($0)?.oid } ?? 0 }
+        let texts = [TypeOID.unknown, TypeOID.text, TypeOID.varchar]
+        return sides.allSatisfy { texts.contains($0) || NumberRank.rank($0) != nil } ? TypeOID.text : nil
     }
 
     private func isUntyped(_ value: Node) -> Bool {

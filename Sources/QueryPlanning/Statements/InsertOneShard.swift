@@ -33,6 +33,12 @@ extension StatementClassifier {
 }
 
 extension StatementPlanner {
+    /// How many columns the source of an INSERT has; nil where that is not known.
+    func insertedWidth(_ node: Node) -> Int? {
+        guard let source = binder.bindModification(node, parent: nil)?.0.source, !binder.hasUnknownTargets(source) else { return nil }
+        return source.columns.count
+    }
+
     fileprivate func planConfinedInsert(_ node: Node) throws(Refusal) -> StatementPlan? {
         guard let (modification, _) = binder.bindModification(node, parent: nil), modification.kind == .insert else { return nil }
         let usage = StatementUsage(binder)

@@ -7,7 +7,8 @@ extension StatementClassifier {
         if let source = target.source {
             if source.isPlainValues { rows = try valueRows(source, target) } else { try checkReferenceSource(source, node, target) }
         }
-        let inspection = try inspectInsert(node, target, rows: rows, withReturning: false)
+        var inspection = try inspectInsert(node, target, rows: rows, withReturning: false)
+        if writesDateWord(node, target) { inspection.noteEffect(.transactionTime) }
         try checkReturning(target)
         try checkConflictCascades(target)
         try checkConflictDefaults(target)
@@ -24,6 +25,13 @@ extension StatementClassifier {
             parameterCount: ParameterNumbers.highest(in: node),
             lockedTable: mayMeetOtherConflicts(target, rowCount: rows.count) ? target.relation.quotedName : nil,
             reason: "reference table: the same rows on all shards")
+    }
+
+    /// 'now' stands where each shard may read it as its own time.
+    private func writesDateWord(_ node: Node, _ target: InsertTarget) -> Bool {
+        let literals = TimeLiterals(node, context)
+        if let source = Node(target.statement.select_stmt), literals.stand(in: source) { return true }
+        return target.statement.on_conflict_clause.map { literals.stand(below: $0) } ?? false
     }
 
     /// A row that is not stored for a conflict is locked by nobody, and free to go before the next shard is asked. There it is stored, and
@@ -104,6 +112,7 @@ extension StatementClassifier {
             throw differing(target, "its triggers may do different things on each shard")
         }
         if let effect = inspection.effects.first(where: { $0 != .none }) { throw differing(target, Self.reason(effect)) }
+        if inspection.namesServer { throw differing(target, "the database may have another name on each shard") }
         if inspection.volatility == .volatile { throw differing(target, "a function gives another value at each call") }
         guard inspection.hasSubquery else { return }
         for table in otherTables(node, target) where table.relation(in: context)?.placement != .reference {

@@ -171,7 +171,7 @@ extension StatementClassifier {
         }
         var given: Set<Int> = []
         if target.source != nil {
-            let width = rows.first?.count ?? target.columns.count
+            let width = rows.first?.count ?? (target.hasColumnList ? target.columns.count : StatementPlanner(context).insertedWidth(node) ?? 0)
             for position in 0..<min(width, target.columns.count) where !rows.contains(where: { $0[position]?.setToDefault != nil }) {
                 given.insert(target.columns[position])
             }

@@ -31,7 +31,7 @@ struct TimeDrawing {
         case .modifyFetched(_, let plan): isAlike = plan.tag == .first
         default: return plan
         }
-        if isAlike, assignsDateWord(node) { throw differingTime }
+        if isAlike, TimeLiterals(node, context).stand(in: node) { throw differingTime }
         guard ExpressionInspection(node, context).effects.contains(.transactionTime) else { return plan }
         var drawing = try TimeDrawing(context)
         let draw = drawing.draw(node)
@@ -48,20 +48,6 @@ struct TimeDrawing {
     private static let differingTime = Refusal(
         "0A000", "cannot change a reference table alike on all shards: the time is another on each of them",
         hint: "Give the time as a literal or a parameter; where a word like 'now' is meant as a text, cast it to text.")
-
-    /// A bare 'now' or 'today' is the time where the column is one.
-    private static func assignsDateWord(_ node: Node) -> Bool {
-        var found = false
-        TreeWalk.nodes(under: node) { child in
-            if let target = child.resTarget, nonEmptyText(target.pointee.name) != nil,
-                case .string(let word)? = Node(target.pointee.val)?.literal?.value, DateWords.isIn(word)
-            {
-                found = true
-            }
-            return found ? .stop : .descend
-        }
-        return found
-    }
 
     private init(_ context: AnalysisContext) throws(Refusal) {
         self.context = context
