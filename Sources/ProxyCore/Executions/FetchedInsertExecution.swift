@@ -23,6 +23,8 @@ final class FetchedInsertExecution: CompoundExecution {
     private var partCount = 0
     /// Values of the present part that are being drawn.
     private var drawing: DrawPlan?
+    /// How often values were drawn for the present part.
+    private var draws = 0
     /// The answer to the present part.
     private var answer: PortalBuffer?
 
@@ -143,7 +145,8 @@ final class FetchedInsertExecution: CompoundExecution {
         guard let fetched else { return [] }
         var rows: [[String?]] = []
         var bytes = 0
-        while rows.count < Self.partRows, bytes < Self.partBytes,
+        // A row by itself would get the time of its own shard's transaction where a default says now(): it goes with another one.
+        while rows.count < Self.partRows && (bytes < Self.partBytes || rows.count < 2) || rows.count > 1 && fetched.holdsOneRow,
             case .frame(let header) = FrameScanner.frame(in: fetched.stream.pointee.output.readable, at: 0, limit: .max)
         {
             let frame = UnsafeRawBufferPointer(rebasing: fetched.stream.pointee.output.readable[0..<header.length])
@@ -166,6 +169,7 @@ final class FetchedInsertExecution: CompoundExecution {
         let rows = try nextRows()
         if rows.isEmpty, partCount > 0 { return end(nil) }
         partCount += 1
+        draws = 0
         if partCount > 1, plan.updatesOnConflict {
             throw Refusal(
                 "0A000", "INSERT ... SELECT ... ON CONFLICT DO UPDATE of more than \(Self.partRows) rows would move rows between shards",
@@ -182,14 +186,16 @@ final class FetchedInsertExecution: CompoundExecution {
     private func insertDrawn(_ values: [String?]) throws(Refusal) {
         guard let drawing else { return end(DatabaseMessage(error: .internalError, "nothing was drawn")) }
         self.drawing = nil
-        try insert(Array(drawing.text(values: values).utf8), isDrawn: true)
+        draws += 1
+        try insert(Array(drawing.text(values: values).utf8))
     }
 
-    private func insert(_ text: [UInt8], isDrawn: Bool = false) throws(Refusal) {
+    private func insert(_ text: [UInt8]) throws(Refusal) {
         let plan = try worker.planner.planOnce(
             text: text, parameterTypes: [], environment: worker.planningEnvironment(session), acrossShards: true)
         if let drawing = plan.drawing {
-            if isDrawn { throw Refusal("XX000", "drawn values are to be drawn again") }
+            // The key first, and then what all shards must have alike.
+            guard draws < 2 else { throw Refusal("XX000", "drawn values are to be drawn again") }
             self.drawing = drawing
             return worker.start(DrawExecution(worker: worker, session: session, parent: self, query: drawing.query), on: session)
         }
@@ -259,5 +265,15 @@ extension DataRowMessage {
             result.append(text)
         }
         return isValid ? result : nil
+    }
+}
+
+extension PortalBuffer {
+    /// One row is left, and nothing but the end behind it.
+    fileprivate var holdsOneRow: Bool {
+        let bytes = stream.pointee.output.readable
+        guard case .frame(let first) = FrameScanner.frame(in: bytes, at: 0, limit: .max), first.type == BackendMessageType.dataRow else { return false }
+        guard case .frame(let second) = FrameScanner.frame(in: bytes, at: first.length, limit: .max) else { return true }
+        return second.type != BackendMessageType.dataRow
     }
 }

@@ -41,6 +41,7 @@ extension StatementPlanner {
         _ modification: BoundModification, _ query: BoundQuery, _ state: RelationState, _ confinement: Confinement, _ usage: StatementUsage
     ) throws(Refusal) -> StatementPlan {
         try checkPushedItems()
+        try checkWrittenDefaults(modification)
         if modification.kind == .merge { return try planMerge(modification, query, state, confinement, usage) }
         switch state {
         case .other(let reason): return try planFetched(modification, query, usage, tag: .sum, instead: refusal(reason))
@@ -51,6 +52,16 @@ extension StatementPlanner {
         return plan(
             .modify(route, text: nil, tag: .sum), commandName(modification.kind), usage, effect: .writes,
             reason: "each shard its rows, over \(describe(route))")
+    }
+
+    /// SET column = DEFAULT is evaluated on each shard by itself.
+    private func checkWrittenDefaults(_ modification: BoundModification) throws(Refusal) {
+        guard case .table(let relation) = modification.target.source else { return }
+        let written = modification.assignments + modification.insertedRows.flatMap { $0 }
+        for assignment in written where assignment.value?.setToDefault != nil {
+            guard let column = relation.columns.first(where: { $0.name == assignment.column }) else { continue }
+            try checkDefault(column)
+        }
     }
 
     /// The plan that fetches what lies elsewhere; where that is not possible either, the first refusal says more.

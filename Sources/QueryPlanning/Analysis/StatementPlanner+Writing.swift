@@ -43,7 +43,7 @@ extension StatementPlanner {
         }
     }
 
-    private func checkDefault(_ column: Column) throws(Refusal) {
+    func checkDefault(_ column: Column) throws(Refusal) {
         var inspection = ExpressionInspection(context)
         try inspection.addDefault(of: column)
         if inspection.effects.isSubset(of: [.none, .sequenceWrite, .freshValue]) { return }

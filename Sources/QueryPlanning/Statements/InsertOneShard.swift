@@ -6,11 +6,18 @@ extension StatementClassifier {
     /// The pass-through plan; nil where the statement is not confined to one shard, or it cannot be told.
     func planConfined(_ node: Node, _ target: InsertTarget, _ key: ShardedKey) -> StatementPlan? {
         guard key.maximumCharacters == nil, !context.acrossShards, !hasSubqueryBesideSource(target) else { return nil }
-        var inspection = ExpressionInspection(context)
-        inspection.add(node)
-        let isPlain = target.statement.with_clause == nil && !inspection.hasSubquery && target.source?.isPlainValues ?? true
-        guard !isPlain, inspection.sessionEffect == nil, !inspection.effects.contains(.catalogRead) else { return nil }
+        let written = ExpressionInspection(node, context)
+        let isPlain = target.statement.with_clause == nil && !written.hasSubquery && target.source?.isPlainValues ?? true
+        let values = target.source.flatMap { $0.isPlainValues ? try? valueRows($0, target) : nil }
+        guard !isPlain, let inspection = try? inspectInsert(node, target, rows: values ?? []), inspection.sessionEffect == nil,
+            !inspection.effects.contains(.catalogRead), !hasUnknownDefault(inspection, written)
+        else { return nil }
         return try? StatementPlanner(context).planConfinedInsert(node)
+    }
+
+    /// A column's default calls what may read other shards' rows too.
+    func hasUnknownDefault(_ inspection: ExpressionInspection, _ written: ExpressionInspection) -> Bool {
+        inspection.effects.contains(.unknown) && !written.effects.contains(.unknown)
     }
 
     /// The plan by which each shard inserts the rows that it yields itself; nil where they would belong elsewhere.

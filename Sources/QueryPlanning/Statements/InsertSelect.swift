@@ -12,6 +12,7 @@ extension StatementClassifier {
         guard let query = Node(target.statement.select_stmt) else { throw Refusal("XX000", "INSERT has no source") }
         let inspection = try inspectInsert(node, target, rows: [])
         if let effect = inspection.sessionEffect { throw sessionBound(effect, target) }
+        if hasUnknownDefault(inspection, ExpressionInspection(node, context)) { throw unknownFunction(target) }
         // What ON CONFLICT and RETURNING read beside the row would be the rows of one shard.
         guard !hasSubqueryBesideSource(target) else { throw notSplit(target, key) }
         guard let output = SelectOutput(source, context), let position = target.columns.firstIndex(of: key.column),
