@@ -102,6 +102,42 @@ extension IntegrationTests {
             #expect(try proxy.run("DROP TABLE lane, coin; DROP FUNCTION coins").error == nil)
         }
 
+        /// Unique indexes hold for each shard's rows only.
+        @Test(.timeLimit(.minutes(1))) func uniquenessThatCannotHoldIsRefused() throws {
+            let proxy = try WireClient(port: try SharedClusters.shared.get().two.port)
+            let setup = [
+                "DROP TABLE IF EXISTS town, stay, folded", "CREATE TABLE town (code text PRIMARY KEY, tenant int)", "CREATE UNIQUE INDEX ON town (code) INCLUDE (tenant)",
+                "CREATE COLLATION IF NOT EXISTS unlike (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
+                "CREATE TABLE folded (user_id text)",
+            ]
+            for statement in setup { #expect(try proxy.run(statement).error == nil, "\(statement)") }
+            for refused in [
+                "CREATE TABLE stay (user_id int, LIKE town INCLUDING ALL)",
+                "CREATE SCHEMA resort CREATE TABLE stay (user_id int, code text) CREATE UNIQUE INDEX one ON stay (code)",
+                "ALTER TABLE town DROP CONSTRAINT town_pkey; SELECT create_distributed_table('town', 'tenant')",
+                "CREATE UNIQUE INDEX ON folded (user_id COLLATE unlike)",
+            ] { #expect(try proxy.run(refused).state == "0A000", "\(refused)") }
+            for accepted in [
+                "CREATE TABLE stay (user_id int, LIKE town)", "CREATE UNIQUE INDEX ON folded (user_id COLLATE \"C\")",
+                "CREATE UNIQUE INDEX ON folded (user_id COLLATE pg_catalog.\"de-x-icu\")",
+            ] { #expect(try proxy.run(accepted).error == nil, "\(accepted)") }
+            #expect(try proxy.run("DROP TABLE town, stay, folded; DROP COLLATION unlike").error == nil)
+        }
+
+        /// What a column's default calls may read other shards' rows.
+        @Test(.timeLimit(.minutes(1))) func defaultsOfOneShardAreReadBeforeTheyAreUsed() throws {
+            let proxy = try WireClient(port: try SharedClusters.shared.get().two.port)
+            let setup = [
+                "DROP TABLE IF EXISTS purse; DROP FUNCTION IF EXISTS purses", "CREATE TABLE purse (user_id int, v bigint)",
+                "CREATE FUNCTION purses() RETURNS bigint LANGUAGE plpgsql AS $$ DECLARE n bigint; BEGIN EXECUTE 'SELECT count(*) FROM purse' INTO n; RETURN n; END $$",
+                "ALTER TABLE purse ALTER v SET DEFAULT purses()",
+            ]
+            for statement in setup { #expect(try proxy.run(statement).error == nil, "\(statement)") }
+            #expect(try proxy.run("WITH w AS (SELECT 1) INSERT INTO purse (user_id, v) VALUES (1, DEFAULT)").state == "0A000")
+            #expect(try proxy.run("WITH w AS (SELECT 1) INSERT INTO purse (user_id, v) VALUES (1, 5)").error == nil)
+            #expect(try proxy.run("DROP TABLE purse; DROP FUNCTION purses").error == nil)
+        }
+
         /// Such a statement may run itself: PostgreSQL ends that when its stack is full.
         @Test(.timeLimit(.minutes(1))) func anExecuteOfAnExecuteIsRefused() throws {
             let proxy = try WireClient(port: try SharedClusters.shared.get().four.port)

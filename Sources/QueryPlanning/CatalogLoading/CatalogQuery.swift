@@ -98,7 +98,8 @@ public enum CatalogQuery: Int, CaseIterable, Sendable {
         ORDER BY a.attrelid, a.attnum
         """
 
-    /// Constraints, and unique indexes that belong to none.
+    /// Constraints, and unique indexes that belong to none: of these 0 stands for an expression, and for a column whose values are alike by a
+    /// collation though they differ.
     private static let constraintsText = """
         SELECT k.conrelid, k.conname, k.contype, pg_catalog.array_to_string(k.conkey, ','), k.confrelid,
                pg_catalog.array_to_string(k.confkey, ','),
@@ -109,7 +110,14 @@ public enum CatalogQuery: Int, CaseIterable, Sendable {
         FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class r ON r.oid = k.conrelid
         WHERE k.contype IN ('p', 'u', 'f', 'x') AND k.conrelid >= 16384 AND r.relpersistence <> 't'
         UNION ALL
-        SELECT i.indrelid, c.relname, 'u', pg_catalog.replace(i.indkey::pg_catalog.text, ' ', ','), 0, NULL, NULL, NULL
+        SELECT i.indrelid, c.relname, 'u',
+               pg_catalog.array_to_string(ARRAY(
+                   SELECT CASE WHEN NOT l.collisdeterministic THEN 0 ELSE k.number END
+                   FROM ROWS FROM (pg_catalog.unnest(i.indkey::pg_catalog.int2[]), pg_catalog.unnest(i.indcollation::pg_catalog.oid[]))
+                        WITH ORDINALITY k (number, collated, place)
+                   LEFT JOIN pg_catalog.pg_collation l ON l.oid = k.collated
+                   WHERE k.place <= i.indnkeyatts ORDER BY k.place), ','),
+               0, NULL, NULL, NULL
         FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
         WHERE i.indisunique AND i.indrelid >= 16384 AND c.relpersistence <> 't'
           AND c.relnamespace <> 'pg_toast'::pg_catalog.regnamespace

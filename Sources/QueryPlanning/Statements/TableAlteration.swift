@@ -26,7 +26,7 @@ extension StatementClassifier {
         case PG_QUERY__ALTER_TABLE_TYPE__AT_AddColumn:
             if let column = Node(command.def)?.columnDef { try checkNewColumn(column.pointee, on: table) }
         case PG_QUERY__ALTER_TABLE_TYPE__AT_AddConstraint:
-            if let constraint = Node(command.def)?.constraint.flatMap({ TableConstraint($0.pointee, column: nil) }) {
+            if let constraint = Node(command.def)?.constraint.flatMap({ TableConstraint($0.pointee, column: nil, context) }) {
                 try check(constraint, on: table)
             }
         case PG_QUERY__ALTER_TABLE_TYPE__AT_DropColumn where name == table.key?.name:

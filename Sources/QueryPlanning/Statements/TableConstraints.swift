@@ -27,7 +27,7 @@ struct TableConstraint {
     var location: Int
 
     /// nil for constraints that look at one row only, and those over an index that was checked when it was made.
-    init?(_ constraint: PgQuery__Constraint, column: String?) {
+    init?(_ constraint: PgQuery__Constraint, column: String?, _ context: AnalysisContext) {
         let keys = NodeList(constraint.keys, constraint.n_keys).strings
         location = Int(constraint.location)
         columns = column.map { [$0] } ?? keys
@@ -36,7 +36,7 @@ struct TableConstraint {
         case PG_QUERY__CONSTR_TYPE__CONSTR_UNIQUE: kind = .unique
         case PG_QUERY__CONSTR_TYPE__CONSTR_EXCLUSION:
             kind = .exclusion
-            columns = Self.equalColumns(NodeList(constraint.exclusions, constraint.n_exclusions))
+            columns = Self.equalColumns(NodeList(constraint.exclusions, constraint.n_exclusions), context)
         case PG_QUERY__CONSTR_TYPE__CONSTR_FOREIGN:
             kind = .foreignKey
             readForeignKey(constraint, column: column)
@@ -46,12 +46,12 @@ struct TableConstraint {
     }
 
     /// The plain columns of EXCLUDE's list that are compared with `=`.
-    private static func equalColumns(_ exclusions: NodeList) -> [String] {
+    private static func equalColumns(_ exclusions: NodeList, _ context: AnalysisContext) -> [String] {
         exclusions.nodes.compactMap(\.listNode).compactMap { pair -> String? in
             let items = NodeList(pair.pointee.items, pair.pointee.n_items)
             guard items.count == 2, let element = items[0]?.indexElem, let operatorName = items[1]?.listNode else { return nil }
             let name = NodeList(operatorName.pointee.items, operatorName.pointee.n_items).strings.last
-            return name == "=" ? nonEmptyText(element.pointee.name) : nil
+            return name == "=" && context.comparesBytes(element.pointee) ? nonEmptyText(element.pointee.name) : nil
         }
     }
 
@@ -65,6 +65,13 @@ struct TableConstraint {
         if overwriting.contains(text(constraint.fk_del_action)) { overwrittenColumns = chosen.isEmpty ? columns : chosen }
         if overwriting.contains(text(constraint.fk_upd_action)) { overwrittenColumns = columns }
         isCascading = text(constraint.fk_upd_action) == "c"
+    }
+}
+
+extension AnalysisContext {
+    /// Whether a column of an index is compared byte by byte, so that what is alike is on one shard.
+    func comparesBytes(_ element: PgQuery__IndexElem) -> Bool {
+        element.n_collation == 0 || isDeterministic(.named(NodeList(element.collation, element.n_collation).strings))
     }
 }
 

@@ -50,16 +50,33 @@ extension StatementClassifier {
         if statement.if_not_exists != 0, reference.relation(in: context) != nil { return }
         let table = try shape(of: statement, reference)
         for element in NodeList(statement.table_elts, statement.n_table_elts).nodes {
-            if let constraint = element.constraint.flatMap({ TableConstraint($0.pointee, column: nil) }) {
+            if let constraint = element.constraint.flatMap({ TableConstraint($0.pointee, column: nil, context) }) {
                 try check(constraint, on: table)
             }
             if let column = element.columnDef { try checkConstraints(of: column.pointee, on: table) }
+            if let like = element.tableLikeClause { try checkIndexes(like: like.pointee, on: table) }
+        }
+    }
+
+    /// LIKE ... INCLUDING INDEXES makes the unique constraints of another table.
+    private func checkIndexes(like: PgQuery__TableLikeClause, on table: TableShape) throws(Refusal) {
+        // CREATE_TABLE_LIKE_INDEXES in src/include/nodes/parsenodes.h.
+        guard let key = table.key, like.options & (1 << 6) != 0, let source = like.relation.flatMap({ TableReference($0).relation(in: context) }) else {
+            return
+        }
+        for constraint in source.constraints where constraint.kind != .foreignKey {
+            let names = constraint.columnNumbers.compactMap { number in source.columns.first { $0.number == number }?.name }
+            if constraint.kind != .exclusion, names.contains(key.name) { continue }
+            throw Refusal(
+                "0A000", "\"\(constraint.name)\" of table \"\(source.name)\" cannot hold for sharded table \"\(table.reference.name)\": it does not contain the sharding key \"\(key.name)\"",
+                detail: "Each shard enforces it on its own rows only.", hint: "Leave INCLUDING INDEXES out, and make indexes with the key.",
+                position: context.position(table.reference.location))
         }
     }
 
     func checkConstraints(of column: PgQuery__ColumnDef, on table: TableShape) throws(Refusal) {
         for node in NodeList(column.constraints, column.n_constraints).nodes {
-            guard let constraint = node.constraint.flatMap({ TableConstraint($0.pointee, column: text(column.colname)) }) else {
+            guard let constraint = node.constraint.flatMap({ TableConstraint($0.pointee, column: text(column.colname), context) }) else {
                 continue
             }
             try check(constraint, on: table)
@@ -74,21 +91,24 @@ extension StatementClassifier {
         let names = TemporaryNames(created: nonEmptyText(statement.idxname).map { [$0] } ?? [])
         if let home = try onHomeLink([reference], entry, temporary: names) { return home }
         try refuseProxySchema(reference.schema)
-        if statement.unique != 0, let relation = reference.relation(in: context) {
-            let table = TableShape(relation, reference: reference)
-            let columns = NodeList(statement.index_params, statement.n_index_params).nodes.compactMap(\.indexElem)
-                .compactMap { nonEmptyText($0.pointee.name) }
-            if let key = table.key, !columns.contains(key.name) {
-                let list = ([key.name] + columns).map(SQLText.identifier).joined(separator: ", ")
-                throw Refusal(
-                    "0A000", "unique index on sharded table \"\(relation.name)\" must contain its sharding key \"\(key.name)\"",
-                    detail: "Each shard enforces it on its own rows only.",
-                    hint: "Write CREATE UNIQUE INDEX ... (\(list)).", position: context.position(reference.location))
-            }
-        }
+        if let relation = reference.relation(in: context) { try checkUniqueIndex(statement, on: TableShape(relation, reference: reference)) }
         return statement.concurrent != 0
             ? shardByShard(entry, changesCatalog: statement.unique != 0)
             : onAllShards(entry, changesCatalog: statement.unique != 0)
+    }
+
+    /// - Throws: where rows of several shards could have the same values.
+    private func checkUniqueIndex(_ statement: PgQuery__IndexStmt, on table: TableShape) throws(Refusal) {
+        guard statement.unique != 0, let key = table.key else { return }
+        let elements = NodeList(statement.index_params, statement.n_index_params).nodes.compactMap(\.indexElem)
+        // By another collation keys of several shards may be alike.
+        let columns = elements.filter { context.comparesBytes($0.pointee) }.compactMap { nonEmptyText($0.pointee.name) }
+        guard !columns.contains(key.name) else { return }
+        let list = ([key.name] + columns).map(SQLText.identifier).joined(separator: ", ")
+        throw Refusal(
+            "0A000", "unique index on sharded table \"\(table.reference.name)\" must contain its sharding key \"\(key.name)\"",
+            detail: "Each shard enforces it on its own rows only.",
+            hint: "Write CREATE UNIQUE INDEX ... (\(list)).", position: context.position(table.reference.location))
     }
 
     /// A view is its query: made on all shards, planned when it is used. A temporary one, or one over temporary tables, can
@@ -142,11 +162,18 @@ extension StatementClassifier {
         guard let statement = node.createSchemaStmt?.pointee else { throw Refusal("XX000", "not a CREATE SCHEMA statement") }
         let schema = nonEmptyText(statement.schemaname)
         try refuseProxySchema(schema)
+        var tables: [String: TableShape] = [:]
         for element in NodeList(statement.schema_elts, statement.n_schema_elts).nodes {
             guard let table = element.createStmt?.pointee, let relation = table.relation else { continue }
             var reference = TableReference(relation)
             reference.schema = reference.schema ?? schema
             try checkNewTable(table, reference)
+            tables[reference.name] = try shape(of: table, reference)
+        }
+        // PostgreSQL makes tables before indexes, in whatever order they stand.
+        for element in NodeList(statement.schema_elts, statement.n_schema_elts).nodes {
+            guard let index = element.indexStmt?.pointee, let relation = index.relation, let table = tables[TableReference(relation).name] else { continue }
+            try checkUniqueIndex(index, on: table)
         }
         return onAllShards(entry, changesCatalog: true, sequences: SequenceChange())
     }
