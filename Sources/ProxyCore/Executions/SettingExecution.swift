@@ -14,7 +14,8 @@ final class SettingExecution: Execution {
     /// BEGIN tells the client that it is done, and is in no need of the block that SET TRANSACTION warns of.
     private let isPartOfBegin: Bool
     private var wasSent = false
-    private var firstLink: Int32 = -1
+    /// Those that have what the session has set.
+    private var settledLinks: [Int32] = []
 
     init(
         worker: Worker, session: Int32, parent: Execution?, call: StatementCall, command: SettingCommand,
@@ -58,10 +59,12 @@ final class SettingExecution: Execution {
             }
         }
         if detail.transaction == nil {
-            for pinned in detail.pinnedLinks where !links.contains(pinned.link) { links.append(pinned.link) }
+            // A link with older settings gets all of them before its next statement.
+            let current = detail.pinnedLinks.map(\.link).filter { worker.links.at($0).pointee.settings == record.pointee.settings }
+            links += current.filter { !links.contains($0) }
         }
         wasSent = true
-        firstLink = links[0]
+        settledLinks = links
         worker.start(
             BroadcastExecution(
                 worker: worker, session: session, parent: self, text: shardText, links: links), on: session)
@@ -181,8 +184,7 @@ final class SettingExecution: Execution {
         guard detail.transaction == nil else { return }
         let number = worker.settingsTable.number(of: detail.settings)
         record.pointee.settings = number
-        worker.links.at(firstLink).pointee.settings = number
-        for pinned in detail.pinnedLinks { worker.links.at(pinned.link).pointee.settings = number }
+        for link in settledLinks { worker.links.at(link).pointee.settings = number }
         worker.renewEnvironment(of: session)
         record.pointee.isPlain = worker.isPlainAtRest(session)
     }
@@ -198,8 +200,8 @@ final class SettingExecution: Execution {
     }
 
     private func releaseIfLoose() {
-        guard firstLink >= 0, let detail = record.pointee.detail, detail.transaction == nil else { return }
-        if worker.links.at(firstLink).pointee.session == session { worker.giveBack(firstLink, from: session) }
+        guard let first = settledLinks.first, let detail = record.pointee.detail, detail.transaction == nil else { return }
+        if worker.links.at(first).pointee.session == session { worker.giveBack(first, from: session) }
     }
 
     private func discardAll() {
