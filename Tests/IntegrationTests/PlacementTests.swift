@@ -281,8 +281,8 @@ extension IntegrationTests {
                 #expect(try busy.outcome().state == nil)
             } else {
                 #expect(try client.outcome().state == nil)
-                // A block that has read the catalog by itself meanwhile is ended by the move.
-                #expect([nil, "40001"].contains(try holder.run("COMMIT").state))
+                // It may have read the catalog by itself meanwhile.
+                try holder.rows("COMMIT")
             }
             if isBusyElsewhere { #expect(try client.outcome().state == nil) }
             #expect(try waiting.outcome().rows == [[keys[0]]])

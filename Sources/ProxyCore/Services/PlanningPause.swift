@@ -78,7 +78,7 @@ extension Worker {
         if cluster.isPlanningPaused, now - cluster.pauseRequestedAt > PlanningLock.requestLifetime { endPauseIfPossible() }
     }
 
-    /// Some tables' rows are elsewhere than they were, or other tables have their names. A block with an older snapshot, or with a view of the catalog of its own, would
+    /// Some tables' rows are elsewhere than they were, or other tables have their names. A block with an older snapshot would
     /// look for them at their old places, or find them twice.
     func endBlocksBeforeMove(from old: Catalog, to new: Catalog) {
         let isMoved = new.relations.contains { relation in old.relation(oid: relation.oid).map { !$0.isPlaced(as: relation) } ?? false }
@@ -86,8 +86,9 @@ extension Worker {
         for index in 0..<sessions.highWater {
             guard let detail = sessions.at(index).pointee.detail else { continue }
             detail.portals = detail.portals.filter { $0.value.link >= 0 || $0.value.buffer != nil || $0.value.cursor != nil }
+            // At READ COMMITTED a block that has read the catalog by itself does so again before its next plan.
             guard let transaction = detail.transaction, !transaction.participants.isEmpty, !transaction.hasLostParticipant,
-                transaction.isolation != .readCommitted || transaction.catalog != nil
+                transaction.isolation != .readCommitted
             else { continue }
             transaction.hasLostParticipant = true
             transaction.untoldLoss = DatabaseMessage(
