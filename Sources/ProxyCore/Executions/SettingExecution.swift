@@ -59,8 +59,8 @@ final class SettingExecution: Execution {
             }
         }
         if detail.transaction == nil {
-            // A link with older settings gets all of them before its next statement.
-            let current = detail.pinnedLinks.map(\.link).filter { worker.links.at($0).pointee.settings == record.pointee.settings }
+            // A link with older settings gets all of them before its next statement; what is discarded is discarded on each.
+            let current = detail.pinnedLinks.map(\.link).filter { discards || worker.links.at($0).pointee.settings == record.pointee.settings }
             links += current.filter { !links.contains($0) }
         }
         wasSent = true
@@ -68,6 +68,13 @@ final class SettingExecution: Execution {
         worker.start(
             BroadcastExecution(
                 worker: worker, session: session, parent: self, text: shardText, links: links), on: session)
+    }
+
+    private var discards: Bool {
+        switch command {
+        case .discardPlans, .discardSequences, .discardTemporary: true
+        default: false
+        }
     }
 
     /// In the same block as before while it is carried out.
