@@ -14,7 +14,10 @@ struct TimeLiterals {
         self.context = context
         binder = Binder(context)
         guard stand(in: statement) else { return }
-        if let (modification, _) = binder.bindModification(statement, parent: nil) {
+        let bound = binder.bindModification(statement, parent: nil)
+        // What was a text may become a time there.
+        if readsTexts(statement) { return }
+        if let (modification, _) = bound {
             noteAssignments(modification)
             if let insert = statement.insertStmt?.pointee { noteInserted(insert, modification) }
         }
@@ -33,6 +36,22 @@ struct TimeLiterals {
         guard let literal = node.literal, case .string(let word) = literal.value else { return false }
         return DateWords.isIn(word) && !texts.contains(literal.location)
     }
+
+    /// Whether times are read of expressions that may be texts, or of JSON.
+    private func readsTexts(_ statement: Node) -> Bool {
+        !TreeWalk.nodes(under: statement) { node in
+            if let cast = node.typeCast?.pointee, let value = Node(cast.arg), value.literal == nil, value.paramRef == nil {
+                let isTime = binder.type(named: cast.type_name).map { !context.holdsNoTime($0.oid) } ?? true
+                if isTime, mayBeText(value) { return .stop }
+            }
+            guard let call = node.funcCall, let name = FunctionNames.name(of: call) else { return .descend }
+            if name.contains("_to_record") || name.contains("_populate_record") { return .stop }
+            let arguments = NodeList(call.pointee.args, call.pointee.n_args).nodes
+            return DateWords.types.contains(name) && arguments.contains { $0.literal == nil && mayBeText($0) } ? .stop : .descend
+        }
+    }
+
+    private func mayBeText(_ node: Node) -> Bool { binder.inferType(node).map { context.isText($0.oid) } ?? true }
 
     private mutating func mark(_ node: Node?) {
         if let location = node?.literal?.location { texts.insert(location) }
