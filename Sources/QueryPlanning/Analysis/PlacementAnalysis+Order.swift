@@ -78,9 +78,11 @@ extension PlacementAnalysis {
         return relation.primaryKey.allSatisfy { variables.contains(Variable(entry: level.entries[0].id, column: $0)) }
     }
 
-    /// Rows that ORDER BY does not tell apart are the same in all that is shown of them.
+    /// Rows that ORDER BY does not tell apart are the same in all that is shown of them. It is not the same which of them is locked.
     private func ordersOutput(_ level: BoundLevel) -> Bool {
-        guard !level.ordering.isEmpty, level.distinctOn.isEmpty, !level.hasUnknownTargets else { return false }
+        guard !level.ordering.isEmpty, level.distinctOn.isEmpty, !level.hasUnknownTargets, !level.entries.contains(where: \.isRowLocked) else {
+            return false
+        }
         return level.targets.indices.allSatisfy { index in
             let target = level.targets[index]
             if let expression = target.expression, isConstant(expression) { return true }
