@@ -51,7 +51,7 @@ struct TableConstraint {
             let items = NodeList(pair.pointee.items, pair.pointee.n_items)
             guard items.count == 2, let element = items[0]?.indexElem, let operatorName = items[1]?.listNode else { return nil }
             let name = NodeList(operatorName.pointee.items, operatorName.pointee.n_items).strings.last
-            return name == "=" && context.comparesBytes(element.pointee) ? nonEmptyText(element.pointee.name) : nil
+            return name == "=" && context.equatesBytes(element.pointee) ? nonEmptyText(element.pointee.name) : nil
         }
     }
 
@@ -69,8 +69,8 @@ struct TableConstraint {
 }
 
 extension AnalysisContext {
-    /// Whether a column of an index is compared byte by byte, so that what is alike is on one shard.
-    func comparesBytes(_ element: PgQuery__IndexElem) -> Bool {
+    /// Whether what a column of an index takes for equal has the same bytes, and so is on one shard.
+    func equatesBytes(_ element: PgQuery__IndexElem) -> Bool {
         element.n_collation == 0 || isDeterministic(.named(NodeList(element.collation, element.n_collation).strings))
     }
 }

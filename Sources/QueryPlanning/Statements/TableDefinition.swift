@@ -102,7 +102,7 @@ extension StatementClassifier {
         guard statement.unique != 0, let key = table.key else { return }
         let elements = NodeList(statement.index_params, statement.n_index_params).nodes.compactMap(\.indexElem)
         // By another collation keys of several shards may be alike.
-        let columns = elements.filter { context.comparesBytes($0.pointee) }.compactMap { nonEmptyText($0.pointee.name) }
+        let columns = elements.filter { context.equatesBytes($0.pointee) }.compactMap { nonEmptyText($0.pointee.name) }
         guard !columns.contains(key.name) else { return }
         let list = ([key.name] + columns).map(SQLText.identifier).joined(separator: ", ")
         throw Refusal(
