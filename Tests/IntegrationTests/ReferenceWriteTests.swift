@@ -98,6 +98,18 @@ extension IntegrationTests {
             #expect(copies.allSatisfy { $0 == copies[0] })
         }
 
+        /// A part that every shard computes from its copy is one value to the whole statement.
+        @Test(.timeLimit(.minutes(1)), arguments: [
+            "(SELECT string_agg(code, ',') FROM token)", "ARRAY(SELECT code FROM token)", "(SELECT max(code || n) FROM (SELECT code, row_number() OVER (ORDER BY n) AS n FROM token) t)",
+            "(SELECT string_agg(code, ',' ORDER BY n) FROM token)", "(SELECT code FROM (SELECT DISTINCT ON (n) n, code FROM token ORDER BY n) t)",
+            "(SELECT string_agg(code, ',' ORDER BY n, id) FROM token)", "ARRAY(SELECT code FROM token ORDER BY code)",
+        ])
+        func thePartsOfAQueryAreAlike(part: String) throws {
+            let cluster = try cluster()
+            for (index, server) in cluster.servers.enumerated() { try server.psql("UPDATE token SET n = 0 WHERE id <= \(3 * index)") }
+            #expect(try cluster.psql("SELECT count(DISTINCT part) FROM (SELECT user_id, \(part)::text AS part FROM visit) q") == [["1"]])
+        }
+
         /// What cannot be repeated on the others is refused.
         @Test(.timeLimit(.minutes(1)), arguments: [
             "INSERT INTO token (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET code = (SELECT string_agg(code, '') FROM token)",
