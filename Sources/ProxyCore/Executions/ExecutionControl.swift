@@ -40,7 +40,7 @@ extension Worker {
     func cancelWork(of index: Int32) {
         let session = sessions.at(index)
         let isInQueue = session.pointee.activity == .waiting && session.pointee.waitingShard >= 0
-        if session.pointee.activity == .waiting, session.pointee.isLinkReserved {
+        if session.pointee.activity == .waiting, awaitsSettings(session) {
             // Its settings are made so on the link, which is of no use before. Then the statement ends.
             noteWaitFailure(session, DatabaseMessage(error: .queryCanceled, "canceling statement due to user request"))
         } else if let execution = session.pointee.detail?.execution, !isInQueue {

@@ -42,7 +42,7 @@ final class SettingExecution: Execution {
         if case .discardTemporary = command, detail.transaction != nil {
             // Those with the session's temporary tables become participants.
             for pinned in detail.pinnedLinks {
-                switch worker.enlist(session, shard: worker.links.at(pinned.link).pointee.shard, effect: .reads, takesSnapshot: false) {
+                switch worker.enlist(session, shard: worker.links.at(pinned.link).pointee.shard, effect: .reads, takesSnapshot: takesSnapshot) {
                 case .link: continue
                 case .waiting: return
                 case .failed(let message): return finish(.failure(message))
@@ -52,7 +52,7 @@ final class SettingExecution: Execution {
         var links = detail.transaction?.participants.map(\.link) ?? []
         if links.isEmpty {
             let shard = detail.pinnedLinks.first.map { worker.links.at($0.link).pointee.shard } ?? worker.anyShard(session)
-            switch worker.enlist(session, shard: shard, effect: .reads, takesSnapshot: false) {
+            switch worker.enlist(session, shard: shard, effect: .reads, takesSnapshot: takesSnapshot) {
             case .waiting: return
             case .failed(let message): return finish(.failure(message))
             case .link(let link): links = [link]
@@ -68,6 +68,16 @@ final class SettingExecution: Execution {
         worker.start(
             BroadcastExecution(
                 worker: worker, session: session, parent: self, text: shardText, links: links), on: session)
+    }
+
+    /// PostgreSQL takes the block's snapshot for what is no SET (`PlannedStmtRequiresSnapshot` in src/backend/tcop/pquery.c), as are some of the
+    /// proxy's own words for a RESET.
+    private var takesSnapshot: Bool {
+        switch command {
+        case .reset(let name, _): loginSettings.entries.contains { $0.name == name && $0.configured != nil }
+        case .resetAll: loginSettings.entries.contains { $0.configured != nil }
+        default: discards
+        }
     }
 
     private var discards: Bool {

@@ -90,7 +90,7 @@ extension Worker {
     }
 
     /// The session has a link and waits for its settings to be in force there.
-    private func awaitsSettings(_ session: UnsafeMutablePointer<Session>) -> Bool {
+    func awaitsSettings(_ session: UnsafeMutablePointer<Session>) -> Bool {
         let link = session.pointee.link
         return session.pointee.isLinkReserved && link >= 0 && !links.at(link).pointee.expectations.isEmpty
     }

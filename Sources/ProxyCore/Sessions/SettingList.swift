@@ -16,8 +16,8 @@ struct SettingList: Hashable {
 
         /// The same for a block alone.
         var localStatement: String {
-            let value = configured ?? SettingText.value(of: statement)
-            return value.map { SettingAssignment(name: name, value: $0, isLocal: true).statement } ?? statement
+            if let configured { return SettingAssignment(name: name, value: configured, isLocal: true).statement }
+            return "SET LOCAL " + statement.dropFirst("SET ".count)
         }
     }
 

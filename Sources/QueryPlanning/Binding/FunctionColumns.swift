@@ -8,6 +8,9 @@ enum FunctionColumns {
     /// Functions with OUT parameters keep their column's name under an alias.
     static func isNamedByAlias(_ function: String) -> Bool { outNames[function] == nil }
 
+    /// Functions whose result is an array of the elements of another.
+    static let arrayMakers: Set<String> = ["array_append", "array_cat", "array_prepend", "array_remove", "array_replace", "trim_array"]
+
     /// Columns of built-in functions that return rows.
     static let outNames: [String: [(String, UInt32)]] = [
         "json_each": [("key", TypeOID.text), ("value", TypeOID.json)],
@@ -42,8 +45,14 @@ extension Binder {
         case "unnest":
             var columns: [BoundColumn] = []
             for argument in arguments {
-                guard let type = inferType(argument), let column = elementColumn(type, name) else { return nil }
-                columns.append(column)
+                if let type = inferType(argument) {
+                    guard let column = elementColumn(type, name) else { return nil }
+                    columns.append(column)
+                } else {
+                    guard let type = arrayType(argument), var column = elementColumn(type, name) else { return nil }
+                    if column.type?.collation != Collation.none { column.type = nil }
+                    columns.append(column)
+                }
             }
             return columns
         case "generate_series": return [BoundColumn(name: name, type: seriesType(arguments.prefix(2).map { inferType($0) }))]
@@ -51,6 +60,17 @@ extension Binder {
             guard let type = inferType(node) else { return nil }
             return [BoundColumn(name: name, type: type)]
         }
+    }
+
+    /// The type of an array that is made from another by a slice, `||` or a function; its elements may compare by another collation.
+    private func arrayType(_ node: Node) -> SQLType? {
+        if let type = inferType(node) { return context.elementOID(of: type.oid) == nil ? nil : type }
+        if let slice = node.indirection { return Node(slice.pointee.arg).flatMap { arrayType($0) } }
+        if let expression = node.operatorExpression?.pointee, NodeList(expression.name, expression.n_name).strings == ["||"] {
+            return [Node(expression.lexpr), Node(expression.rexpr)].lazy.compactMap { $0.flatMap { arrayType($0) } }.first
+        }
+        guard let call = node.funcCall, let name = FunctionNames.name(of: call), FunctionColumns.arrayMakers.contains(name) else { return nil }
+        return NodeList(call.pointee.args, call.pointee.n_args).nodes.lazy.compactMap { arrayType($0) }.first
     }
 
     /// The column that unnest makes of a value; nil where it makes several: one for each field of a composite element, and those of a tsvector.
