@@ -26,13 +26,15 @@ struct StatementGoldenTests {
 
     @Test("settings", arguments: [
         ("SET work_mem = '1MB'", "set(name: \"work_mem\", isLocal: false)"),
-        ("SET LOCAL \"Work_Mem\" TO DEFAULT", "set(name: \"work_mem\", isLocal: true)"),
+        ("SET LOCAL \"Work_Mem\" TO DEFAULT", "reset(name: \"work_mem\", isLocal: true)"),
         ("SET TIME ZONE 'UTC'", "set(name: \"timezone\", isLocal: false)"),
         ("SET TIME ZONE INTERVAL '1' HOUR TO MINUTE", "set(name: \"timezone\", isLocal: false)"),
         ("SET NAMES 'UTF8'", "set(name: \"client_encoding\", isLocal: false)"),
         ("SET SCHEMA 'x'", "set(name: \"search_path\", isLocal: false)"), ("SET ROLE a", "set(name: \"role\", isLocal: false)"),
         ("SET SESSION AUTHORIZATION a", "set(name: \"session_authorization\", isLocal: false)"),
-        ("RESET SESSION AUTHORIZATION", "reset(name: \"session_authorization\")"), ("RESET work_mem", "reset(name: \"work_mem\")"),
+        ("RESET SESSION AUTHORIZATION", "reset(name: \"session_authorization\", isLocal: false)"), ("RESET work_mem", "reset(name: \"work_mem\", isLocal: false)"),
+        ("SET work_mem TO DEFAULT", "reset(name: \"work_mem\", isLocal: false)"), ("SET LOCAL TIME ZONE LOCAL", "reset(name: \"timezone\", isLocal: true)"),
+        ("SET SESSION AUTHORIZATION DEFAULT", "set(name: \"session_authorization\", isLocal: false)"),
         ("RESET ALL", "resetAll"),
         ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "setTransaction(modes: \"ISOLATION LEVEL REPEATABLE READ\")"),
         ("SET transaction_read_only = on", "setTransaction(modes: \"READ ONLY\")"),

@@ -67,10 +67,10 @@ extension Binder {
         if let type = inferType(node) { return context.elementOID(of: type.oid) == nil ? nil : type }
         if let slice = node.indirection { return Node(slice.pointee.arg).flatMap { arrayType($0) } }
         if let expression = node.operatorExpression?.pointee, NodeList(expression.name, expression.n_name).strings == ["||"] {
-            return [Node(expression.lexpr), Node(expression.rexpr)].lazy.compactMap { $0.flatMap { arrayType($0) } }.first
+            return [Node(expression.lexpr), Node(expression.rexpr)].compactMap { $0.flatMap { arrayType($0) } }.first
         }
         guard let call = node.funcCall, let name = FunctionNames.name(of: call), FunctionColumns.arrayMakers.contains(name) else { return nil }
-        return NodeList(call.pointee.args, call.pointee.n_args).nodes.lazy.compactMap { arrayType($0) }.first
+        return NodeList(call.pointee.args, call.pointee.n_args).nodes.compactMap { arrayType($0) }.first
     }
 
     /// The column that unnest makes of a value; nil where it makes several: one for each field of a composite element, and those of a tsvector.
