@@ -103,5 +103,19 @@ extension IntegrationTests {
             try first.rows("INSERT INTO own SELECT user_id FROM later; COMMIT")
             #expect(try second.rows("SELECT count(*) FROM own") == [["8"]])
         }
+
+        /// What one proxy tells while another has lost the link on which it listens is heard by nobody: the other looks by itself.
+        @Test(.timeLimit(.minutes(1))) func aMissedNotificationIsMadeUpFor() throws {
+            let commits = try CommitCluster()
+            let other = try TestCluster(servers: commits.servers)
+            try eventually("it knows the tables") { try commits.client().run("SELECT count(*) FROM account").error == nil }
+            let isMissed = Once()
+            commits.relay.follow { frame in
+                frame.direction == .fromShard && frame.frame.letter == "A" && isMissed.claim() ? .cut : .pass
+            }
+            try other.psql("CREATE TABLE fresh (user_id int)")
+            try eventually("it was told") { isMissed.isDone }
+            try eventually("the new table is known") { try commits.client().run("SELECT count(*) FROM fresh").error == nil }
+        }
     }
 }

@@ -6,7 +6,7 @@ extension IntegrationTests {
         private static let setup = [
             "DROP TABLE IF EXISTS folk", "DROP TABLE IF EXISTS grades", "CREATE TABLE folk (user_id bigint PRIMARY KEY, x bigint, r int4range, s int2, y float8)",
             "CREATE TABLE grades (id int PRIMARY KEY, title text)",
-            "DROP TABLE IF EXISTS basket, heading", "DROP TYPE IF EXISTS goods", "CREATE TYPE goods AS (sku text, qty int)",
+            "DROP TABLE IF EXISTS basket, heading CASCADE", "DROP TYPE IF EXISTS goods CASCADE", "CREATE TYPE goods AS (sku text, qty int)",
             "CREATE TABLE basket (user_id int PRIMARY KEY, items goods[], a date, b date, y bigint)", "CREATE TABLE heading (user_id text PRIMARY KEY)",
             "INSERT INTO basket VALUES (1, ARRAY[('p', 1), ('q', 2)]::goods[], '2024-01-01', '2024-01-02', 5), (2, ARRAY[('r', 3)]::goods[], '2024-01-01', '2024-01-01', 8)",
             "INSERT INTO heading VALUES ('abc'), ('abcdef')", "INSERT INTO grades VALUES (1, 'a'), (2, 'b'), (3, 'c')",
@@ -176,6 +176,32 @@ extension IntegrationTests {
             #expect(try proxy.run(String(repeating: "DEALLOCATE ALL;", count: 30_000)).error == nil)
             #expect(try proxy.run(String(repeating: "SELECT 1 AS one, 2 AS two;NOTIFY nobody;", count: 50_000)).state == "54001")
             #expect(try proxy.rows("SELECT 1") == [["1"]])
+        }
+
+        /// Keys that ROLLUP makes NULL belong to no shard.
+        @Test(.timeLimit(.minutes(1))) func noRowIsStoredWithoutAKey() throws {
+            let proxy = try WireClient(port: try SharedClusters.shared.get().four.port)
+            _ = try proxy.run("DROP TABLE IF EXISTS summed, summing; CREATE TABLE summed (user_id bigint, n bigint); CREATE TABLE summing (user_id bigint)")
+            _ = try proxy.run("INSERT INTO summing SELECT i % 9 FROM generate_series(1, 50) i")
+            for key in 1...8 {
+                _ = try proxy.run("INSERT INTO summed SELECT user_id, count(*) FROM summing WHERE user_id = \(key) GROUP BY ROLLUP (user_id)")
+            }
+            let nulls = "SELECT count(*) FROM (SELECT user_id FROM summed WHERE user_id IS NULL GROUP BY user_id) q"
+            #expect(try proxy.rows(nulls).allSatisfy { $0 == ["0"] || $0 == ["1"] })
+            #expect(try SharedClusters.shared.get().four.onShards("SELECT count(*) FROM summed WHERE user_id IS NULL").count { $0 != [["0"]] } == 0)
+        }
+
+        /// Eight bytes of LIMIT may be a float.
+        @Test(.timeLimit(.minutes(1))) func limitsAreReadAsWhatTheyAre() throws {
+            let proxy = try WireClient(port: try SharedClusters.shared.get().four.port)
+            _ = try proxy.run("DROP TABLE IF EXISTS lined; CREATE TABLE lined (user_id bigint); INSERT INTO lined SELECT generate_series(1, 90)")
+            for (type, bytes) in [(UInt32(701), withUnsafeBytes(of: (10.0).bitPattern.bigEndian) { Array($0) }), (20, [0, 0, 0, 0, 0, 0, 0, 10]), (0, [0, 0, 0, 0, 0, 0, 0, 10])] {
+                try proxy.send(
+                    FrontendFrame.parse("", [type], "SELECT user_id FROM lined ORDER BY user_id LIMIT $1")
+                        + FrontendFrame.bind("", "", [BoundValue(bytes: bytes, isBinary: true)], resultFormats: []) + FrontendFrame.execute("") + FrontendFrame.sync)
+                let outcome = try proxy.outcome()
+                #expect(outcome.state == "0A000" || outcome.rows.count == 10, "\(type): \(outcome)")
+            }
         }
 
         @Test(.timeLimit(.minutes(1))) func neverAnotherAnswer() throws {

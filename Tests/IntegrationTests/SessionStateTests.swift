@@ -66,6 +66,69 @@ extension IntegrationTests {
             #expect(try listener.next()?.letter == "A")
         }
 
+        /// What SET refuses the startup packet does not bring in either.
+        @Test(.timeLimit(.minutes(1)), arguments: [
+            ("options", "-c standard_conforming_strings=off"), ("transform_null_equals", "on"), ("array_nulls", "off"), ("client_encoding", "SJIS"),
+        ]) func settingsOfTheStartupPacketAreLookedAt(name: String, value: String) throws {
+            let cluster = try cluster()
+            #expect(throws: WireClientError.self) { try WireClient(port: cluster.port, parameters: [(name, value)]) }
+            #expect(try WireClient(port: cluster.port, parameters: [("array_nulls", "on")]).rows("SELECT 1") == [["1"]])
+        }
+
+        /// A parameter has the type of its first mention: eight bytes may be a text.
+        @Test(.timeLimit(.minutes(1)), arguments: [false, true]) func aParameterMentionedTwiceIsReadAsWhatItIs(isDescribed: Bool) throws {
+            let cluster = try cluster()
+            try cluster.psql("DROP TABLE IF EXISTS mentioned; CREATE TABLE mentioned (label text, user_id bigint)")
+            let client = try WireClient(port: cluster.port)
+            try client.send(FrontendFrame.parse("s", [], "INSERT INTO mentioned (label, user_id) VALUES ($1::text, $1::bigint)") + FrontendFrame.sync)
+            #expect(try client.outcome().error == nil)
+            if isDescribed {
+                try client.send(FrontendFrame.describe("S", "s") + FrontendFrame.sync)
+                #expect(try client.outcome().error == nil)
+            }
+            var stored = 0
+            for key in 20240101...20240110 {
+                let value = BoundValue(bytes: Array("\(key)".utf8), isBinary: true)
+                try client.send(FrontendFrame.bind("", "s", [value], resultFormats: []) + FrontendFrame.execute("") + FrontendFrame.sync)
+                if try client.outcome().error == nil { stored += 1 }
+            }
+            #expect(isDescribed ? stored == 10 : stored == 0 || stored == 10)
+            for key in 20240101...20240110 where stored > 0 {
+                #expect(try client.rows("SELECT label FROM mentioned WHERE user_id = \(key)") == [["\(key)"]])
+            }
+            // In text it is read alike.
+            let value = BoundValue(bytes: Array("7".utf8))
+            try client.send(FrontendFrame.bind("", "s", [value], resultFormats: []) + FrontendFrame.execute("") + FrontendFrame.sync)
+            #expect(try client.outcome().tags == ["INSERT 0 1"])
+            #expect(try client.rows("SELECT label FROM mentioned WHERE user_id = 7") == [["7"]])
+        }
+
+        /// Rows of one statement go where rows of others with the same key go, in whatever encoding it comes.
+        @Test(.timeLimit(.minutes(1)), arguments: ["SET NAMES 'LATIN1'", "SET client_encoding TO latin1"]) func keysInOtherEncodings(setting: String) throws {
+            let cluster = try cluster()
+            try cluster.psql("DROP TABLE IF EXISTS spoken; CREATE TABLE spoken (user_id text, n int)")
+            let (western, client) = (try WireClient(port: cluster.port), try WireClient(port: cluster.port))
+            try western.rows(setting)
+            let keys = (0..<8).map { [UInt8(0xE0 + $0)] }
+            for text in ["INSERT INTO spoken VALUES ($1, 1)", "INSERT INTO spoken VALUES ($1, 2), ($1, 3)"] {
+                for key in keys {
+                    try western.send(
+                        FrontendFrame.parse("", [25], text) + FrontendFrame.bind("", "", [BoundValue(bytes: key)], resultFormats: [])
+                            + FrontendFrame.execute("") + FrontendFrame.sync)
+                    let outcome = try western.outcome()
+                    #expect(outcome.error == nil || outcome.state == "0A000", "\(outcome)")
+                }
+            }
+            // What was taken is found.
+            let all = Int(try client.rows("SELECT count(*) FROM spoken")[0][0] ?? "") ?? -1
+            var found = 0
+            for key in keys {
+                let text = String(UnicodeScalar(key[0]))
+                found += Int(try client.rows("SELECT count(*) FROM spoken WHERE user_id = '\(text)'")[0][0] ?? "") ?? 0
+            }
+            #expect(all == found)
+        }
+
         /// It would go on without what it had there: write to the permanent table, wait for nothing, and believe it has the lock.
         @Test("a session ends with the server session that has its state", .timeLimit(.minutes(1)), arguments: [
             ("CREATE TEMP TABLE shadow (id int, v text)", "temporary tables"), ("LISTEN lost_state", "LISTEN"),

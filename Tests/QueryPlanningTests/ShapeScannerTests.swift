@@ -15,6 +15,8 @@ import Testing
         #expect(shareShape("SELECT A from t WHERE k=1", "select/* x */a\n\tFROM T --c\n where K = 2"))
         #expect(!shareShape("SELECT a FROM t WHERE k=1", "SELECT \"a\" FROM t WHERE k=1"))
         #expect(!shareShape("SELECT \"a\" FROM t", "SELECT \"A\" FROM t"))
+        #expect(!shareShape("SELECT * FROM \"t\" \"u\"", "SELECT * FROM \"t\"\"u\""))
+        #expect(!shareShape("SELECT a FROM t ORDER BY a || 'x'\n'y'", "SELECT a FROM t ORDER BY a || 'x''y'"))
     }
 
     @Test func classesOfLiteralsAreToldApart() {
@@ -67,7 +69,7 @@ import Testing
     @Test func castsToNamesPutLiteralsBack() {
         #expect(readableShape("SELECT WHERE a = 'x'::regclass") == "select where a = #s:: regclass |'x' ")
         #expect(readableShape("SELECT WHERE a = 'x'::text::regclass") == "select where a = #s:: text :: |'x' regclass ")
-        #expect(readableShape("SELECT WHERE a = 'x'::\"T\"") == "select where a = #s:: \"T\"|'x' ")
+        #expect(readableShape("SELECT WHERE a = 'x'::\"T\"") == "select where a = #s:: \"T\" |'x' ")
         #expect(readableShape("SELECT WHERE a = 'x'::text[]") == "select where a = #s:: text [|'x' ]")
         #expect(readableShape("SELECT WHERE a = 'x'::text.y") == "select where a = #s:: text .|'x' y ")
         #expect(!shareShape("SELECT WHERE a = 'x'::regclass", "SELECT WHERE a = 'y'::regclass"))

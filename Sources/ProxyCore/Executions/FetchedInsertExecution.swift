@@ -202,7 +202,7 @@ final class FetchedInsertExecution: CompoundExecution {
         let part = insertCall(plan, text)
         switch plan.action {
         case .insertRows(let rows):
-            let split = try worker.split(rows, call: part)
+            let split = try worker.split(rows, call: part, session: session)
             answer = divert()
             run(on: split.shards, split.texts, part, inputRows: rows.hasReturning ? split.inputRows : nil)
         case .passThrough(let route):

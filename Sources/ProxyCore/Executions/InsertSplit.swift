@@ -14,15 +14,17 @@ struct InsertSplit {
 extension Worker {
     /// Splits the rows of a multi-row INSERT by key.
     /// - Throws: for keys that are NULL or cannot be read.
-    func split(_ plan: InsertPlan, call: StatementCall) throws(Refusal) -> InsertSplit {
+    func split(_ plan: InsertPlan, call: StatementCall, session: Int32) throws(Refusal) -> InsertSplit {
+        let usesServerEncoding = environments.at(sessions.at(session).pointee.environment)?.usesServerEncoding ?? true
         var rows: [[String]] = Array(repeating: [], count: shardCount)
         let bind = call.bind ?? []
         let placed: Result<[ShardIndex], Refusal> = call.text.withUnsafeBytes { text in
             bind.withUnsafeBytes { bytes in
-                call.parameterTypes.withUnsafeBufferPointer { types in
+                (call.routingTypes ?? call.parameterTypes).withUnsafeBufferPointer { types in
                     let message = call.bind == nil ? nil : try? BindMessage(bytes)
                     let resolver = RouteResolver(
-                        map: cluster.map, text: text, parameters: message.map { BoundParameters(bind: $0, typeOIDs: types) } ?? .none)
+                        map: cluster.map, text: text, parameters: message.map { BoundParameters(bind: $0, typeOIDs: types) } ?? .none,
+                        usesServerEncoding: usesServerEncoding)
                     do throws(Refusal) {
                         return .success(try shards(of: plan, resolver))
                     } catch {

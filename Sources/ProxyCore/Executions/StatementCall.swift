@@ -10,6 +10,8 @@ struct StatementCall {
     /// The exact text of this statement alone.
     let text: [UInt8]
     var parameterTypes: [UInt32] = []
+    /// The types by which keys are read from parameters (`BoundParameters.openType`), where they are others than those.
+    var routingTypes: [UInt32]?
     /// The types of parameters that the client left open and PostgreSQL has told it; for values that hold OIDs alone.
     var describedTypes: [UInt32] = []
     /// The client's Bind frame; nil for a simple Query.
@@ -34,6 +36,7 @@ extension StatementCall {
     func replanned(_ plan: StatementPlan, text: [UInt8]) -> StatementCall {
         var other = StatementCall(plan: plan, text: text)
         other.parameterTypes = parameterTypes
+        other.routingTypes = routingTypes
         other.describedTypes = describedTypes
         other.bind = bind
         other.wantsDescription = wantsDescription
@@ -52,7 +55,8 @@ extension StatementCall {
         case .constant(let value): return value
         case .parameter(let number):
             guard let bind else { return nil }
-            let value = bind.withUnsafeBytes { LimitValue.read($0, number) }
+            let types = routingTypes ?? parameterTypes
+            let value = bind.withUnsafeBytes { LimitValue.read($0, number, type: types.indices.contains(number - 1) ? types[number - 1] : 0) }
             switch value {
             case .null: return nil
             case .rows(let rows): return rows
@@ -72,7 +76,7 @@ extension Worker {
         return call.text.withUnsafeBytes { text in
             bytes.withUnsafeBytes { bind in
                 let message = call.bind == nil ? nil : try? BindMessage(bind)
-                return resolve(route, session: session, text: text, bind: message, parameterTypes: call.parameterTypes, prefer: nil)
+                return resolve(route, session: session, text: text, bind: message, parameterTypes: call.routingTypes ?? call.parameterTypes, prefer: nil)
             }
         }
     }

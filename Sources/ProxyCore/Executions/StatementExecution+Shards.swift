@@ -48,7 +48,7 @@ extension StatementExecution {
     func insert(_ plan: InsertPlan) {
         let split: InsertSplit
         do throws(Refusal) {
-            split = try worker.split(plan, call: call)
+            split = try worker.split(plan, call: call, session: session)
         } catch {
             return fail(DatabaseMessage(error))
         }

@@ -62,7 +62,7 @@ final class ExplainExecution: DivertingExecution {
             ask(try shards(route, call), [changed.map { Array($0.utf8)[...] } ?? text], call, isLowestFirst: tag == .first)
         case .insertRows(let rows):
             node = ExplainNode(.sum, command: "Insert", reason: statement.reason)
-            let split = try worker.split(rows, call: call)
+            let split = try worker.split(rows, call: call, session: session)
             ask(split.shards, split.texts.map { $0[...] }, call)
         case .insertFetched(let insert): try begin(insert, statement)
         case .modifyFetched(let route, let fetched): try begin(fetched, statement, route)

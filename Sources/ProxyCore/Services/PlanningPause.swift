@@ -52,9 +52,8 @@ extension Worker {
     /// A share of the planning lock is had, for the first time or again.
     func planningLockTaken(_ shard: ShardIndex) {
         if !cluster.shards[shard.int].isUp { shardIsUp(shard) }
-        let isAlone = keepers.indices.allSatisfy { $0 == shard.int || keepers[$0]?.holdsPlanningLock != true }
-        // Rows may have moved while there was no share at all.
-        if isAlone, cluster.isReady, !cluster.isPlanningPaused {
+        // Rows may have moved while there was no share, and what was told on this shard meanwhile was not heard.
+        if cluster.isReady, !cluster.isPlanningPaused {
             forgetEnvironments()
             loadCatalog()
         }

@@ -50,7 +50,7 @@ extension Worker {
             session.pointee.status != TransactionStatus.failed.rawValue
         else { return nil }
         let noText = UnsafeRawBufferPointer(start: nil, count: 0)
-        let target = statement.parameterTypes.withUnsafeBufferPointer {
+        let target = statement.routingTypes.withUnsafeBufferPointer {
             planner.target(of: plan, text: noText, parameters: BoundParameters(bind: message, typeOIDs: $0), map: cluster.map)
         }
         switch target {

@@ -125,6 +125,7 @@ extension Worker {
     func call(of portal: Portal, _ statement: SharedStatement) -> StatementCall {
         var call = StatementCall(plan: portal.plan, text: statement.text)
         call.parameterTypes = statement.knownTypes
+        call.routingTypes = statement.routingTypes
         call.describedTypes = statement.describedTypes
         call.bind = portal.bind
         call.wantsDescription = false

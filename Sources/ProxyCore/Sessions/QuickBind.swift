@@ -52,7 +52,7 @@ extension Worker {
         let plan = UnsafeRawPointer(statement).assumingMemoryBound(to: HotPlan.self)
         return withUnsafePointer(to: message) { message in
             cluster.hotMap._withUnsafeGuaranteedRef {
-                planner.target(of: plan, bind: message, typeOIDs: statement.pointee.parameterTypes, map: $0)
+                planner.target(of: plan, bind: message, typeOIDs: UnsafeBufferPointer(statement.pointee.parameterTypes), map: $0)
             }
         }
     }

@@ -52,7 +52,7 @@ extension Worker {
         _ route: Route, session index: Int32, statement: SharedStatement, bind: BindMessage, prefer: ShardIndex?
     ) -> RouteOutcome {
         statement.text.withUnsafeBytes {
-            resolve(route, session: index, text: $0, bind: bind, parameterTypes: statement.parameterTypes, prefer: prefer)
+            resolve(route, session: index, text: $0, bind: bind, parameterTypes: statement.routingTypes, prefer: prefer)
         }
     }
 

@@ -1,5 +1,6 @@
 // SessionLogin: from the first byte of a client to its first ReadyForQuery (PostgreSQL manual, section 55.2.1).
 import Primitives
+import QueryPlanning
 import WireProtocol
 
 extension Worker {
@@ -191,6 +192,13 @@ extension Worker {
         if awaitsLoginFacts { return }
         guard !pool.parameterStatus.isEmpty else { return openFirstLinks(of: pool) }
         if awaitsDefaults(of: pool) { return }
+        do throws(Refusal) {
+            for (name, value) in requestedSettings(detail) { try SettingValues.check(startup: name, value: value) }
+        } catch {
+            var fatal = DatabaseMessage(error)
+            fatal.severity = .fatal
+            return endSession(index, fatal)
+        }
         detail.settings = startupSettings(detail)
         let number = settingsTable.number(of: detail.settings)
         if number == 0 || pool.reported[number] != nil && !pool.staleReports.contains(number) {
@@ -241,6 +249,13 @@ extension Worker {
         for index in 0..<sessions.highWater {
             let session = sessions.at(index)
             if session.pointee.phase == .loggingIn, session.pointee.detail != nil, session.pointee.pool == pool.index { body(index) }
+        }
+    }
+
+    /// Settings of the client's startup packet by their names.
+    private func requestedSettings(_ detail: SessionDetail) -> [(name: String, value: String)] {
+        detail.startupParameters.flatMap { name, value in
+            name == "options" ? StartupOptions.parse(value).map { ($0.name, $0.value) } : [(name, value)]
         }
     }
 

@@ -14,7 +14,8 @@ struct HotStatement {
     let number: UInt32
     /// The environment `plan` is for; `.max`: there is no plan that its parameters alone can carry out.
     var environment: UInt32
-    let parameterTypes: UnsafeBufferPointer<UInt32>
+    /// By which keys are read (`SharedStatement.routingTypes`).
+    let parameterTypes: UnsafeMutableBufferPointer<UInt32>
     let linkName: UnsafeRawBufferPointer
 }
 
@@ -37,7 +38,11 @@ final class SharedStatement {
     /// Where each Bind goes, when its parameters alone say so: spares most of them the plan and its route.
     private(set) var hotPlan: HotPlan?
     /// What PostgreSQL said of its parameters' types when a client last had it described.
-    var describedTypes: [UInt32] = []
+    var describedTypes: [UInt32] = [] {
+        didSet { settleOpenTypes() }
+    }
+    /// The types by which keys are read from parameters: declared, and where that alone does not tell, described.
+    private(set) var routingTypes: [UInt32]
     /// The columns it returns, as it was when a client first had it described.
     var describedColumns: DescribedColumns? {
         didSet { setHotEnvironment() }
@@ -56,14 +61,15 @@ final class SharedStatement {
         self.environment = environment
         self.hash = hash
         linkName = Array("pgbraid_\(number)".utf8)
-        let types = UnsafeMutableBufferPointer<UInt32>.allocate(capacity: parameterTypes.count)
-        _ = types.initialize(from: parameterTypes)
+        routingTypes = BoundParameters.types(declared: parameterTypes, in: text)
+        let types = UnsafeMutableBufferPointer<UInt32>.allocate(capacity: routingTypes.count)
+        _ = types.initialize(from: routingTypes)
         let name = UnsafeMutableRawBufferPointer.allocate(byteCount: linkName.count, alignment: 8)
         name.copyBytes(from: linkName)
         hot = .allocate(capacity: 1)
         hot.initialize(
             to: HotStatement(
-                plan: .none, number: number, environment: .max, parameterTypes: UnsafeBufferPointer(types),
+                plan: .none, number: number, environment: .max, parameterTypes: types,
                 linkName: UnsafeRawBufferPointer(name)))
     }
 
@@ -79,6 +85,13 @@ final class SharedStatement {
         planEnvironment = environment
         hot.pointee.plan = hotPlan ?? .none
         setHotEnvironment()
+    }
+
+    private func settleOpenTypes() {
+        for (index, type) in describedTypes.enumerated() where index < routingTypes.count && routingTypes[index] == BoundParameters.openType {
+            routingTypes[index] = type
+            hot.pointee.parameterTypes[index] = type
+        }
     }
 
     /// A statement that must be described again is bound with care.

@@ -99,6 +99,11 @@ struct KeyChange {
                     "42703", "column \"\(assignment.column)\" of relation \"\(relation.name)\" does not exist",
                     position: context.characterPosition(ofByte: tokens.bytes(item).lowerBound))
             }
+            guard values[column] == nil else {
+                throw Refusal(
+                    "42601", "multiple assignments to same column \"\(assignment.column)\"",
+                    position: context.characterPosition(ofByte: tokens.bytes(item).lowerBound))
+            }
             if relation.columns[column].generation == "a" { throw refusal("a column is GENERATED ALWAYS") }
             if relation.columns[column].generation == "s" { throw refusal("a generated column is set") }
             if DateWords.typeOIDs.contains(relation.columns[column].typeOID), case .string(let word)? = node.literal?.value, DateWords.isIn(word) {

@@ -34,8 +34,19 @@ extension PlacementAnalysis {
         guard let partition = state.partition else {
             return hasOneResult(level) ? state : certain(state, level, query, "an aggregate of rows in no certain order in a part that every shard computes")
         }
-        if level.grouping.contains(where: { $0.everySetContains { isKey($0, partition) } }) { return state }
+        if level.grouping.contains(where: { $0.everySetContains { isKey($0, partition) } }) {
+            return level.hasPlainGroups ? state : .partitioned(withKeysOfAllSets(partition, level))
+        }
         return keptWhenBound(partition, level, "an aggregate of rows on many shards")
+    }
+
+    /// A key that is not in each of the grouping sets is NULL in the rows of the others.
+    private func withKeysOfAllSets(_ partition: Partition, _ level: BoundLevel) -> Partition {
+        var partition = partition
+        partition.keys = partition.keys.filter { key in
+            isOuter(key, level) || level.grouping.contains { $0.everySetContains { $0.variable == key } }
+        }
+        return partition
     }
 
     /// Rule 9.

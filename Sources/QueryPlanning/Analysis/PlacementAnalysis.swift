@@ -195,6 +195,8 @@ final class PlacementAnalysis {
         var facts = Facts()
         var assigned: [Variable] = []
         switch query.body {
+        // Grouping sets make a column NULL that WHERE has confined.
+        case .select(let level) where !level.hasPlainGroups: return [:]
         case .select(let level), .values(let level):
             for predicate in level.filter { facts.add(predicate) }
             addExports(level.from, to: &facts)

@@ -71,11 +71,7 @@ extension StatementPlan {
     ///   - new: where they begin in the other text, in the same order.
     func moved(from old: [Int], to new: [Int]) -> StatementPlan {
         guard old != new, case .passThrough(let route) = action else { return self }
-        return StatementPlan(
-            action: .passThrough(route.moved(from: old, to: new)), effect: effect, pins: pins,
-            changesCatalog: changesCatalog,
-            taintsLink: taintsLink, isCopyIn: isCopyIn, commandName: commandName, parameterCount: parameterCount,
-            reason: reason)
+        return changed(action: .passThrough(route.moved(from: old, to: new)))
     }
 }
 

@@ -82,11 +82,14 @@ public final class StatementPlan: Sendable {
     }
 
     /// The same plan for a statement that runs triggers.
-    func runningTriggers() -> StatementPlan {
+    func runningTriggers() -> StatementPlan { changed(runsTriggers: true) }
+
+    /// The same plan but for what is given.
+    func changed(action: Action? = nil, runsTriggers: Bool? = nil) -> StatementPlan {
         StatementPlan(
-            action: action, effect: effect, pins: pins, changesCatalog: changesCatalog, taintsLink: taintsLink, changesSettings: changesSettings,
+            action: action ?? self.action, effect: effect, pins: pins, changesCatalog: changesCatalog, taintsLink: taintsLink, changesSettings: changesSettings,
             isCopyIn: isCopyIn, binaryCopyQuery: binaryCopyQuery, commandName: commandName, parameterCount: parameterCount,
-            temporaryNames: temporaryNames, sequences: sequences, lockedTable: lockedTable, drawing: drawing, runsTriggers: true,
+            temporaryNames: temporaryNames, sequences: sequences, lockedTable: lockedTable, drawing: drawing, runsTriggers: runsTriggers ?? self.runsTriggers,
             locksRows: locksRows, insertsWhatItReads: insertsWhatItReads, reason: reason)
     }
 }

@@ -9,7 +9,8 @@ enum ArrayReading {
     /// Array types of the key types: int2[] 1005, int4[] 1007, int8[] 1016, text[] 1009, varchar[] 1015, uuid[] 2951.
     private static func elementOID(ofArray typeOID: UInt32) -> UInt32? {
         switch typeOID {
-        case 0, 705: 0
+        // An array tells in binary what its elements are.
+        case 0, 705, BoundParameters.openType: 0
         case 1005: 21
         case 1007: 23
         case 1016: 20

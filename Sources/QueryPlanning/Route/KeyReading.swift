@@ -26,8 +26,22 @@ enum KeyReading {
     /// Reads a parameter that is compared with, or stored in, a key of `keyType`. Allocates nothing.
     @inline(__always)
     init(_ parameter: BoundParameters.Value, keyType: KeyType) {
+        if parameter.typeOID == BoundParameters.openType {
+            // Its text means the same as what type whatever.
+            guard parameter.format == .text, let bytes = parameter.bytes else {
+                self = parameter.bytes == nil ? .null : .unknown
+                return
+            }
+            self.init(text: bytes, type: keyType)
+            return
+        }
         guard let type = Self.type(parameter.typeOID, comparedWith: keyType) else {
-            self = .unknown
+            // A text that is cast to the key's type is read as the key's own text, and is its own binary format.
+            if let bytes = parameter.bytes, KeyType(typeOID: parameter.typeOID)?.family == .text {
+                self.init(text: bytes, type: keyType)
+            } else {
+                self = .unknown
+            }
             return
         }
         guard let bytes = parameter.bytes else {

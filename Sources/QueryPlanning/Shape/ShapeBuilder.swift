@@ -210,7 +210,8 @@ struct ShapeBuilder {
     @inline(__always)
     private mutating func literal(_ kind: TokenKind) {
         if kind == .parameter || kind == .otherString || kind == .quotedIdentifier {
-            if kind == .parameter { appendTerminated() } else { appendRaw() }
+            // "a" "b" is not "a""b".
+            if kind == .otherString { appendRaw() } else { appendTerminated() }
             if attachment == .cast { putBack() }
             attachment = .none
             if kind == .quotedIdentifier, depth <= rowsDepth { rowsDepth = -1 }

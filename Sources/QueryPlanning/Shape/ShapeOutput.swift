@@ -82,12 +82,8 @@ extension ShapeBuilder {
     /// A literal's text becomes part of the shape.
     @inline(__always)
     mutating func stay(number: Bool) {
-        if number {
-            append(Self.numberMark)
-            appendTerminated()
-        } else {
-            appendRaw()
-        }
+        if number { append(Self.numberMark) }
+        appendTerminated()
         attachment = .none
     }
 

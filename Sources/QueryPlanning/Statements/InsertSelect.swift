@@ -72,6 +72,8 @@ extension StatementClassifier {
     ) throws(Refusal) -> StatementPlan {
         let plan = try planSource(query, target)
         if case .passThrough(let route) = plan.action, route != .any {
+            // They make a key NULL that WHERE has confined.
+            if TreeWalk.nodes(under: query, { $0.groupingSet == nil ? .descend : .stop }) == false { throw notSplit(target, key) }
             return StatementPlan(
                 action: .passThrough(route), effect: .writes, taintsLink: plan.taintsLink || inspection.taintsLink,
                 commandName: "INSERT", parameterCount: ParameterNumbers.highest(in: node), reason: "key of the query")

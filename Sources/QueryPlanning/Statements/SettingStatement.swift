@@ -57,7 +57,7 @@ extension StatementClassifier {
 }
 
 /// Values of settings that the proxy cannot serve.
-enum SettingValues {
+public enum SettingValues {
     /// - Throws: for a value that would change how PostgreSQL reads statements, away from how the proxy reads them.
     static func check(_ name: String, _ values: [Literal?]) throws(Refusal) {
         guard values.count == 1, let value = values[0] else { return }
@@ -76,6 +76,9 @@ enum SettingValues {
         default: return
         }
     }
+
+    /// The same for a value of the startup packet.
+    public static func check(startup name: String, value: String) throws(Refusal) { try check(name.lowercased(), [.string(value)]) }
 
     /// PostgreSQL's reading of a boolean word (`parse_bool`): unique prefixes of true, false, yes, no, and on, off, 1, 0.
     static func boolean(_ word: String) -> Bool? {

@@ -1,38 +1,39 @@
-// SettingText: the value in the text of a SET statement, found by PostgreSQL's own scanner: comments and quoted names may hold anything.
+// SettingText: the value in the text of a SET statement, read by PostgreSQL's own grammar: comments and quoted names may hold anything, and
+// SET SCHEMA, SET NAMES, SET ROLE and the like are settings by other words.
 import CPGQuery
 
 public enum SettingText {
-    /// What stands behind TO or = in `SET name TO value`, or behind the name in SET ROLE and SET SESSION AUTHORIZATION, as it is
-    /// written, without comments. A single quoted string loses its quotes, since it is the whole list; in a list it is a quoted name.
-    /// - Returns: nil for DEFAULT, and for other statements.
+    /// The value as PostgreSQL keeps it, and SHOW tells it before it is checked: a list with commas, its names quoted where the setting is one of
+    /// names (`flatten_set_variable_args` in src/backend/utils/misc/guc.c).
+    /// - Returns: nil for DEFAULT, for values that are no constants, and for other statements.
     public static func value(of statement: String) -> String? {
-        guard let list = try? StatementTokens(statement) else { return nil }
-        let tokens = list.tokens
-        let begin = tokens.firstIndex { $0.kind == PG_QUERY__TOKEN__TO || $0.kind == PG_QUERY__TOKEN__ASCII_61 }
-            ?? tokens.firstIndex { $0.kind == PG_QUERY__TOKEN__ROLE || $0.kind == PG_QUERY__TOKEN__AUTHORIZATION }
-        guard let begin else { return nil }
-        let words = tokens[(begin + 1)...].prefix { $0.kind != PG_QUERY__TOKEN__ASCII_59 }
-        guard let first = words.first, first.kind != PG_QUERY__TOKEN__DEFAULT else { return nil }
-        if words.count == 1, first.kind == PG_QUERY__TOKEN__SCONST, let string = unquoted(list.text(first)) { return string }
-        return text(words, list)
-    }
-
-    private static func text(_ words: ArraySlice<Token>, _ list: StatementTokens) -> String {
-        var value = ""
-        var position = words.first?.range.lowerBound ?? 0
-        for word in words {
-            if word.range.lowerBound > position { value += " " }
-            position = word.range.upperBound
-            let written = list.text(word)
-            let string = words.count > 1 && word.kind == PG_QUERY__TOKEN__SCONST ? unquoted(written) : nil
-            value += string.map(SQLText.quoted) ?? written
+        guard let tree = try? ParseTree(statement), tree.statements.count == 1, let set = tree.statements[0].node.variableSetStmt?.pointee,
+            set.kind == PG_QUERY__VARIABLE_SET_KIND__VAR_SET_VALUE
+        else { return nil }
+        let isOfNames = listsOfNames.contains(text(set.name).lowercased())
+        var values: [String] = []
+        for node in NodeList(set.args, set.n_args).nodes {
+            guard let value = node.literal?.value.settingText else { return nil }
+            values.append(isOfNames ? SQLText.quoted(value) : value)
         }
-        return value
+        return values.joined(separator: ", ")
     }
 
-    /// The content of '...'; nil for E'...' and the like.
-    private static func unquoted(_ token: String) -> String? {
-        guard token.utf8.count >= 2, token.utf8.first == UInt8(ascii: "'"), token.utf8.last == UInt8(ascii: "'") else { return nil }
-        return String(decoding: token.utf8.dropFirst().dropLast(), as: UTF8.self).replacing("''", with: "'")
+    /// GUC_LIST_QUOTE in src/include/utils/guc.h.
+    private static let listsOfNames: Set<String> = [
+        "search_path", "temp_tablespaces", "local_preload_libraries", "session_preload_libraries", "shared_preload_libraries", "unix_socket_directories",
+    ]
+}
+
+extension Literal {
+    /// The constant as a setting's value.
+    fileprivate var settingText: String? {
+        switch self {
+        case .integer(let number): "\(number)"
+        case .number(let digits): digits
+        case .boolean(let value): value ? "true" : "false"
+        case .string(let value): value
+        case .bitString, .null: nil
+        }
     }
 }

@@ -63,8 +63,11 @@ extension Binder {
         switch name {
         case "min", "max":
             if argument.oid == TypeOID.name { return nil }
-            if argument.oid == TypeOID.varchar { return SQLType(TypeOID.text, collation: argument.collation) }
-            return argument.oid == TypeOID.unknown ? SQLType(TypeOID.text) : SQLType(argument.oid, collation: argument.collation)
+            let base = context.baseOID(argument.oid)
+            // They are those of text and of inet (pg_aggregate.dat).
+            if base == TypeOID.varchar { return SQLType(TypeOID.text, collation: argument.collation) }
+            if base == TypeOID.cidr { return SQLType(TypeOID.inet) }
+            return base == TypeOID.unknown ? SQLType(TypeOID.text) : SQLType(base, collation: argument.collation)
         case "sum": return AggregateTypes.sum(argument.oid).map { SQLType($0) }
         case "avg": return AggregateTypes.average(argument.oid).map { SQLType($0) }
         case "bool_and", "bool_or", "every": return .bool

@@ -35,7 +35,7 @@ extension Binder {
     ]
 
     private func prefixType(_ name: String, _ operand: SQLType) -> SQLType? {
-        name == "-" || name == "+" || name == "~" || name == "@" ? SQLType(operand.oid, collation: Collation.none) : nil
+        name == "-" || name == "+" || name == "~" || name == "@" ? SQLType(context.baseOID(operand.oid), collation: Collation.none) : nil
     }
 
     private func binaryType(_ name: String, _ left: SQLType, _ right: SQLType) -> SQLType? {

@@ -153,7 +153,10 @@ extension Binder {
             result = common
         }
         if result?.oid == TypeOID.unknown { return .text }
-        return result
+        // A domain stays only where it is the type of all.
+        guard let found = result, types.contains(where: { $0?.oid != found.oid }) else { return result }
+        let base = context.baseOID(found.oid)
+        return base == found.oid ? found : SQLType(base, collation: found.collation)
     }
 
     private func commonType(_ left: SQLType, _ right: SQLType) -> SQLType? {

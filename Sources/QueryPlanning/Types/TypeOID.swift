@@ -29,6 +29,8 @@ enum TypeOID {
     static let bit: UInt32 = 1560
     static let varbit: UInt32 = 1562
     static let numeric: UInt32 = 1700
+    static let cidr: UInt32 = 650
+    static let inet: UInt32 = 869
     static let uuid: UInt32 = 2950
     static let jsonb: UInt32 = 3802
 

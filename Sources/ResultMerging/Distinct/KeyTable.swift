@@ -39,9 +39,17 @@ struct KeyTable {
     /// Memory in use, in bytes.
     var bytes: Int { arena.count + ends.count * MemoryLayout<Int>.stride + slotCount * MemoryLayout<UInt64>.stride }
 
-    /// Forgets all keys and keeps the memory.
+    /// Forgets all keys. O(keys) in the long run: of slots no more are kept than keys of this number fill.
     mutating func removeAll() {
-        slots.update(repeating: 0, count: slotCount)
+        let wanted = max(Self.firstSlotCount, 8 * ends.count)
+        if slotCount > wanted {
+            slots.deallocate()
+            slotCount = 1 << (Int.bitWidth - (wanted - 1).leadingZeroBitCount)
+            slots = .allocate(capacity: slotCount)
+            slots.initialize(repeating: 0, count: slotCount)
+        } else {
+            slots.update(repeating: 0, count: slotCount)
+        }
         ends.removeAll()
         arena.removeAll()
     }
