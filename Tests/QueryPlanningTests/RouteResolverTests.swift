@@ -82,7 +82,10 @@ import Testing
     @Test func valuesOfOtherTypesOrFormsGoToAllShards() throws {
         let route: Route = .keys([condition(.int4, .parameter(1))])
         #expect(try resolve(route, "", [.text("42")], types: [1700]) == all)
-        #expect(try resolve(route, "", [.text("42")], types: [25]) == all)
+        #expect(try resolve(route, "", [.text("42")], types: [BoundParameters.openType]) == resolve(route, "", [.text("42")]))
+        #expect(try resolve(route, "", [.int8(42)], types: [BoundParameters.openType]) == all)
+        // A text is cast to the key's type, and its bytes are the same in either format.
+        #expect(try resolve(route, "", [.binary(Array("42".utf8))], types: [25]) == resolve(route, "", [.text("42")]))
         #expect(try resolve(route, "", [.text("x")]) == all)
         #expect(try resolve(route, "", [.text("3000000000")]) == all)
         #expect(try resolve(route, "", [.int8(42)]) == all)
@@ -181,5 +184,15 @@ import Testing
         #expect(try numbers(resolve(route(stored: false), "", [.text("9")])) == [2])
         #expect(try resolve(route(stored: false), "", [.text("10")]) == .any)
         #expect(throws: Refusal.self) { try resolve(route(stored: true), "", [.text("10")]) }
+    }
+
+    @Test func parametersMentionedTwiceAreOpen() {
+        let open = BoundParameters.openType
+        func types(_ text: String, _ declared: [UInt32]) -> [UInt32] { BoundParameters.types(declared: declared, in: Array(text.utf8)) }
+        #expect(types("SELECT $1, $2, $1", []) == [open])
+        #expect(types("SELECT $2, $1, $2, '$1'", [20]) == [20, open])
+        #expect(types("SELECT $1, $1", [20]) == [20])
+        #expect(types("SELECT $1, $1 -- $2 $2", [0, 23]) == [open, 23])
+        #expect(types("SELECT 1", []) == [])
     }
 }

@@ -100,9 +100,7 @@ struct KeyChange {
                     position: context.characterPosition(ofByte: tokens.bytes(item).lowerBound))
             }
             guard values[column] == nil else {
-                throw Refusal(
-                    "42601", "multiple assignments to same column \"\(assignment.column)\"",
-                    position: context.characterPosition(ofByte: tokens.bytes(item).lowerBound))
+                throw Refusal("42601", "multiple assignments to same column \"\(assignment.column)\"")
             }
             if relation.columns[column].generation == "a" { throw refusal("a column is GENERATED ALWAYS") }
             if relation.columns[column].generation == "s" { throw refusal("a generated column is set") }
