@@ -11,7 +11,7 @@ final class DrawExecution: Execution {
     override var keepsRows: Bool { true }
 
     /// The values drawn, in text format; nil is NULL.
-    var values: [String?] { legs.first?.rows.first ?? [] }
+    var values: [String?] { legs.first?.rows.flatMap { $0 } ?? [] }
 
     init(worker: Worker, session: Int32, parent: Execution?, query: String) {
         self.query = query

@@ -7,7 +7,7 @@ import QueryPlanning
 import WireProtocol
 
 final class FetchedInsertExecution: CompoundExecution {
-    /// Rows in one statement: its defaults are drawn by one query of at most 1,664 columns.
+    /// Rows in one statement.
     static let partRows = 500
     static let partBytes = 1 << 20
 

@@ -33,10 +33,10 @@ public struct InsertPlan: Sendable {
 /// Values that only one server may choose (numbers of a sequence, the time, random values), to be had before a statement
 /// can be routed or run alike on several shards.
 ///
-/// Run `query` on the lowest shard, in the statement's transaction; it yields one row. Build the statement's text from its
-/// values, plan that text, and carry out that plan with the parameters of the original.
+/// Run `query` on the lowest shard, in the statement's transaction; it yields a row, or several one after another. Build the
+/// statement's text from their values, plan that text, and carry out that plan with the parameters of the original.
 public struct DrawPlan: Sendable, Equatable {
-    /// One row, one column a value; ask for text format.
+    /// One column a value; ask for text format. Where there are more values than a query has columns, these are several queries.
     public var query: String
     /// The new text around the values: one piece more than there are values.
     public var pieces: [String]
@@ -47,7 +47,7 @@ public struct DrawPlan: Sendable, Equatable {
     }
 
     /// The text to plan and run instead of the original.
-    /// - Parameter values: the row's values in text format; nil is NULL.
+    /// - Parameter values: the rows' values in text format; nil is NULL.
     public func text(values: [String?]) -> String {
         var text = pieces.first ?? ""
         for (value, piece) in zip(values, pieces.dropFirst()) { text += (value.map(Self.literal) ?? "NULL") + piece }

@@ -19,9 +19,16 @@ struct DrawBuilder {
         pieces.append(" AS " + type + ")")
     }
 
+    /// So many columns a query of PostgreSQL's may have.
+    private static let widest = 1664
+
     /// nil if nothing is to be drawn.
     var plan: DrawPlan? {
-        expressions.isEmpty ? nil : DrawPlan(query: "SELECT " + expressions.joined(separator: ", "), pieces: pieces)
+        if expressions.isEmpty { return nil }
+        let rows = stride(from: 0, to: expressions.count, by: Self.widest).map { start in
+            "SELECT " + expressions[start..<min(start + Self.widest, expressions.count)].joined(separator: ", ")
+        }
+        return DrawPlan(query: rows.joined(separator: "; "), pieces: pieces)
     }
 }
 
