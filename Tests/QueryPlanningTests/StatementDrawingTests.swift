@@ -18,7 +18,8 @@ struct StatementDrawingTests {
     @Test("a missing key with a sequence default is drawn, and the new text has it as a literal")
     func missingKey() throws {
         #expect(try drawing("INSERT INTO people (name) VALUES ('x'), ($1) RETURNING *") == [
-            "SELECT (nextval('public.people_seq'::regclass)), (nextval('public.people_seq'::regclass))",
+            "SELECT (CAST(nextval('public.people_seq'::regclass) AS \"pg_catalog\".\"int8\")), "
+                + "(CAST(nextval('public.people_seq'::regclass) AS \"pg_catalog\".\"int8\"))",
             """
             INSERT INTO people ("name", "user_id") VALUES ('x', CAST('1' AS "pg_catalog"."int8")), \
             ($1, CAST('2' AS "pg_catalog"."int8")) RETURNING *
@@ -45,14 +46,15 @@ struct StatementDrawingTests {
     @Test("a reference table's defaults are drawn once for all shards")
     func reference() throws {
         #expect(try drawing("INSERT INTO settings (name) VALUES ('a')") == [
-            "SELECT (nextval('public.settings_id_seq'::regclass)), (now())",
+            "SELECT (CAST(nextval('public.settings_id_seq'::regclass) AS \"pg_catalog\".\"int4\")), "
+                + "(CAST(now() AS \"pg_catalog\".\"timestamptz\"))",
             """
             INSERT INTO settings ("name", "id", "changed") VALUES ('a', CAST('1' AS "pg_catalog"."int4"), \
             CAST('2' AS "pg_catalog"."timestamptz"))
             """,
         ])
         #expect(try drawing("INSERT INTO settings (id, name, changed) VALUES (1, 'a', CURRENT_TIMESTAMP), (2, $1, DEFAULT)") == [
-            "SELECT (CURRENT_TIMESTAMP), (now())",
+            "SELECT (CURRENT_TIMESTAMP), (CAST(now() AS \"pg_catalog\".\"timestamptz\"))",
             """
             INSERT INTO settings ("id", "name", "changed") VALUES (1, 'a', CAST('1' AS "pg_catalog"."timestamptz")), \
             (2, $1, CAST('2' AS "pg_catalog"."timestamptz"))
@@ -63,7 +65,7 @@ struct StatementDrawingTests {
     @Test("the time is drawn for rows of several shards, other defaults stay the shards' own")
     func time() throws {
         #expect(try drawing("INSERT INTO items (user_id, item_id) VALUES (1, 1), (2, 2)", acrossShards: true) == [
-            "SELECT (now()), (now())",
+            "SELECT (CAST(now() AS \"pg_catalog\".\"timestamptz\")), (CAST(now() AS \"pg_catalog\".\"timestamptz\"))",
             """
             INSERT INTO items ("user_id", "item_id", "made") VALUES (1, 1, CAST('1' AS "pg_catalog"."timestamptz")), \
             (2, 2, CAST('2' AS "pg_catalog"."timestamptz"))

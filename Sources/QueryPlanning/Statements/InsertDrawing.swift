@@ -1,8 +1,8 @@
 // InsertDrawing: an INSERT whose rows hold what only one server may choose: the number a sequence gives, the time, a random
 // value, as a default or as a value of its own. These are drawn first, on one shard, and written into the text.
 //
-// Only values whose text means the same in the column are drawn: a column's default has the column's type already, and
-// of written values only plain calls whose type is the column's.
+// Only values whose text means the same in the column are drawn: a column's default, cast to the column's type, and of written
+// values only plain calls whose type is the column's.
 import CPGQuery
 
 /// Builds a text with gaps for drawn values.
@@ -66,7 +66,7 @@ struct InsertDrawing {
             guard try add(row: index, layout, given, &builder) else { return nil }
             for (position, column) in added.enumerated() {
                 builder.add(given.isEmpty && position == 0 ? "" : ", ")
-                builder.draw(defaultExpression(column) ?? "NULL", as: typeName(column))
+                draw(default: defaultExpression(column) ?? "NULL", column, &builder)
             }
             builder.add(")")
         }
@@ -97,7 +97,7 @@ struct InsertDrawing {
                 let expression = defaultExpression(column)
                 if let expression, isDrawn(try inspection(expression), column) {
                     guard isWrittenExactly(column) else { throw StatementPlanner.inexactText }
-                    builder.draw(expression, as: typeName(column))
+                    draw(default: expression, column, &builder)
                 } else {
                     builder.add("DEFAULT")
                 }
@@ -112,6 +112,13 @@ struct InsertDrawing {
             builder.draw(drawnText(value, layout.items[row][position], column), as: typeName(column))
         }
         return true
+    }
+
+    /// What pg_get_expr prints lacks the cast of the assignment. A modifier of the type is left to the INSERT, since an explicit cast to
+    /// varchar(n) cuts what an assignment refuses.
+    private func draw(default expression: String, _ column: Int, _ builder: inout DrawBuilder) {
+        let type = typeName(column)
+        builder.draw("CAST(\(expression) AS \(type))", as: type)
     }
 
     /// The session's settings do not change the column's values on their way through text.
@@ -186,9 +193,11 @@ struct InsertDrawing {
         return inspection
     }
 
+    /// The column's type, or what is under its domain, without a modifier.
     private func typeName(_ column: Int) -> String {
-        let oid = target.relation.columns[column].typeOID
-        guard let type = context.environment.catalog.facts.types[oid] else { return "pg_catalog.text" }
+        let types = context.environment.catalog.facts.types
+        guard var type = types[target.relation.columns[column].typeOID] else { return "pg_catalog.text" }
+        while let base = types[type.baseTypeOID] { type = base }
         return SQLText.quoted(type.schema) + "." + SQLText.quoted(type.name)
     }
 }
