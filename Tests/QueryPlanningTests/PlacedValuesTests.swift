@@ -16,7 +16,7 @@ struct PlacedValuesTests {
 
     @Test("OVERRIDING USER VALUE draws the numbers that take the place of those given")
     func overriding() throws {
-        let number = #"pg_catalog.nextval(pg_catalog.pg_get_serial_sequence('"public"."numbered"', 'user_id'))"#
+        let number = #"pgbraid.next_identity('"public"."numbered"'::pg_catalog.regclass, 'user_id')"#
         #expect(try drawn("INSERT INTO numbered OVERRIDING USER VALUE VALUES (100, 2), (NULL, $1) RETURNING *") == [
             "SELECT (\(number)), (\(number))",
             """

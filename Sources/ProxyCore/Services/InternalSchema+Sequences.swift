@@ -24,6 +24,7 @@ extension InternalSchema {
         \(shareSequence)
         \(shareNewSequences)
         \(identitySequence)
+        \(nextIdentity)
         \(setSequence)
         """
 
@@ -204,6 +205,19 @@ extension InternalSchema {
             WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND a.attname = $2
                 AND d.deptype = 'i'
             $$;
+        """
+
+    /// The next number of an identity column for an INSERT, which PostgreSQL gives to whoever may insert. Within the function the
+    /// client's role is what SET ROLE has said, or who logged in.
+    private static let nextIdentity = """
+        CREATE OR REPLACE FUNCTION pgbraid.next_identity(owner regclass, column_name text) RETURNS bigint \(header) SECURITY DEFINER AS $$
+        BEGIN
+            IF NOT has_any_column_privilege(coalesce(nullif(current_setting('role'), 'none')::name, session_user), $1, 'INSERT') THEN
+                RAISE insufficient_privilege USING
+                    MESSAGE = format('permission denied for table %s', (SELECT relname FROM pg_class WHERE oid = $1));
+            END IF;
+            RETURN nextval(pgbraid.identity_sequence($1, $2));
+        END $$;
         """
 
     /// To be run before a statement that changes these sequences; nil: nothing.

@@ -115,9 +115,14 @@ struct InsertDrawing {
     }
 
     /// What pg_get_expr prints lacks the cast of the assignment. A modifier of the type is left to the INSERT, since an explicit cast to
-    /// varchar(n) cuts what an assignment refuses.
+    /// varchar(n) cuts what an assignment refuses. An identity's number needs no privilege on the sequence, other than nextval.
     private func draw(default expression: String, _ column: Int, _ builder: inout DrawBuilder) {
         let type = typeName(column)
+        let definition = target.relation.columns[column]
+        if definition.isIdentity {
+            let table = "\(SQLText.literal(tableName))::pg_catalog.regclass"
+            return builder.draw("pgbraid.next_identity(\(table), \(SQLText.literal(definition.name)))", as: type)
+        }
         builder.draw("CAST(\(expression) AS \(type))", as: type)
     }
 
@@ -179,12 +184,13 @@ struct InsertDrawing {
     private func defaultExpression(_ column: Int) -> String? {
         let definition = target.relation.columns[column]
         if definition.generation == "s" { return nil }
-        if definition.generation == "a" || definition.generation == "d" {
-            let table = SQLText.quoted(target.relation.schema) + "." + SQLText.quoted(target.relation.name)
-            return "pg_catalog.nextval(pg_catalog.pg_get_serial_sequence(\(SQLText.literal(table)), \(SQLText.literal(definition.name))))"
+        if definition.isIdentity {
+            return "pg_catalog.nextval(pg_catalog.pg_get_serial_sequence(\(SQLText.literal(tableName)), \(SQLText.literal(definition.name))))"
         }
         return definition.defaultExpression ?? context.environment.catalog.facts.types[definition.typeOID]?.defaultExpression
     }
+
+    private var tableName: String { SQLText.quoted(target.relation.schema) + "." + SQLText.quoted(target.relation.name) }
 
     private func inspection(_ expression: String) throws(Refusal) -> ExpressionInspection {
         var inspection = ExpressionInspection(context)
