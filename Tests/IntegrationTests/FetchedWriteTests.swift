@@ -147,5 +147,23 @@ extension IntegrationTests {
             #expect(try writer.outcome().tags == ["UPDATE 19"])
             #expect(try cluster.psql("SELECT count(*), sum(n), sum(total), min(user_id) FROM member") == [["20", "20210", "19207", "3"]])
         }
+
+        /// A row that moves keeps what it has in columns that were added while its table's lock was awaited.
+        @Test(.timeLimit(.minutes(1)), arguments: [
+            ("UPDATE member SET user_id = user_id + 100", "DELETE FROM member"), ("UPDATE member SET user_id = user_id + 100 WHERE user_id <> 3", "DELETE FROM member"),
+            ("SELECT create_reference_table('member')", "pgbraid.begin_placement"),
+        ]) func aMovedRowKeepsItsNewColumns(statement: String, waiting: String) throws {
+            let cluster = try cluster()
+            let (other, writer) = (try WireClient(port: cluster.port), try WireClient(port: cluster.port))
+            try other.rows("BEGIN; ALTER TABLE member ADD COLUMN note text; UPDATE member SET note = 'kept'")
+            try writer.send(FrontendFrame.query(statement))
+            try waitForLock(cluster, waiting)
+            try other.rows("COMMIT")
+            let outcome = try writer.outcome()
+            #expect(outcome.state == "40001", "\(outcome)")
+            #expect(try writer.rows("SELECT count(note), count(*) FROM member") == [["20", "20"]])
+            #expect(try writer.run(statement).error == nil)
+            #expect(try writer.rows("SELECT count(note), count(*) FROM member") == [["20", "20"]])
+        }
     }
 }

@@ -105,7 +105,10 @@ final class FetchedInsertExecution: CompoundExecution {
     }
 
     override func stepFinished(_ child: Execution, _ outcome: Outcome) {
-        if case .failure(let message) = outcome { return end(told(explained(message))) }
+        if case .failure(let message) = outcome {
+            if step == .fetching, plan.movesRows, message.sqlState == .cannotCoerce, !worker.cluster.isCatalogOld { worker.catalogChanged() }
+            return end(told(explained(message)))
+        }
         attempt { () throws(Refusal) in
             if let draw = child as? DrawExecution { return try insertDrawn(draw.values) }
             if step == .inserting { takeAnswer() } else { try beginInserting() }
@@ -113,8 +116,9 @@ final class FetchedInsertExecution: CompoundExecution {
         }
     }
 
-    /// The limit is told in the words of this statement.
+    /// The limit is told in the words of this statement, and that the table has got columns since it was planned (`KeyChange`).
     private func explained(_ message: DatabaseMessage) -> DatabaseMessage {
+        if step == .fetching, plan.movesRows, message.sqlState == .cannotCoerce { return .columnsChanged }
         guard step == .fetching, message.sqlState == .configurationLimitExceeded else { return message }
         return DatabaseMessage(
             error: .configurationLimitExceeded,

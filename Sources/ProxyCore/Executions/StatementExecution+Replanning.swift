@@ -46,10 +46,7 @@ extension StatementExecution {
     /// anybody.
     func replan(_ scatter: ScatterExecution) {
         guard replanning == .possible, record.pointee.detail?.transaction == nil, !scatter.hasTold else {
-            return fail(
-                DatabaseMessage(
-                    error: .serializationFailure, "could not serialize access: the columns of a table have changed since the statement was planned",
-                    hint: "Run it again, or its transaction."))
+            return fail(.columnsChanged)
         }
         replanning = .awaitsCatalog
         if !worker.cluster.isCatalogOld { worker.catalogChanged() }
@@ -77,6 +74,12 @@ extension StatementExecution {
             fail(DatabaseMessage(error))
         }
     }
+}
+
+extension DatabaseMessage {
+    static let columnsChanged = DatabaseMessage(
+        error: .serializationFailure, "could not serialize access: the columns of a table have changed since the statement was planned",
+        hint: "Run it again, or its transaction.")
 }
 
 /// Whether a statement may begin anew when it meets other columns than it was planned for.

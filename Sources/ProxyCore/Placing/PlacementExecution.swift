@@ -87,7 +87,8 @@ final class PlacementExecution: MultiShardExecution {
     private var problem: DatabaseMessage? {
         let name = change.table.name
         let answers = legs.map { $0.rows.first ?? [] }
-        guard answers.allSatisfy({ $0.count == 3 }) else { return DatabaseMessage(error: .internalError, "a shard has not examined the table") }
+        guard answers.allSatisfy({ $0.count == 4 }) else { return DatabaseMessage(error: .internalError, "a shard has not examined the table") }
+        if answers.contains(where: { $0[3] == "t" }) { return .columnsChanged }
         if answers.contains(where: { $0[0] == "t" }) {
             return DatabaseMessage(
                 error: .notNullViolation, "column \"\(keyName)\" of relation \"\(name)\" contains null values",

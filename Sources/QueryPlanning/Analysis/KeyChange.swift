@@ -46,7 +46,7 @@ struct KeyChange {
             let name = SQLText.quoted(relation.columns[index].name)
             return values[index].map { "(\($0.text))" } ?? "\(SQLText.quoted(modification.target.name)).\(name)"
         }
-        let filter = condition.map { " " + context.slice(tokens.bytes($0..<returning)) } ?? ""
+        let filter = condition.map { "(" + context.slice(tokens.bytes($0 + 1..<returning)) + ") AND " } ?? ""
         let names = columns.map { SQLText.quoted(relation.columns[$0].name) }.joined(separator: ", ")
         let isAlways = columns.contains { relation.columns[$0].generation == "a" }
         let rest = returning < tokens.count ? context.slice(tokens.bytes(returning..<tokens.count)) : ""
@@ -54,10 +54,18 @@ struct KeyChange {
         if rest.contains("$") { throw refusal("RETURNING has parameters") }
         let untyped = columns.indices.filter { values[columns[$0]].map { isUntyped($0.node) } ?? true }
         return FetchedInsertPlan(
-            query: "DELETE FROM \(target)\(filter) RETURNING \(outputs.joined(separator: ", "))",
+            query: "DELETE FROM \(target) WHERE \(filter)\(columnGuard) RETURNING \(outputs.joined(separator: ", "))",
             textBefore: "INSERT INTO \(insertTarget) (\(names))" + (isAlways ? " OVERRIDING SYSTEM VALUE" : ""), textAfter: rest,
             untypedColumns: Set(untyped), columnCount: columns.count, namesColumns: true, hasReturning: !rest.isEmpty,
             updatesOnConflict: false, movesRows: true)
+    }
+
+    /// Computes nothing. PostgreSQL reads it once it has the table's lock, and fails where the table has more columns than those that move
+    ///.
+    private var columnGuard: String {
+        let nulls = Array(repeating: "NULL", count: relation.columns.count).joined(separator: ", ")
+        let type = "\(SQLText.quoted(relation.schema)).\(SQLText.quoted(relation.name))"
+        return "CASE WHEN true THEN true ELSE (ROW(\(nulls))::\(type)) IS NULL END"
     }
 
     private var insertTarget: String {

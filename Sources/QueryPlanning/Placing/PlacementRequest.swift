@@ -68,8 +68,8 @@ public struct PlacementChange: Sendable {
         return "DELETE FROM \(name) WHERE (\(Self.condition(placement, table, shard, shardCount))) IS NOT TRUE"
     }
 
-    /// One row of three: whether there is a row without the new key, whether there is one that is not the shard's own, and a sum
-    /// that is the same on all shards where they hold the same rows.
+    /// One row of four: whether there is a row without the new key, whether there is one that is not the shard's own, a sum that is
+    /// the same on all shards where they hold the same rows, and whether the table has other columns than those copied.
     public func examination(shard: Int, of shardCount: Int) -> String {
         var isKeyMissing = "false"
         var sum = "''"
@@ -81,7 +81,15 @@ public struct PlacementChange: Sendable {
         }
         let isForeign = readsAllShards
             ? "EXISTS (SELECT FROM \(name) WHERE (\(Self.condition(table.placement, table, shard, shardCount))) IS NOT TRUE)" : "false"
-        return "SELECT \(isKeyMissing), \(isForeign), \(sum)"
+        return "SELECT \(isKeyMissing), \(isForeign), \(sum), \(hasOtherColumns)"
+    }
+
+    /// It was planned before the table was locked.
+    private var hasOtherColumns: String {
+        let names = copiedNames.map(SQLText.literal).joined(separator: ", ")
+        return "(SELECT pg_catalog.count(*) <> \(copiedNames.count) OR pg_catalog.count(*) FILTER (WHERE attname IN (\(names))) <> \(copiedNames.count) "
+            + "FROM pg_catalog.pg_attribute WHERE attrelid = \(SQLText.literal(name))::pg_catalog.regclass AND attnum > 0 AND NOT attisdropped "
+            + "AND attgenerated = '')"
     }
 
     /// Keeps what is stored of the table.

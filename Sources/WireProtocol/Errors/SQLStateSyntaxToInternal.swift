@@ -15,6 +15,7 @@ extension SQLState {
     @inlinable public static var groupingError: SQLState { SQLState("42803") }
     @inlinable public static var datatypeMismatch: SQLState { SQLState("42804") }
     @inlinable public static var wrongObjectType: SQLState { SQLState("42809") }
+    @inlinable public static var cannotCoerce: SQLState { SQLState("42846") }
     @inlinable public static var reservedName: SQLState { SQLState("42939") }
     @inlinable public static var undefinedFunction: SQLState { SQLState("42883") }
     @inlinable public static var undefinedTable: SQLState { SQLState("42P01") }
