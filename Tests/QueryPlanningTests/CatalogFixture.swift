@@ -58,7 +58,7 @@ extension CatalogBuilder {
         let generation = words.contains("generated") ? "s" : words.contains("identity") ? "a" : ""
         try add(.columns, row: [
             table, "\(number)", words[0], "\(oid)", "\(length.map { $0 + 4 } ?? -1)",
-            type.count > 1 ? "9000" : isText ? "100" : "0", words.contains("null") ? "t" : "f",
+            type.count > 1 ? (type[1] == "plain" ? "9001" : "9000") : isText ? "100" : "0", words.contains("null") ? "t" : "f",
             expression == nil && generation != "s" ? "f" : "t", generation, expression,
         ])
     }

@@ -51,13 +51,17 @@ struct StatementWorld {
         try builder.add(.constraints, row: ["80", "chained_user", "f", "1", "79", "1", "ca", nil])
         try builder.table(63, "numbered", primaryKey: "1", columns: ["user_id bigint not null identity", "x integer"])
         try builder.table(64, "counted", primaryKey: "1", columns: ["id bigint not null identity", "x integer"])
+        try builder.add(.collations, row: ["9001", "texts", "plain", "i", "t", "f"])
+        try builder.table(90, "trees", schema: "yard", columns: ["tree integer", "name text"])
+        try builder.table(91, "letters", columns: ["user_id text/plain", "name text"])
         try builder.function("public", "touch", volatility: "v", arguments: "20")
         try builder.add(.functions, row: [
             "20001", "public", "shown", "f", "s", "f", "f", "25", "0", "f", "25", "sql", "SELECT max(name) FROM countries", "f", nil, nil,
         ])
         let rules = try ShardingRules(tables: [
             ("pgbench_accounts", "aid"), ("pgbench_branches", "bid"), ("pgbench_tellers", "tid"), ("pgbench_history", "bid"),
-        ].map { TableRule(name: TableName(schema: nil, table: $0.0), kind: .sharded(keyColumn: $0.1)) })
+        ].map { TableRule(name: TableName(schema: nil, table: $0.0), kind: .sharded(keyColumn: $0.1)) }
+            + [TableRule(name: TableName(schema: "yard", table: "trees"), kind: .sharded(keyColumn: "tree"))])
         environment = PlanningEnvironment(
             catalog: builder.build(rules: rules), searchPath: ["pg_catalog", "public"], number: 1, temporaryTables: ["scratch"],
             shardCount: shardCount)

@@ -142,6 +142,14 @@ extension StatementClassifier {
         if !relation.isChild { try checkPlaced(relation, schema: schema, name: name, columns: columns) }
     }
 
+    /// Its tables get other names with it.
+    private func checkRenamed(schema: String, to newName: String) throws(Refusal) {
+        try refuseProxySchema(schema)
+        for relation in context.environment.catalog.relations where relation.schema == schema {
+            try checkRenamed(relation, schema: newName, name: relation.name, columns: relation.columns.map(TableKey.Candidate.init))
+        }
+    }
+
     /// - Throws: if a table by this name, or with these columns, is placed elsewhere than where its rows are.
     private func checkPlaced(
         _ relation: Relation, schema: String, name: String, columns: [TableKey.Candidate]
@@ -170,7 +178,7 @@ extension StatementClassifier {
             if let home = try onHomeLink([reference], entry, temporary: names) { return home }
         }
         try refuseProxySchema(reference?.schema)
-        if statement.rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_SCHEMA { try refuseProxySchema(text(statement.subname)) }
+        if statement.rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_SCHEMA { try checkRenamed(schema: text(statement.subname), to: newName) }
         if let relation = reference?.relation(in: context) {
             var columns = relation.columns.map(TableKey.Candidate.init)
             switch statement.rename_type {
@@ -214,7 +222,30 @@ extension StatementClassifier {
         if statement.remove_type == PG_QUERY__OBJECT_TYPE__OBJECT_SCHEMA {
             for name in objects.compactMap(\.string) { try refuseProxySchema(name) }
         }
+        if statement.behavior == PG_QUERY__DROP_BEHAVIOR__DROP_CASCADE { try checkCascade(statement.remove_type, objects) }
         return statement.concurrent != 0 ? shardByShard(entry, changesCatalog: true) : onAllShards(entry, changesCatalog: true)
+    }
+
+    /// Columns go with their collation; that of a sharding key may be one of the database's own.
+    private func checkCascade(_ kind: PgQuery__ObjectType, _ objects: [Node]) throws(Refusal) {
+        let schemas = kind == PG_QUERY__OBJECT_TYPE__OBJECT_SCHEMA ? Set(objects.compactMap(\.string)) : []
+        let collations = kind == PG_QUERY__OBJECT_TYPE__OBJECT_COLLATION ? objects.compactMap(\.listNode).map {
+            NodeList($0.pointee.items, $0.pointee.n_items).strings
+        } : []
+        if schemas.isEmpty, collations.isEmpty { return }
+        for relation in context.environment.catalog.relations where !schemas.contains(relation.schema) {
+            guard case .sharded(let index, _) = relation.placement,
+                let collation = context.environment.catalog.facts.collations[relation.columns[index].collationOID]
+            else { continue }
+            let isNamed = collations.contains { names in
+                names.last == collation.name
+                    && (names.count > 1 ? names[names.count - 2] == collation.schema : context.environment.searchPath.contains(collation.schema))
+            }
+            guard isNamed || schemas.contains(collation.schema) else { continue }
+            throw Refusal(
+                "0A000", "the sharding key \"\(relation.columns[index].name)\" of table \"\(relation.name)\" cannot be dropped",
+                hint: "Make the table a reference table first: SELECT create_reference_table(...).")
+        }
     }
 
     private static let relationKinds: Set<UInt32> = [
