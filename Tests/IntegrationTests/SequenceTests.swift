@@ -200,6 +200,28 @@ extension IntegrationTests {
             #expect(try cluster.onShards("SELECT nextval('numbers.old')") == [[["500"]], [["503"]], [["506"]], [["509"]]])
         }
 
+        /// PostgreSQL changes an identity's sequence with its column's type, and copies its definition with LIKE.
+        @Test(.timeLimit(.minutes(1))) func definitionsFollowColumns() throws {
+            let cluster = try cluster()
+            let client = try client(cluster)
+            try client.rows("CREATE TABLE entry (user_id int, id int GENERATED ALWAYS AS IDENTITY (START 5 INCREMENT 3), n int GENERATED ALWAYS AS IDENTITY (CYCLE))")
+            try client.rows("INSERT INTO entry SELECT i FROM generate_series(1, 20) i")
+            try client.rows("ALTER TABLE entry ALTER id TYPE bigint, ALTER n TYPE smallint")
+            try client.rows("CREATE TABLE copy (LIKE entry INCLUDING ALL, LIKE pg_catalog.pg_am)")
+            let definitions = "SELECT s.seqstart, s.seqincrement, s.seqmin, s.seqmax FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid"
+                + " WHERE c.relnamespace = 'numbers'::regnamespace ORDER BY c.relname"
+            let right = [["5", "3", "1", "9223372036854775807"], ["1", "1", "1", "32767"]]
+            #expect(try client.rows(definitions) == right + right)
+            try client.rows("ALTER TABLE entry ALTER id TYPE int, ALTER id SET INCREMENT 2 RESTART WITH 1000")
+            #expect(try client.rows(definitions).last?[3] == "32767")
+            for table in ["entry", "copy"] {
+                try client.rows("TRUNCATE \(table)")
+                for user in 1...12 { try client.rows("INSERT INTO \(table) (user_id\(table == "copy" ? ", oid, amname, amhandler, amtype" : "")) VALUES (\(user)\(table == "copy" ? ", 1, '', 0, 'i'" : ""))") }
+                try expectUnique(cluster, table, "id", count: 12)
+                try expectUnique(cluster, table, "n", count: 12)
+            }
+        }
+
         @Test(.timeLimit(.minutes(1))) func whoMayNotAlterIsToldByPostgreSQL() throws {
             let cluster = try cluster()
             try cluster.psql("DROP ROLE IF EXISTS counting; CREATE ROLE counting LOGIN; GRANT USAGE, CREATE ON SCHEMA numbers TO counting")

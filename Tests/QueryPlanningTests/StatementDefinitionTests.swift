@@ -71,13 +71,23 @@ struct StatementDefinitionTests {
     @Test("what shares the numbers of sequences among the shards", arguments: [
         ("CREATE TABLE t (user_id bigint, x int)", nil), ("CREATE TABLE t (id serial, name text)", SequenceChange()),
         ("CREATE TABLE t (user_id bigint, id int GENERATED ALWAYS AS IDENTITY)", SequenceChange()),
-        ("CREATE TABLE t (LIKE items INCLUDING ALL)", SequenceChange()), ("CREATE SEQUENCE s", SequenceChange()),
+        (
+            "CREATE TABLE a.t (LIKE items INCLUDING ALL)",
+            SequenceChange(copied: [.init(table: "pg_catalog.to_regclass('\"a\".\"t\"')", source: "pg_catalog.to_regclass('\"items\"')")])
+        ),
+        ("CREATE SEQUENCE s", SequenceChange()),
         ("CREATE TEMP SEQUENCE s", nil), ("CREATE TEMP TABLE t (id serial)", nil), ("ALTER TABLE items ADD COLUMN x int", nil),
         ("ALTER TABLE items ADD COLUMN id smallserial", SequenceChange()),
         ("ALTER SEQUENCE s CACHE 5", SequenceChange(altered: [.init(sequence: "pg_catalog.to_regclass('\"s\"')", restarts: false)])),
         ("ALTER SEQUENCE a.\"S'\" RESTART", SequenceChange(altered: [.init(sequence: "pg_catalog.to_regclass('\"a\".\"S''\"')", restarts: true)])),
         (
             "ALTER TABLE items ALTER item_id SET CYCLE RESTART WITH 9",
+            SequenceChange(altered: [
+                .init(sequence: "pgbraid.identity_sequence(pg_catalog.to_regclass('\"items\"'), 'item_id')", restarts: true)
+            ])
+        ),
+        (
+            "ALTER TABLE items ALTER item_id SET INCREMENT 3 RESTART, ALTER item_id TYPE int",
             SequenceChange(altered: [
                 .init(sequence: "pgbraid.identity_sequence(pg_catalog.to_regclass('\"items\"'), 'item_id')", restarts: true)
             ])

@@ -25,6 +25,7 @@ extension InternalSchema {
         \(shareNewSequences)
         \(identitySequence)
         \(nextIdentity)
+        \(restoreCopied)
         \(setSequence)
         """
 
@@ -164,6 +165,26 @@ extension InternalSchema {
         END $$;
         """
 
+    /// Between a CREATE TABLE (LIKE ...), whose identity columns got the definitions of the shard's sequences, and the taking of its parts.
+    private static let restoreCopied = """
+        CREATE OR REPLACE FUNCTION pgbraid.restore_copied(copy regclass, source regclass) RETURNS void STRICT \(header) AS $$
+        DECLARE
+            made record;
+        BEGIN
+            FOR made IN
+                SELECT d.objid::regclass AS sequence, s.increment_by, s.min_value, s.max_value, s.start_value
+                FROM pg_depend AS d JOIN pg_attribute AS c ON c.attrelid = d.refobjid AND c.attnum = d.refobjsubid
+                    JOIN pg_attribute AS a ON a.attrelid = d.objid AND a.attnum = 1 AND pgbraid.changed_here(a.xmin)
+                    JOIN pgbraid.sequence AS s ON s.name = pgbraid.identity_sequence($2, c.attname)
+                WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.deptype = 'i'
+                    AND NOT EXISTS (SELECT FROM pgbraid.sequence AS o WHERE o.name = d.objid AND pgbraid.changed_here(o.xmin))
+            LOOP
+                EXECUTE format('ALTER SEQUENCE %s INCREMENT BY %s MINVALUE %s MAXVALUE %s START WITH %s', made.sequence,
+                    made.increment_by, made.min_value, made.max_value, made.start_value);
+            END LOOP;
+        END $$;
+        """
+
     /// setval of what the client sees as one sequence. The number before the shard's next one is set as its last, so that the
     /// last of all shards' is what the client has set; where there is none before it, the next one. A shard whose part has no
     /// number left gives none, or begins anew. What PostgreSQL tells of its caches while it runs is not the client's.
@@ -231,6 +252,7 @@ extension InternalSchema {
         let altered = change.altered.map {
             "SELECT pgbraid.share_sequence(\($0.sequence), \($0.restarts), \(shard.int), \(shardCount));"
         }
-        return altered.joined() + "SELECT pgbraid.share_new_sequences(\(shard.int), \(shardCount))"
+        let copied = change.copied.map { "SELECT pgbraid.restore_copied(\($0.table), \($0.source));" }
+        return altered.joined() + copied.joined() + "SELECT pgbraid.share_new_sequences(\(shard.int), \(shardCount))"
     }
 }

@@ -17,10 +17,29 @@ public struct SequenceChange: Sendable, Equatable {
         }
     }
 
+    /// CREATE TABLE (LIKE ...): SQL that yields the tables as regclass.
+    public struct Copied: Sendable, Equatable {
+        public var table: String
+        public var source: String
+    }
+
     /// Sequences that it changes; what it makes needs no name.
     public var altered: [Altered]
+    /// Whose identity columns are made like those of another table.
+    public var copied: [Copied]
 
-    public init(altered: [Altered] = []) { self.altered = altered }
+    public init(altered: [Altered] = [], copied: [Copied] = []) {
+        self.altered = altered
+        self.copied = copied
+    }
+
+    /// Once, whatever a statement does to it: each shard takes its part of what all of it leaves.
+    mutating func alter(_ sequence: String, restarts: Bool) {
+        guard let known = altered.firstIndex(where: { $0.sequence == sequence }) else {
+            return altered.append(Altered(sequence: sequence, restarts: restarts))
+        }
+        altered[known].restarts = altered[known].restarts || restarts
+    }
 }
 
 extension StatementClassifier {
@@ -32,17 +51,17 @@ extension StatementClassifier {
         if let home = try onHomeLink(TableReference.all(in: node), entry) { return home }
         try refuseProxySchema(reference.schema)
         let options = NodeList(statement.options, statement.n_options).nodes.compactMap(\.defElem).map { text($0.pointee.defname) }
-        let sequence = "pg_catalog.to_regclass(\(SQLText.literal(quotedName(reference))))"
-        let change = SequenceChange(altered: [.init(sequence: sequence, restarts: options.contains("restart"))])
+        let change = SequenceChange(altered: [.init(sequence: relationText(reference), restarts: options.contains("restart"))])
         return onAllShards(entry, changesCatalog: true, sequences: change)
     }
 
     /// What a CREATE TABLE does to sequences; nil: nothing.
     func sequenceChange(of statement: PgQuery__CreateStmt) -> SequenceChange? {
-        let makesSome = NodeList(statement.table_elts, statement.n_table_elts).nodes.contains { element in
-            element.columnDef.map { isSerial($0.pointee) } ?? (element.tableLikeClause != nil)
-        }
-        return makesSome ? SequenceChange() : nil
+        let elements = NodeList(statement.table_elts, statement.n_table_elts).nodes
+        let sources = elements.compactMap { $0.tableLikeClause?.pointee.relation }.map { relationText(TableReference($0)) }
+        let makesSome = elements.contains { $0.columnDef.map { isSerial($0.pointee) } ?? false }
+        guard makesSome || !sources.isEmpty, let table = statement.relation.map({ relationText(TableReference($0)) }) else { return nil }
+        return SequenceChange(copied: sources.map { SequenceChange.Copied(table: table, source: $0) })
     }
 
     /// What an ALTER TABLE does to sequences; nil: nothing.
@@ -57,9 +76,9 @@ extension StatementClassifier {
             case PG_QUERY__ALTER_TABLE_TYPE__AT_SetIdentity:
                 let options = Node(command.def)?.listNode.map { NodeList($0.pointee.items, $0.pointee.n_items).nodes } ?? []
                 let restarts = options.compactMap(\.defElem).contains { text($0.pointee.defname) == "restart" }
-                let relation = "pg_catalog.to_regclass(\(SQLText.literal(quotedName(table))))"
-                let sequence = "pgbraid.identity_sequence(\(relation), \(SQLText.literal(text(command.name))))"
-                change.altered.append(.init(sequence: sequence, restarts: restarts))
+                change.alter(identityText(table, text(command.name)), restarts: restarts)
+            // An identity's sequence gets the type with its column.
+            case PG_QUERY__ALTER_TABLE_TYPE__AT_AlterColumnType: change.alter(identityText(table, text(command.name)), restarts: false)
             default: break
             }
         }
@@ -73,6 +92,12 @@ extension StatementClassifier {
             $0.pointee.contype == PG_QUERY__CONSTR_TYPE__CONSTR_IDENTITY
         }
         return isIdentity || names.count == 1 && ["serial", "serial4", "bigserial", "serial8", "smallserial", "serial2"].contains(names[0])
+    }
+
+    private func relationText(_ reference: TableReference) -> String { "pg_catalog.to_regclass(\(SQLText.literal(quotedName(reference))))" }
+
+    private func identityText(_ table: TableReference, _ column: String) -> String {
+        "pgbraid.identity_sequence(\(relationText(table)), \(SQLText.literal(column)))"
     }
 
     private func quotedName(_ reference: TableReference) -> String {
