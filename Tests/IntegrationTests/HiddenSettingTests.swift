@@ -99,6 +99,16 @@ extension IntegrationTests {
             #expect(try client.run("\(policy) (EXISTS (SELECT FROM kept_secret AS s WHERE s.n = kept_secret.n))").state == "0A000")
             #expect(try client.run("\(policy) (EXISTS (SELECT FROM seen_secret AS s WHERE s.n = kept_secret.n))").state == "0A000")
             #expect(try client.run("\(policy) (user_id = current_setting('my.user')::int)").error == nil)
+            for (name, body) in [
+                ("policy_reads", "sql STABLE AS 'SELECT EXISTS (SELECT FROM kept_secret)'"),
+                ("policy_runs", "plpgsql STABLE AS 'BEGIN RETURN EXISTS (SELECT FROM kept_secret); END'"),
+                ("policy_computes", "plpgsql STABLE AS 'BEGIN RETURN current_setting(''my.user'') <> ''''; END'"),
+            ] {
+                #expect(try client.run("CREATE OR REPLACE FUNCTION \(name)() RETURNS boolean LANGUAGE \(body)").error == nil)
+                let isHarmless = name == "policy_computes"
+                #expect(try client.run("CREATE POLICY \(name) ON kept_secret USING (\(name)())").state == (isHarmless ? nil : "0A000"))
+                #expect(try client.run("ALTER POLICY own ON kept_secret USING (user_id > 0 AND \(name)())").state == (isHarmless ? nil : "0A000"))
+            }
             #expect(try client.run("ALTER POLICY own ON kept_secret WITH CHECK ((SELECT count(*) FROM kept_secret) < 9)").state == "0A000")
         }
 

@@ -428,6 +428,23 @@ extension IntegrationTests {
             #expect(try stored(cluster, "part") == ["nothing"])
         }
 
+        /// A shard would apply the policy with the rows that it has.
+        @Test(.timeLimit(.minutes(1))) func whatPoliciesReadRemainsOnAllShards() throws {
+            let cluster = try cluster(2)
+            let client = try client(cluster)
+            try client.rows("CREATE TABLE staff (id int, name text); CREATE TABLE paper (user_id int, owner int); CREATE VIEW boss AS SELECT id FROM staff")
+            try client.rows("INSERT INTO staff SELECT i, 'x' FROM generate_series(1, 8) i; ALTER TABLE paper ENABLE ROW LEVEL SECURITY")
+            for source in ["staff", "boss"] {
+                try cluster.onShards("CREATE POLICY own ON placed.paper USING (owner IN (SELECT id FROM placed.\(source)))")
+                #expect(try state(client, "SELECT create_distributed_table('staff', 'id')") == "0A000")
+                #expect(try counts(cluster, "staff") == [8, 8])
+                try client.rows("DROP POLICY own ON paper")
+            }
+            try client.rows("CREATE POLICY own ON staff USING (name <> 'y')")
+            try client.rows("SELECT create_distributed_table('staff', 'id')")
+            #expect(try counts(cluster, "staff").reduce(0, +) == 8)
+        }
+
         @Test(.timeLimit(.minutes(1))) func theHintWorks() throws {
             let cluster = try cluster(2)
             let client = try client(cluster)

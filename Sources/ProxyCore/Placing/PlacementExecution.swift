@@ -87,8 +87,13 @@ final class PlacementExecution: MultiShardExecution {
     private var problem: DatabaseMessage? {
         let name = change.table.name
         let answers = legs.map { $0.rows.first ?? [] }
-        guard answers.allSatisfy({ $0.count == 4 }) else { return DatabaseMessage(error: .internalError, "a shard has not examined the table") }
+        guard answers.allSatisfy({ $0.count == 5 }) else { return DatabaseMessage(error: .internalError, "a shard has not examined the table") }
         if answers.contains(where: { $0[3] == "t" }) { return .columnsChanged }
+        if let policy = answers.lazy.compactMap({ $0[4] }).first {
+            return DatabaseMessage(
+                error: .featureNotSupported, "policy \"\(policy)\" reads table \"\(name)\": each shard would see its own rows only",
+                hint: "Drop the policy, or let it compare the row's columns with settings (current_setting), roles or reference tables.")
+        }
         if answers.contains(where: { $0[0] == "t" }) {
             return DatabaseMessage(
                 error: .notNullViolation, "column \"\(keyName)\" of relation \"\(name)\" contains null values",

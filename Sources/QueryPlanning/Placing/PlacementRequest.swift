@@ -68,8 +68,9 @@ public struct PlacementChange: Sendable {
         return "DELETE FROM \(name) WHERE (\(Self.condition(placement, table, shard, shardCount))) IS NOT TRUE"
     }
 
-    /// One row of four: whether there is a row without the new key, whether there is one that is not the shard's own, a sum that is
-    /// the same on all shards where they hold the same rows, and whether the table has other columns than those copied.
+    /// One row of five: whether there is a row without the new key, whether there is one that is not the shard's own, a sum that is
+    /// the same on all shards where they hold the same rows, whether the table has other columns than those copied, and a policy that
+    /// reads it.
     public func examination(shard: Int, of shardCount: Int) -> String {
         var isKeyMissing = "false"
         var sum = "''"
@@ -81,7 +82,18 @@ public struct PlacementChange: Sendable {
         }
         let isForeign = readsAllShards
             ? "EXISTS (SELECT FROM \(name) WHERE (\(Self.condition(table.placement, table, shard, shardCount))) IS NOT TRUE)" : "false"
-        return "SELECT \(isKeyMissing), \(isForeign), \(sum), \(hasOtherColumns)"
+        return "SELECT \(isKeyMissing), \(isForeign), \(sum), \(hasOtherColumns), \(readingPolicy)"
+    }
+
+    /// The name of another table's policy that reads the table, or a view over it.
+    private var readingPolicy: String {
+        guard case .sharded = placement else { return "NULL" }
+        return "(WITH RECURSIVE reading AS (SELECT \(SQLText.literal(name))::pg_catalog.regclass::pg_catalog.oid AS relation "
+            + "UNION SELECT w.ev_class FROM reading JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass "
+            + "AND d.refobjid = relation AND d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass JOIN pg_catalog.pg_rewrite w ON w.oid = d.objid) "
+            + "SELECT p.polname FROM reading JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass "
+            + "AND d.refobjid = relation AND d.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass JOIN pg_catalog.pg_policy p ON p.oid = d.objid "
+            + "WHERE p.polrelid <> relation ORDER BY 1 LIMIT 1)"
     }
 
     /// It was planned before the table was locked.
