@@ -131,7 +131,8 @@ extension Worker {
         }
         if expectation.isPassed { tellError(frame, link) }
         switch expectation {
-        case .passQuery, .passQueryWithoutReady: return
+        // The client may know that its COPY is over before ReadyForQuery is here: a Sync it sends then is no longer one within the data.
+        case .passQuery, .passQueryWithoutReady: if link.pointee.session >= 0 { sessions.at(link.pointee.session).pointee.isCopyingIn = false }
         case .dropQuery: link.pointee.injectedFailed = true
         // What was sent behind it the shard has left aside, and would up to a Sync.
         case .join: breakLink(index, reason: "BEGIN failed on it")
