@@ -6,9 +6,9 @@ extension IntegrationTests {
         private static let setup = [
             "DROP TABLE IF EXISTS folk", "DROP TABLE IF EXISTS grades", "CREATE TABLE folk (user_id bigint PRIMARY KEY, x bigint, r int4range, s int2, y float8)",
             "CREATE TABLE grades (id int PRIMARY KEY, title text)",
-            "DROP TABLE IF EXISTS basket, heading CASCADE", "DROP TYPE IF EXISTS goods CASCADE", "CREATE TYPE goods AS (sku text, qty int)",
-            "CREATE TABLE basket (user_id int PRIMARY KEY, items goods[], a date, b date, y bigint)", "CREATE TABLE heading (user_id text PRIMARY KEY)",
-            "INSERT INTO basket VALUES (1, ARRAY[('p', 1), ('q', 2)]::goods[], '2024-01-01', '2024-01-02', 5), (2, ARRAY[('r', 3)]::goods[], '2024-01-01', '2024-01-01', 8)",
+            "DROP TABLE IF EXISTS basket, heading CASCADE", "DROP TYPE IF EXISTS basket_item CASCADE", "CREATE TYPE basket_item AS (sku text, qty int)",
+            "CREATE TABLE basket (user_id int PRIMARY KEY, items basket_item[], a date, b date, y bigint)", "CREATE TABLE heading (user_id text PRIMARY KEY)",
+            "INSERT INTO basket VALUES (1, ARRAY[('p', 1), ('q', 2)]::basket_item[], '2024-01-01', '2024-01-02', 5), (2, ARRAY[('r', 3)]::basket_item[], '2024-01-01', '2024-01-01', 8)",
             "INSERT INTO heading VALUES ('abc'), ('abcdef')", "INSERT INTO grades VALUES (1, 'a'), (2, 'b'), (3, 'c')",
             "INSERT INTO folk VALUES " + (1...20).map { "(\($0), \($0 - 10), int4range(\($0 - 10), \($0)), \($0 - 10), \($0).5)" }.joined(separator: ", "),
         ]
