@@ -60,8 +60,8 @@ struct KeyChange {
             updatesOnConflict: false, movesRows: true)
     }
 
-    /// Computes nothing. PostgreSQL reads it once it has the table's lock, and fails where the table has more columns than those that move
-    ///.
+    /// Computes nothing. PostgreSQL reads it once it has the table's lock, and fails where the table has not as many
+    /// columns as those that move.
     private var columnGuard: String {
         let nulls = Array(repeating: "NULL", count: relation.columns.count).joined(separator: ", ")
         let type = "\(SQLText.quoted(relation.schema)).\(SQLText.quoted(relation.name))"
