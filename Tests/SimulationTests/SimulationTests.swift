@@ -7,7 +7,7 @@ import Testing
     /// Seeds whose worlds once broke a promise, drawn as they were then.
     static let regressions: [(seed: UInt64, drawing: WorldDrawing)] = plain.map { ($0, .plain) } + themed.map { ($0, .themed) }
     private static let plain: [UInt64] = [505, 1991, 3945, 11797, 12727, 313157, 329518, 798940, 1311054, 80_189_946]
-    private static let themed: [UInt64] = [2368, 10_000_883, 10_007_030, 10_126_646, 10_370_941]
+    private static let themed: [UInt64] = [2368, 10_000_883, 10_007_030, 10_126_646, 10_370_941, 63_047_595]
     static let strictRegressions: [UInt64] = [184, 252, 3469]
 
     @Test func everyPromiseIsKeptWhateverFails() {

@@ -59,10 +59,12 @@ final class ScriptExecution: Execution {
         worker.start(StatementExecution(worker: worker, session: session, parent: self, call: call), on: session)
     }
 
-    /// A block that has done something does not wait: who reads the catalog may wait for its locks.
+    /// A block that has done something does not wait: who reads the catalog may wait for its locks. Nor does what ends a block, which is
+    /// about no table: a cancel would find it waiting, and leave the block open.
     private var awaitsCatalog: Bool {
         guard worker.cluster.isCatalogOld else { return false }
-        return worker.sessions.at(session).pointee.detail?.transaction?.participants.isEmpty ?? true
+        guard let transaction = worker.sessions.at(session).pointee.detail?.transaction else { return true }
+        return transaction.participants.isEmpty && !(statements.indices.contains(position) && statements[position].plan.endsTransaction)
     }
 
     override func cancelRequested() {
