@@ -61,7 +61,10 @@ extension IntegrationTests {
             try listener.send(FrontendFrame.query(text))
             #expect(try letters(listener) == "TDCZ")
             try listener.send(FrontendFrame.query("COMMIT"))
-            #expect(try letters(listener) == "CAAZ")
+            // The link that listens may hear of them later than the witness does.
+            let answer = try letters(listener)
+            #expect(["CAAZ", "CAZ", "CZ"].contains(answer))
+            for _ in answer.filter({ $0 == "A" }).count..<2 { #expect(try listener.next()?.letter == "A") }
             try notifier.rows("NOTIFY behind_blocks, 'three'")
             #expect(try listener.next()?.letter == "A")
         }
