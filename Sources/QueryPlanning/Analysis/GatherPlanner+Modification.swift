@@ -31,7 +31,7 @@ extension GatherPlanner {
     private func replaceParts(of modification: BoundModification) throws(Refusal) {
         for table in query.commonTables {
             if table.isModifying { throw planner.refusal("data-modifying WITH items must be confined to one shard") }
-            try replaceNested(table.query, table.node, table.name)
+            try replaceItem(table)
         }
         let conditions = GatherConditions(query, modification.level, planner)
         for entry in modification.level.entries where entry !== modification.target { try replace(entry, conditions) }

@@ -21,6 +21,8 @@ final class GatherPlanner {
     private var names: [String] = []
     /// Queries around the one being replaced. Each is tried as a whole first, which takes time that goes with its length.
     var nesting = 0
+    /// What is replaced stands in a WITH item that nothing reads.
+    private var isUnread = false
     var context: AnalysisContext { planner.context }
     private var binder: Binder { planner.binder }
 
@@ -66,7 +68,7 @@ final class GatherPlanner {
 
     /// Replaces what is sharded in a query.
     func descend(_ query: BoundQuery) throws(Refusal) {
-        for table in query.commonTables { try replaceNested(table.query, table.node, table.name) }
+        for table in query.commonTables { try replaceItem(table) }
         switch query.body {
         case .select(let level), .values(let level):
             if level.usesSystemColumns { throw planner.refusal("system columns differ from shard to shard") }
@@ -122,11 +124,19 @@ final class GatherPlanner {
         return try ScatterPlanner(inner, query).partialQuery(names: query.columns.map(\.name))
     }
 
+    /// A WITH item. Of one that nothing reads no rows are fetched, as PostgreSQL evaluates none; its mistakes are found all the same.
+    func replaceItem(_ item: BoundCTE) throws(Refusal) {
+        let isWithinUnread = isUnread
+        isUnread = isUnread || !item.use.isRead
+        defer { isUnread = isWithinUnread }
+        try replaceNested(item.query, item.node, item.name)
+    }
+
     func add(_ part: GatheredPart, _ name: String) throws(Refusal) -> Int {
         guard parts.count < StatementSize.maximumGatheredPartCount else {
             throw planner.refusal("more than \(StatementSize.maximumGatheredPartCount) parts to be fetched")
         }
-        parts.append(part)
+        parts.append(isUnread ? part.withoutRows : part)
         if !names.contains(name) { names.append(name) }
         return parts.count
     }

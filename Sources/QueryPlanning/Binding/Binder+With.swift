@@ -18,6 +18,9 @@ extension Binder {
         let name = text(item.pointee.ctename)
         commonTableNames.insert(name)
         let names = NodeList(item.pointee.aliascolnames, item.pointee.n_aliascolnames).strings
+        let use = CommonTableUse(writes: body.selectStmt == nil)
+        commonTablesBeingBound.append(use)
+        defer { commonTablesBeingBound.removeLast() }
         let query: BoundQuery
         if let select = body.selectStmt {
             query = isRecursive && mentions(name, select)
@@ -30,8 +33,8 @@ extension Binder {
             unsupported = unsupported ?? "SEARCH and CYCLE clauses"
             query.columns += searchColumns(item)
         }
-        scope.commonTables[name] = .query(query)
-        return BoundCTE(name: name, node: body, query: query, isModifying: body.selectStmt == nil)
+        scope.commonTables[name] = .query(query, use)
+        return BoundCTE(name: name, node: body, query: query, use: use, isModifying: body.selectStmt == nil)
     }
 
     private func searchColumns(_ item: Message<PgQuery__CommonTableExpr>) -> [BoundColumn] {

@@ -28,6 +28,8 @@ final class Binder {
     var unsupported: String?
     /// PostgreSQL's error for a statement that names a table nobody knows: for the first of them, or for what failed before it.
     var unknownTable: Refusal?
+    /// The WITH items within which names are resolved now, the innermost last.
+    var commonTablesBeingBound: [CommonTableUse] = []
     /// Names of all WITH items.
     var commonTableNames: Set<String> = []
     /// A value is cast to the name of something in the catalogs.

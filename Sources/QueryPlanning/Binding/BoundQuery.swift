@@ -286,6 +286,7 @@ struct BoundCTE {
     /// The item's query.
     let node: Node
     let query: BoundQuery
+    let use: CommonTableUse
     let isModifying: Bool
 }
 

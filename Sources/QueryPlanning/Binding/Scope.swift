@@ -31,11 +31,23 @@ struct NamespaceItem {
 
 /// A WITH item as its name is seen.
 enum CommonTable {
-    case query(BoundQuery)
+    case query(BoundQuery, CommonTableUse)
     /// Inside a recursive item: the working table, with the columns of the initial term.
     case recursive(number: Int, columns: [BoundColumn])
     /// Its columns are not known yet (used before its definition).
     case pending
+}
+
+/// Who reads a WITH item. PostgreSQL evaluates none that nothing reads (SS_process_ctes in its subselect.c).
+final class CommonTableUse {
+    /// Something outside of WITH items reads it, or it writes.
+    var isReadByStatement: Bool
+    /// The items that read it.
+    var readers: [CommonTableUse] = []
+
+    init(writes: Bool) { isReadByStatement = writes }
+
+    var isRead: Bool { isReadByStatement || readers.contains(where: \.isRead) }
 }
 
 /// What one expression can see.

@@ -8,6 +8,11 @@ struct GatheredPart {
     let columns: [PartialRows.Column]
     /// The statement asks for the rows' places.
     var isNumbered = false
+
+    /// The same columns, and nothing is evaluated.
+    var withoutRows: GatheredPart {
+        GatheredPart(text: "SELECT * FROM (\(text)) AS pgbraid_unread WHERE FALSE", columns: columns, isNumbered: isNumbered)
+    }
 }
 
 struct GatherLayout {
