@@ -67,11 +67,22 @@ struct CursorTable {
         cursors = cursors.filter { $0.value.livesApart(from: link) }
     }
 
+    /// A cursor WITH HOLD lives on the link.
+    func keep(_ link: Int32) -> Bool { cursors.values.contains { $0.isHeld && !$0.livesApart(from: link) } }
+
     /// Whether a cursor WITH HOLD of the block lives on the link: PREPARE TRANSACTION fails there (manual, PREPARE TRANSACTION, Notes).
     /// One that is closed, undone or of an earlier block is no obstacle.
     func forbidPreparation(on link: Int32) -> Bool {
         guard !cursors.isEmpty else { return false }
         return cursors.values.contains { $0.isHeld && !$0.isPersistent && !$0.livesApart(from: link) }
+    }
+
+    /// The proxy itself holds the rows of a cursor WITH HOLD of the block.
+    var holdsRowsOfBlock: Bool {
+        cursors.values.contains { cursor in
+            guard case .session = cursor.home else { return false }
+            return cursor.isHeld && !cursor.isPersistent
+        }
     }
 
     // MARK: Blocks and savepoints
@@ -119,7 +130,13 @@ extension SessionDetail {
 
     /// Bytes of rows that are held for cursors and portals.
     var heldBytes: Int {
-        portals.values.reduce(cursors.heldBytes) { $0 + ($1.buffer?.stream.pointee.output.count ?? 0) }
+        portals.values.reduce(cursors.heldBytes) { $0 + ($1.buffer?.stream.pointee.output.count ?? 0) + ($1.cursor?.heldBytes ?? 0) }
+    }
+
+    /// Bytes of the values that are held for portals yet to be executed.
+    func bindBytes(besides name: UnsafeRawBufferPointer) -> Int {
+        let held = portals.filter { !$0.value.isDone && !$0.value.bind.isEmpty && !$0.key.elementsEqual(name) }
+        return held.values.reduce(0) { $0 + $1.bind.count }
     }
 
     func released(savepoint depth: Int) {

@@ -36,6 +36,7 @@ final class DeclareCursorExecution: DivertingExecution {
         if case .failure(let message) = outcome { return finish(.failure(explained(message))) }
         guard let answer, let detail = record.pointee.detail else { return }
         let cursor = HeldCursor(declaration, format: format, answer: answer) { tellClient($0) }
+        cursor.textStyles = detail.textStyles
         detail.cursors.insert(declaration.name, worker.declared(.session(cursor), isHeld: declaration.isHeld, session))
         worker.tellComplete(session, "DECLARE CURSOR")
         finish(.success)
@@ -44,10 +45,7 @@ final class DeclareCursorExecution: DivertingExecution {
     /// The limit is told in the words of this statement.
     private func explained(_ message: DatabaseMessage) -> DatabaseMessage {
         guard message.sqlState == .configurationLimitExceeded else { return message }
-        return DatabaseMessage(
-            error: .configurationLimitExceeded,
-            "the rows of cursor \"\(declaration.name)\" are over the limit of \(worker.settings.limits.mergeBytes) bytes",
-            hint: "The cursors of a session hold their rows in the proxy. Close those no longer needed, or raise limits.merge.")
+        return .tooManyRows(ofCursor: declaration.name, limit: worker.settings.limits.mergeBytes)
     }
 }
 

@@ -30,6 +30,7 @@ final class HeldCursorExecution: Execution {
         if let problem = cursor.problem(movement, isMove: use == .move) { return fail(problem) }
         let formats = cursor.formats(use, call)
         if use != .move, formats.contains(where: { $0 != cursor.format }) { return fail(cursor.otherFormat) }
+        if use != .move, worker.sessions.at(session).pointee.detail?.textStyles != cursor.textStyles { return finish(.failure(cursor.otherStyles)) }
         rows = cursor.move(movement)
         if use == .fetch, call.wantsDescription, !isClientGone {
             worker.output(ofSession: session).pointee.output.writeRowDescription(cursor.fields.asked(formats))
@@ -47,9 +48,13 @@ final class HeldCursorExecution: Execution {
         guard let rows else { return }
         let isGiven = use != .move && !isClientGone
         while isGiven, given < rows.count {
-            guard worker.room(ofSession: session) != .full else {
+            switch worker.room(ofSession: session) {
+            case .free: break
+            case .full:
                 worker.output(ofSession: session).pointee.wantsDrained = true
                 return
+            // The FETCH is itself read in pieces, as a portal.
+            case .exceeded: return fail(tooManyPortalRows)
             }
             let number = rows.isBackward ? rows.first - given : rows.first + given
             worker.output(ofSession: session).pointee.output.append(cursor.row(number))

@@ -77,13 +77,16 @@ final class PortalStreamExecution: Execution {
     }
 }
 
-/// Closes what a streamed cursor has on the shards, and answers a Close message.
+/// Closes what a streamed cursor has on the shards, for a Close message or because its portal is replaced.
 final class CloseStreamExecution: Execution {
     private let cursor: StreamedCursor
+    private let isTold: Bool
     private var isStarted = false
 
-    init(worker: Worker, session: Int32, cursor: StreamedCursor) {
+    /// - Parameter isTold: the client has asked for it.
+    init(worker: Worker, session: Int32, cursor: StreamedCursor, isTold: Bool) {
         self.cursor = cursor
+        self.isTold = isTold
         super.init(worker: worker, session: session, parent: nil)
     }
 
@@ -95,10 +98,10 @@ final class CloseStreamExecution: Execution {
     }
 
     override func allReady() {
-        if let failure {
+        if let failure, isTold {
             worker.tellError(session, failure)
             worker.failBatch(session)
-        } else if worker.sessions.at(session).pointee.phase != .leaving {
+        } else if isTold, worker.sessions.at(session).pointee.phase != .leaving {
             worker.output(ofSession: session).pointee.output.writeCloseComplete()
         }
         finish(.success)
@@ -121,6 +124,7 @@ extension Worker {
             portal.plan.streamed != nil
         else { return nil }
         if let refusal = refusal(of: portal.plan, session) { return raise(index, refusal) }
+        if portal.plan.locksRowsAhead { return raise(index, .locksRowsAhead("a portal that is read in parts")) }
         guard isQuiescent(index) else { return .blocked }
         let name = Array(message.portal)
         detail.portals[name]?.isDone = true
@@ -138,7 +142,23 @@ extension Worker {
             output(ofSession: index).pointee.output.writeCloseComplete()
             return .consumed
         }
-        start(CloseStreamExecution(worker: self, session: index, cursor: cursor), on: index)
+        start(CloseStreamExecution(worker: self, session: index, cursor: cursor, isTold: true), on: index)
         return .consumed
+    }
+
+    /// Forgets the unnamed portal, as Query and the next Bind of it do, with what it has on the shards.
+    /// - Returns: nil: that is done; else the frame waits.
+    @inline(never)
+    func dropUnnamedPortal(_ index: Int32, _ session: UnsafeMutablePointer<Session>) -> FrameResult? {
+        guard let detail = session.pointee.detail, let portal = detail.portals[[]] else { return nil }
+        guard let cursor = portal.cursor, detail.transaction != nil, session.pointee.status != TransactionStatus.failed.rawValue else {
+            detail.portals[[]] = nil
+            return nil
+        }
+        guard isQuiescent(index) else { return .blocked }
+        detail.portals[[]] = nil
+        let closing = CloseStreamExecution(worker: self, session: index, cursor: cursor, isTold: false)
+        start(closing, on: index)
+        return closing.isFinished ? nil : .blocked
     }
 }

@@ -14,6 +14,8 @@ class ShardedCursor {
     var position = CursorPosition()
     /// An error while it was read: PostgreSQL lets nothing be done with such a cursor but closing it.
     var hasFailed = false
+    /// The settings by which the rows that it holds were written.
+    var textStyles: [String?] = []
 
     init(name: String, isBinary: Bool, fields: [FieldDescription]) {
         self.name = name
@@ -49,6 +51,9 @@ class ShardedCursor {
         return fields.asked(asked).map(\.format)
     }
 
+
+    /// PostgreSQL would write the rows by the settings of now.
+    var otherStyles: DatabaseMessage { .otherTextStyles("cursor \"\(name)\"") }
 
     /// The error of a FETCH in a format in which the rows are not there.
     var otherFormat: DatabaseMessage {
@@ -91,5 +96,34 @@ extension Worker {
         if let tag = use.tag(count, isBehindLast: cursor.position.isBehindLast) { return tellComplete(index, tag) }
         guard sessions.at(index).pointee.phase != .leaving else { return }
         output(ofSession: index).pointee.output.writePortalSuspended()
+    }
+}
+
+extension StatementPlan {
+    /// Its rows come in an order, and those that come first on each shard are locked before it is known which is next. PostgreSQL locks a row
+    /// when it is fetched, and passes over those that the block has changed by then.
+    var locksRowsAhead: Bool { locksRows && streamed?.scatter.merge.sortKeys.isEmpty == false }
+}
+
+extension DatabaseMessage {
+    /// - Parameter limit: in bytes.
+    static func tooManyRows(ofCursor name: String, limit: Int) -> DatabaseMessage {
+        DatabaseMessage(
+            error: .configurationLimitExceeded, "the rows of cursor \"\(name)\" are over the limit of \(limit) bytes",
+            hint: "The cursors of a session hold their rows in the proxy. Close those no longer needed, or raise limits.merge.")
+    }
+
+    /// - Parameter what: would read the rows.
+    static func locksRowsAhead(_ what: String) -> DatabaseMessage {
+        DatabaseMessage(
+            error: .featureNotSupported, "\(what) over several shards cannot lock rows in an order",
+            hint: "Leave out ORDER BY, or lock the rows by one SELECT that is read whole.")
+    }
+
+    /// - Parameter what: holds the rows.
+    static func otherTextStyles(_ what: String) -> DatabaseMessage {
+        DatabaseMessage(
+            error: .featureNotSupported, "the rows of \(what) were written by other settings than they are to be fetched by",
+            hint: "Set TimeZone, DateStyle, IntervalStyle, bytea_output, extra_float_digits and client_encoding before, or set them back.")
     }
 }

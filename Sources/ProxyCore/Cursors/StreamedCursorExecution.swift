@@ -1,7 +1,7 @@
 // StreamedCursorExecution: FETCH and MOVE of a cursor whose rows are still on the shards.
 //
-// It asks for rows a batch at a time, and for the next only when the client has taken what there is: so nothing needs to be paused. Rows
-// that came and are not asked for by this FETCH wait in the cursor.
+// It asks for rows a batch at a time, and for the next only when the client has taken what there is. A batch whose rows are longer than
+// those before is read as fast as they can be given or merged. Rows that came and are not asked for by this FETCH wait in the cursor.
 import Primitives
 import QueryPlanning
 import ResultMerging
@@ -25,6 +25,8 @@ final class StreamedCursorExecution: Execution {
     private var sourceOfLeg: [Int] = []
     /// Rows asked of each source and not come yet.
     private var due: [Int]
+    /// Some leg may be paused.
+    private var mayBePaused = false
 
     init(
         worker: Worker, session: Int32, parent: Execution?, call: StatementCall, cursor: StreamedCursor, movement: CursorMovement,
@@ -45,6 +47,12 @@ final class StreamedCursorExecution: Execution {
         guard !isBegun else { return }
         isBegun = true
         if let problem = cursor.problem(movement, isMove: use == .move) { return fail(problem) }
+        if let detail = worker.sessions.at(session).pointee.detail, detail.heldBytes > worker.settings.limits.mergeBytes {
+            return fail(.tooManyRows(ofCursor: cursor.name, limit: worker.settings.limits.mergeBytes))
+        }
+        let styles = worker.sessions.at(session).pointee.detail?.textStyles ?? []
+        if cursor.heldBytes == 0 { cursor.textStyles = styles }
+        guard styles == cursor.textStyles else { return finish(.failure(cursor.otherStyles)) }
         let formats = cursor.formats(use, call)
         // Rows that MOVE passes over come in some format, too, and others with them.
         if use != .move || !cursor.hasFormats, !cursor.take(formats) { return fail(cursor.otherFormat) }
@@ -73,18 +81,13 @@ final class StreamedCursorExecution: Execution {
             do throws(MergeError) {
                 try cursor.merger.resume(into: &cursor.ready.stream.pointee.output)
             } catch {
-                noteFailure(error.asError)
-                if !hasOutstanding { allReady() }
-                return
+                return stop(error.asError)
             }
             passRows()
             // The FETCH is itself read in pieces, as a portal.
-            if use == .fetch, worker.room(ofSession: session) == .exceeded {
-                noteFailure(tooManyPortalRows)
-                cancelLegs()
-                return hasOutstanding ? () : allReady()
-            }
+            if use == .fetch, worker.room(ofSession: session) == .exceeded { return stop(tooManyPortalRows) }
         } while cursor.merger.hasRowsReady && !isEnough && !isClientSlow
+        resumeWanted()
         if isEnough || isAtEnd { return hasOutstanding ? () : complete() }
         if isClientSlow {
             worker.output(ofSession: session).pointee.wantsDrained = true
@@ -119,7 +122,47 @@ final class StreamedCursorExecution: Execution {
         finish(.failure(message))
     }
 
+    /// Ends it once the shards have.
+    private func stop(_ message: DatabaseMessage) {
+        noteFailure(message)
+        endLegs()
+        if !hasOutstanding { allReady() }
+    }
+
     // MARK: Rows from the shards
+
+    /// Pauses a leg whose rows can neither be given nor merged yet. Behind what the FETCH needs the rest of a batch is read at once: the
+    /// next statement wants the link.
+    private func throttle(_ leg: Int, _ source: Int) {
+        guard !isEnough, mustWait(source) else { return }
+        worker.streams.at(worker.links.at(legs[leg].link).pointee.stream.index).pointee.isReadPaused = true
+        mayBePaused = true
+        // Those that the merge waits for may be at the end of a batch.
+        if isClientSlow { worker.output(ofSession: session).pointee.wantsDrained = true } else { ask() }
+    }
+
+    private func mustWait(_ source: Int) -> Bool {
+        !cursor.merger.wantsRows(from: source) || isClientSlow && cursor.heldBytes > worker.settings.limits.outputHighWaterBytes
+    }
+
+    private func resumeWanted() {
+        guard mayBePaused else { return }
+        mayBePaused = false
+        for (leg, source) in sourceOfLeg.enumerated() where !legs[leg].isLost {
+            if isEnough || !mustWait(source) { unpause(leg) } else { mayBePaused = true }
+        }
+    }
+
+    private func unpause(_ leg: Int) {
+        let stream = worker.links.at(legs[leg].link).pointee.stream
+        if worker.streams.at(stream.index).pointee.isReadPaused { worker.resumeReading(stream) }
+    }
+
+    /// What the shards still send is dropped.
+    private func endLegs() {
+        cancelLegs()
+        for leg in legs.indices where !legs[leg].isLost { unpause(leg) }
+    }
 
     /// Asks the shards without whose next rows nothing can be given; without an order one after the other, so that none gives more than
     /// is asked for.
@@ -132,11 +175,10 @@ final class StreamedCursorExecution: Execution {
 
     private func ask(_ source: Int) -> Bool {
         guard let leg = leg(source) else {
-            noteFailure(
+            stop(
                 DatabaseMessage(
                     error: .connectionFailure, "the rows of cursor \"\(cursor.name)\" on shard \(cursor.shards[source]) are lost with the connection",
                     hint: "Run the transaction again."))
-            if !hasOutstanding { allReady() }
             return false
         }
         let missing = min(Int64(cursor.batchRows), (skipped - passed).addingReportingOverflow(wanted - given).partialValue)
@@ -173,18 +215,31 @@ final class StreamedCursorExecution: Execution {
                 cursor.noteRow(bytes: frame.count)
                 try cursor.merger.dataRow(source: source, frame: frame, into: &cursor.ready.stream.pointee.output)
                 passRows()
+                throttle(leg, source)
+                resumeWanted()
             case BackendMessageType.commandComplete:
                 if due[source] > 0 { try cursor.merger.finished(source: source, into: &cursor.ready.stream.pointee.output) }
                 due[source] = 0
+                resumeWanted()
             case BackendMessageType.errorResponse:
                 collect(frame, type: type, leg: leg)
-                cancelLegs()
+                endLegs()
             default: collect(frame, type: type, leg: leg)
             }
         } catch {
             noteFailure(error.asError)
-            cancelLegs()
+            endLegs()
         }
+    }
+
+    override func rowTooLarge(_ message: DatabaseMessage) {
+        noteFailure(message)
+        endLegs()
+    }
+
+    override func lost(_ link: Int32, reason: String) {
+        super.lost(link, reason: reason)
+        if failure != nil, hasOutstanding { endLegs() }
     }
 
     override func legReady(_ leg: Int) { proceed() }
@@ -196,7 +251,7 @@ final class StreamedCursorExecution: Execution {
     override func clientDrained() { proceed() }
 
     override func cancelRequested() {
-        if hasOutstanding { return cancelLegs() }
+        if hasOutstanding { return endLegs() }
         fail(DatabaseMessage(error: .queryCanceled, "canceling statement due to user request"))
     }
 }

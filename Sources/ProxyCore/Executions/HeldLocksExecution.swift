@@ -37,6 +37,9 @@ extension Worker {
     func executionAtRest(_ index: Int32) -> Execution? {
         guard let detail = sessions.at(index).pointee.detail else { return nil }
         if let transaction = detail.transaction { return letGo(of: transaction, index) }
+        for pinned in detail.pinnedLinks where pinned.reasons.contains(.holdCursor) && !detail.cursors.keep(pinned.link) {
+            unpin(index, link: pinned.link, reason: .holdCursor)
+        }
         guard detail.looksAfterLocks else { return nil }
         return HeldLocksExecution(worker: self, session: index, parent: nil)
     }

@@ -34,6 +34,10 @@ final class PrepareTransactionExecution: Execution {
         if record.pointee.status == TransactionStatus.failed.rawValue || transaction.hasLostParticipant {
             return rollBack(instead: transaction.takeUntoldLoss())
         }
+        if record.pointee.detail?.cursors.holdsRowsOfBlock == true {
+            return rollBack(
+                instead: DatabaseMessage(error: .featureNotSupported, "cannot PREPARE a transaction that has created a cursor WITH HOLD"))
+        }
         if participants.isEmpty {
             switch worker.enlist(session, shard: worker.anyShard(session), effect: .reads, takesSnapshot: false) {
             case .waiting: return

@@ -70,6 +70,7 @@ extension Worker {
             {
                 beginLate(index, link)
             }
+            if session.pointee.hasPortals { closeChecked(session, on: link) }
             output.pointee.output.writeSync()
             links.at(link).pointee.expectations.append(.dropSync)
             streams.markDirty(links.at(link).pointee.stream.index)
@@ -81,7 +82,11 @@ extension Worker {
         session.pointee.link = -1
         session.pointee.unnamedPortalLink = -1
         session.pointee.activity = .idle
-        if session.pointee.hasPortals { session.pointee.detail?.checkNumber += 1 }
+        if session.pointee.hasPortals, let detail = session.pointee.detail {
+            detail.checkNumber += 1
+            // The unnamed portal of the shard is soon the proxy's own.
+            if let portal = detail.portals[[]], portal.link >= 0 { detail.portals[[]] = nil }
+        }
         if session.pointee.detail?.transaction == nil { giveBack(link, from: index) }
         return true
     }
@@ -91,6 +96,15 @@ extension Worker {
     private func hasNamedPortal(_ session: UnsafeMutablePointer<Session>, on link: Int32) -> Bool {
         guard session.pointee.hasPortals, let detail = session.pointee.detail else { return false }
         return detail.portals.contains { !$0.key.isEmpty && $0.value.link == link }
+    }
+
+    /// Closes named portals that were bound for a check: those of queries keep their tables in use (PostgreSQL: CheckTableNotInUse).
+    private func closeChecked(_ session: UnsafeMutablePointer<Session>, on link: Int32) {
+        guard let detail = session.pointee.detail, !session.pointee.skipsUntilSync else { return }
+        for (name, portal) in detail.portals where !name.isEmpty && portal.checkLink == link && portal.checkNumber == detail.checkNumber {
+            name.withUnsafeBytes { output(ofLink: link).pointee.output.writeClose(.portal, name: $0) }
+            links.at(link).pointee.expectations.append(.dropClose)
+        }
     }
 
     /// BEGIN behind what the batch already executed: the implicit transaction becomes a block with that inside.

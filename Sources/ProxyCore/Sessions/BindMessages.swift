@@ -30,6 +30,7 @@ extension Worker {
         _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ message: BindMessage, _ frame: UnsafeRawBufferPointer
     ) -> FrameResult {
         guard let detail = session.pointee.detail else { return .consumed }
+        if session.pointee.hasPortals, message.portal.isEmpty, detail.portals[[]]?.cursor != nil, let result = dropUnnamedPortal(index, session) { return result }
         let number = message.statement.isEmpty ? detail.unnamedStatement : detail.statements.number(of: message.statement)
         guard let statement = statements.at(number) else { return raise(index, missing(message.statement)) }
         if session.pointee.hasPortals, detail.portals.count >= settings.limits.portalsPerSession {
@@ -82,6 +83,10 @@ extension Worker {
         _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ detail: SessionDetail, _ message: BindMessage,
         _ frame: UnsafeRawBufferPointer, _ statement: SharedStatement
     ) -> FrameResult {
+        if session.pointee.hasPortals {
+            let held = detail.bindBytes(besides: message.portal)
+            if held > 0, held + frame.count > settings.limits.mergeBytes { return raise(index, tooLongBinds) }
+        }
         if statement.planEnvironment != session.pointee.environment {
             switch statement.text.withBytes({ catalogReadiness(index, session, $0) }) {
             case .known: break
@@ -137,6 +142,12 @@ extension Worker {
         DatabaseMessage(
             error: .configurationLimitExceeded, "too many open portals in this session",
             hint: "Close those no longer needed; the limit is \(settings.limits.portalsPerSession).")
+    }
+
+    private var tooLongBinds: DatabaseMessage {
+        DatabaseMessage(
+            error: .configurationLimitExceeded, "the values of portals that are not executed yet are over the limit of \(settings.limits.mergeBytes) bytes",
+            hint: "Execute or close them first, or raise limits.merge.")
     }
 
     func missing(_ name: UnsafeRawBufferPointer) -> DatabaseMessage {

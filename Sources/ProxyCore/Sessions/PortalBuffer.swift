@@ -13,6 +13,9 @@ final class PortalBuffer {
     /// It was executed and returns no rows: PostgreSQL runs such a portal once only.
     private(set) var isSpent = false
 
+    /// The settings by which its rows are written.
+    var textStyles: [String?] = []
+
     /// Bytes held elsewhere under the same limit.
     let reservedBytes: Int
 
@@ -27,6 +30,12 @@ final class PortalBuffer {
         stream.pointee.input.free()
         stream.deinitialize(count: 1)
         stream.deallocate()
+    }
+
+    /// A row is next.
+    var holdsRows: Bool {
+        guard case .frame(let header) = FrameScanner.frame(in: stream.pointee.output.readable, at: 0, limit: .max) else { return false }
+        return header.type == BackendMessageType.dataRow
     }
 
     /// Moves up to `maximumRows` rows to the client, then PortalSuspended, or CommandComplete when there are no more (0: all

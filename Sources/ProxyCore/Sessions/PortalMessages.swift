@@ -141,6 +141,7 @@ extension Worker {
             if buffer.isSpent {
                 return raise(index, cannotBeRun(message.portal))
             }
+            if buffer.holdsRows, buffer.textStyles != detail.textStyles { return raise(index, .otherTextStyles("portal \"\(message.portal.text)\"")) }
             guard isDrained(session) else { return .blocked }
             buffer.fetch(message.maximumRows, into: &output(ofSession: index).pointee.output)
             return .consumed
@@ -163,7 +164,7 @@ extension Worker {
         detail.portals[name]?.isDone = true
         openForBatch(index, executedPlan(portal.plan, index, detail), isLast: received.following(frame).startsWithSync)
         var call = self.call(of: portal, statement)
-        if message.maximumRows > 0, !portal.plan.isCopy {
+        if message.maximumRows > 0, !portal.plan.isCopy, !portal.plan.declaresCursor {
             call.maximumRows = message.maximumRows
             divertPortal(session, detail)
         }
@@ -220,8 +221,10 @@ extension Worker {
                 ? session.pointee.unnamedPortalLink : detail.portals[Array(message.name)]?.link ?? -1
             if isUnnamed { session.pointee.unnamedPortalLink = -1 }
             let isOnShard = detail.transaction?.hasLetGo != true
-            if !isUnnamed, !detail.cursors.isEmpty, case .link(let link)? = detail.cursors.remove(message.name.text)?.home, isOnShard {
-                return forward(index, session, frame, to: link, .passClose)
+            if !isUnnamed, let home = detail.cursors[message.name.text]?.home {
+                if case .link(let link) = home, isOnShard, case .blocked = forward(index, session, frame, to: link, .passClose) { return .blocked }
+                detail.cursors.remove(message.name.text)
+                if case .link = home, isOnShard { return .consumed }
             }
             if link >= 0, isOnShard {
                 let result = forward(index, session, frame, to: link, .passClose)

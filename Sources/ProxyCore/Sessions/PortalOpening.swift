@@ -118,6 +118,7 @@ extension Worker {
     /// Rows of the next statement go to a buffer, bounded by `limits.merge`.
     func divertPortal(_ session: UnsafeMutablePointer<Session>, _ detail: SessionDetail) {
         detail.diversion = PortalBuffer(pool: streams.pool.reference, reservedBytes: detail.heldBytes)
+        detail.diversion?.textStyles = detail.textStyles
         session.pointee.isDiverted = true
     }
 

@@ -70,6 +70,12 @@ final class SessionDetail {
         return settings.value(of: name)
     }
 
+    /// The settings by which values become text (manual, chapter 20.11 and table 20.1), as they are now.
+    var textStyles: [String?] {
+        ["timezone", "datestyle", "intervalstyle", "bytea_output", "extra_float_digits", "client_encoding", "lc_monetary", "xmlbinary"]
+            .map(value(ofSetting:))
+    }
+
     func takeWaitFailure() -> DatabaseMessage? {
         defer { waitFailure = nil }
         return waitFailure

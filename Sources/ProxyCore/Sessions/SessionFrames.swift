@@ -149,7 +149,7 @@ extension Worker {
                 if session.pointee.hasUnopenedPortal, let result = openPortals(index, session, type: type, frame) { return result }
                 guard isBatchEnded(index, session) else { return .blocked }
             }
-            if session.pointee.hasPortals { session.pointee.detail?.portals[[]] = nil }
+            if session.pointee.hasPortals, let result = dropUnnamedPortal(index, session) { return result }
             return simpleQuery(index, session, frame)
         }
         return extendedFrame(index, session, type: type, frame, received: received)

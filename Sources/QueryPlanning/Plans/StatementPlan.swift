@@ -36,6 +36,10 @@ public final class StatementPlan: Sendable {
         default: return isCopyIn || binaryCopyQuery != nil
         }
     }
+    /// DECLARE: it gives no rows, and what it makes lives on the link that has run it.
+    public var declaresCursor: Bool {
+        if case .cursor(.declare) = action { true } else { false }
+    }
     /// What COPY TO in binary format copies, as a query; its own statement does not tell its columns' types.
     public let binaryCopyQuery: String?
     /// Command word for messages and statistics, e.g. "SELECT".

@@ -12,6 +12,7 @@ extension StatementClassifier {
             throw Refusal("0A000", "EXPLAIN EXECUTE is not supported", hint: "Explain the prepared statement's text.")
         }
         let options = ExplainOptions(NodeList(statement.options, statement.n_options))
+        try options.check(query)
         let inner = inner(range, isExplained: !options.runs && query.selectStmt != nil)
         let plan = try TimeDrawing.plan(insteadOf: try inner.plan(query), query, inner.context)
         let before = context.slice(context.range.lowerBound..<range.lowerBound)
@@ -101,9 +102,16 @@ private struct ExplainOptions {
         }
     }
 
-    private static let runsOnLowestFirst = Refusal(
-        "0A000", "EXPLAIN ANALYZE of this write of a reference table is not supported",
-        hint: "EXPLAIN it without ANALYZE, or name one row by its primary key.")
+    /// Nobody would see whether the copies were changed alike.
+    private static let writesCopies = Refusal(
+        "0A000", "EXPLAIN ANALYZE of a write of a reference table is not supported", hint: "EXPLAIN it without ANALYZE.")
+
+    /// - Throws: for a table that would be made without anybody taking note of it.
+    func check(_ query: Node) throws(Refusal) {
+        guard runs, query.createTableAsStmt != nil else { return }
+        throw Refusal(
+            "0A000", "EXPLAIN ANALYZE of CREATE TABLE AS is not supported", hint: "EXPLAIN ANALYZE the query, or EXPLAIN it without ANALYZE.")
+    }
 
     /// - Throws: for what cannot be explained over several shards.
     func check(_ plan: StatementPlan) throws(Refusal) {
@@ -111,8 +119,10 @@ private struct ExplainOptions {
             throw Refusal(
                 "0A000", "EXPLAIN of a statement over several shards is written as TEXT or JSON only", hint: "Use FORMAT JSON.")
         }
-        if runs, case .modifyReplayed = plan.action { throw Self.runsOnLowestFirst }
-        if runs, plan.lockedTable != nil { throw Self.runsOnLowestFirst }
+        switch plan.action {
+        case .modifyReplayed where runs, .modify(_, _, .first) where runs: throw Self.writesCopies
+        default: break
+        }
         switch plan.action {
         case .scatter, .modify, .modifyReplayed, .insertRows, .cursor(.declare): return
         case .insertFetched, .modifyFetched:

@@ -10,6 +10,7 @@ extension StatementClassifier {
         switch entry.family {
         case .insert: return onOnlyShard(node, entry, isTemporary: isTemporary)
         case .copy: return try copyOnOnlyShard(node, entry, isTemporary: isTemporary)
+        case .explain where node.explainStmt.flatMap({ Node($0.pointee.query)?.createTableAsStmt }) != nil: return nil
         case .explain: return onOnlyShard(node, entry, isTemporary: isTemporary, taints: true)
         case .createTableAs:
             guard let into = node.createTableAsStmt?.pointee.into?.pointee, let target = into.rel else { return nil }
