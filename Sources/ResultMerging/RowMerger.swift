@@ -106,6 +106,9 @@ public final class RowMerger {
     /// Bytes held back.
     public var bufferedBytes: Int { state.pointee.heldBytes }
 
+    /// Some of these are rows that are due later; the rest says which rows are duplicates.
+    public var holdsRows: Bool { state.pointee.holdsRows }
+
     /// Rows pass byte for byte: the caller may stream DataRow frames of any size to the client itself, without showing
     /// them to the merger (`rowsEmitted` does not count those).
     public var passesRowsUntouched: Bool { state.pointee.passesRowsUntouched }

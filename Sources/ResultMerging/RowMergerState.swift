@@ -40,6 +40,8 @@ struct RowMergerState {
 
     var heldBytes: Int { (ordered?.heldBytes ?? 0) + (aggregate?.heldBytes ?? 0) + sink.heldBytes }
 
+    var holdsRows: Bool { (ordered?.heldBytes ?? 0) + (aggregate?.heldBytes ?? 0) > 0 }
+
     var hasRowsReady: Bool { !sink.isDone && (ordered?.hasRowsReady ?? aggregate?.hasRowsReady ?? false) }
 
     var passesRowsUntouched: Bool {

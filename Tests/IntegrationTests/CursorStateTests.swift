@@ -10,7 +10,7 @@ private struct NarrowCluster: @unchecked Sendable {
 
     private init() throws {
         cluster = try TestCluster(
-            servers: try TestServers.shared.get().four, settings: ["limits": ["merge = \"1MB\"", "merge_row = \"256kB\""]])
+            servers: try TestServers.shared.get().four, settings: ["limits": ["merge = \"1MB\"", "merge_row = \"256kB\"", "output_high_water = \"64kB\"", "output_low_water = \"16kB\""]])
         try cluster.psql(
             """
             DROP TABLE IF EXISTS growing; CREATE TABLE growing (user_id int, n int, t text, PRIMARY KEY (user_id, n));
@@ -83,6 +83,27 @@ extension IntegrationTests {
             try client.rows("ROLLBACK")
         }
 
+        @Test(.timeLimit(.minutes(1)), arguments: [false, true])
+        func portalsThatAreNeverExecutedAreClosedOnTheShards(isClosedLater: Bool) throws {
+            let (_, client) = try Self.prepared()
+            try client.rows("BEGIN")
+            try client.send(
+                bound("p", "SELECT user_id FROM visited ORDER BY 1") + FrontendFrame.describe("P", "p") + (isClosedLater ? FrontendFrame.sync : [])
+                    + FrontendFrame.close("P", "p") + FrontendFrame.sync)
+            #expect(try client.outcome().error == nil)
+            if isClosedLater { #expect(try client.outcome().error == nil) }
+            #expect(try client.run("TRUNCATE visited").error == nil)
+            try client.rows("ROLLBACK")
+        }
+
+        /// Items that each read the one before twice: who reads the first in the end is asked once.
+        @Test(.timeLimit(.minutes(1))) func manyItemsThatNothingReadsArePlannedAtOnce() throws {
+            let (_, client) = try Self.prepared()
+            let items = (2...40).map { "a\($0) AS (SELECT p.v FROM a\($0 - 1) p, a\($0 - 1) q)" }
+            let text = "WITH a1 AS (SELECT v FROM visited), \(items.joined(separator: ", ")) SELECT count(*) FROM visited p JOIN visited q ON q.v = p.user_id"
+            #expect(try client.rows(text) == [["0"]])
+        }
+
         @Test(
             .timeLimit(.minutes(1)),
             arguments: ["SCROLL CURSOR FOR SELECT at FROM visited ORDER BY user_id", "CURSOR FOR SELECT at FROM visited ORDER BY user_id"])
@@ -95,6 +116,15 @@ extension IntegrationTests {
             #expect(try client.run("FETCH 1 FROM c").state == "0A000")
             try client.rows("ROLLBACK TO s; SET TimeZone = 'UTC'")
             #expect(try client.rows("FETCH 1 FROM c") == [["2026-01-03 00:00:00+00"]])
+            try client.rows("ROLLBACK")
+        }
+
+        @Test(.timeLimit(.minutes(1))) func aTimeZoneThatIsNoConstantIsAnotherOne() throws {
+            let (_, client) = try Self.prepared()
+            try client.rows("SET TimeZone = 'UTC'; BEGIN")
+            try client.rows("DECLARE c SCROLL CURSOR FOR SELECT at FROM visited ORDER BY user_id")
+            try client.rows("SET TIME ZONE INTERVAL '+09:00' HOUR TO MINUTE")
+            #expect(try client.run("FETCH 1 FROM c").state == "0A000")
             try client.rows("ROLLBACK")
         }
 
@@ -184,6 +214,33 @@ extension IntegrationTests {
             let read = rows.map { [$0[0], $0[1], $0[2].map { "\($0.utf8.count)" }] }
             #expect(read.count == right.count)
             #expect(order.isEmpty ? Set(read) == Set(right) : read == right)
+            try client.rows("ROLLBACK")
+        }
+
+        /// Rows of one shard come first, and are as long as a client's output may be before a shard waits for it.
+        @Test(.timeLimit(.minutes(1)), arguments: ["", "ORDER BY k"])
+        func longRowsOfOneShardAfterTheOthersAreAllRead(order: String) throws {
+            let cluster = try NarrowCluster.shared.get().cluster
+            try cluster.psql("DROP TABLE IF EXISTS lengthy; CREATE TABLE lengthy (user_id int, k int, t text, PRIMARY KEY (user_id, k))")
+            for user in 1...8 { try cluster.psql("INSERT INTO lengthy SELECT \(user), \(user) * 1000 + k, 'x' FROM generate_series(1, 90) k") }
+            try cluster.psql("UPDATE lengthy SET t = repeat(t, 100000)")
+            let right = try cluster.psql("SELECT k FROM lengthy ORDER BY k").map { $0[0] }
+            let client = try WireClient(port: cluster.port)
+            try client.rows("BEGIN")
+            try client.rows("DECLARE c CURSOR FOR SELECT k, t FROM lengthy \(order)")
+            var read: [String?] = []
+            for count in [1, 64, 64, 300] { read += try client.rows("FETCH \(count) FROM c").map { $0[0] } }
+            read += try client.rows("FETCH ALL FROM c").map { $0[0] }
+            #expect(order.isEmpty ? Set(read) == Set(right) && read.count == right.count : read == right)
+            try client.rows("ROLLBACK")
+        }
+
+        @Test(.timeLimit(.minutes(1))) func rowsThatArePassedOverDoNotStandStill() throws {
+            let client = try WireClient(port: try NarrowCluster.shared.get().cluster.port)
+            try client.rows("BEGIN")
+            try client.rows("DECLARE c CURSOR FOR SELECT n, t FROM growing WHERE n >= 150 ORDER BY n, user_id")
+            let said = try client.run("MOVE 100 FROM c; MOVE 200 FROM c; MOVE ALL FROM c")
+            #expect(said.tags == ["MOVE 100", "MOVE 200", "MOVE 72"], "\(said)")
             try client.rows("ROLLBACK")
         }
 

@@ -90,6 +90,8 @@ final class CloseStreamExecution: Execution {
         super.init(worker: worker, session: session, parent: nil)
     }
 
+    private var detail: SessionDetail? { worker.sessions.at(session).pointee.detail }
+
     override func resume() {
         guard !isStarted else { return }
         isStarted = true
@@ -101,6 +103,10 @@ final class CloseStreamExecution: Execution {
         if let failure, isTold {
             worker.tellError(session, failure)
             worker.failBatch(session)
+        } else if let failure, let transaction = detail?.transaction {
+            // The block has failed, and nothing else tells the client.
+            transaction.untoldLoss = transaction.untoldLoss ?? failure
+            worker.sessions.at(session).pointee.status = TransactionStatus.failed.rawValue
         } else if isTold, worker.sessions.at(session).pointee.phase != .leaving {
             worker.output(ofSession: session).pointee.output.writeCloseComplete()
         }

@@ -10,7 +10,7 @@ import WireProtocol
 
 final class StreamedCursor: ShardedCursor {
     /// Rows of the first batch, before it is known how long they are, and of the largest.
-    static let firstBatchRows = 32
+    static let firstBatchRows = 8
     static let largestBatchRows = 10_000
 
     /// Its name on the shards.
@@ -39,6 +39,9 @@ final class StreamedCursor: ShardedCursor {
     override var heldBytes: Int { ready.stream.pointee.output.count + merger.bufferedBytes }
     override var isForwardOnly: Bool { true }
 
+    /// Rows have been read that were not given yet.
+    var holdsRows: Bool { firstRow != nil || merger.holdsRows }
+
     var isOrdered: Bool { !plan.sortKeys.isEmpty }
 
     /// The formats of its rows are known.
@@ -47,7 +50,7 @@ final class StreamedCursor: ShardedCursor {
     /// Takes the formats of the next rows.
     /// - Returns: false if rows are here already in others.
     func take(_ formats: [FormatCode]) -> Bool {
-        if largestRow > 0, heldBytes > 0 { return formats == self.formats }
+        if holdsRows { return formats == self.formats }
         self.formats = formats
         return true
     }

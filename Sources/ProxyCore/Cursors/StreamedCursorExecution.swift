@@ -51,7 +51,7 @@ final class StreamedCursorExecution: Execution {
             return fail(.tooManyRows(ofCursor: cursor.name, limit: worker.settings.limits.mergeBytes))
         }
         let styles = worker.sessions.at(session).pointee.detail?.textStyles ?? []
-        if cursor.heldBytes == 0 { cursor.textStyles = styles }
+        if !cursor.holdsRows { cursor.textStyles = styles }
         guard styles == cursor.textStyles else { return finish(.failure(cursor.otherStyles)) }
         let formats = cursor.formats(use, call)
         // Rows that MOVE passes over come in some format, too, and others with them.
@@ -77,22 +77,31 @@ final class StreamedCursorExecution: Execution {
     /// Goes on as far as it can.
     private func proceed() {
         guard failure == nil else { return }
-        repeat {
-            do throws(MergeError) {
-                try cursor.merger.resume(into: &cursor.ready.stream.pointee.output)
-            } catch {
-                return stop(error.asError)
-            }
-            passRows()
-            // The FETCH is itself read in pieces, as a portal.
-            if use == .fetch, worker.room(ofSession: session) == .exceeded { return stop(tooManyPortalRows) }
-        } while cursor.merger.hasRowsReady && !isEnough && !isClientSlow
+        do throws(MergeError) {
+            try cursor.merger.resume(into: &cursor.ready.stream.pointee.output)
+            try advance()
+        } catch {
+            return stop(error.asError)
+        }
+        if isOverLimit { return stop(tooManyPortalRows) }
         resumeWanted()
         if isEnough || isAtEnd { return hasOutstanding ? () : complete() }
         if isClientSlow {
             worker.output(ofSession: session).pointee.wantsDrained = true
         } else {
             ask()
+        }
+    }
+
+    /// The FETCH is itself read in pieces, as a portal.
+    private var isOverLimit: Bool { use != .move && worker.room(ofSession: session) == .exceeded }
+
+    /// Merges and gives rows as far as those that have come allow.
+    private func advance() throws(MergeError) {
+        passRows()
+        while cursor.merger.hasRowsReady, !isEnough, !isClientSlow, !isOverLimit {
+            try cursor.merger.resume(into: &cursor.ready.stream.pointee.output)
+            passRows()
         }
     }
 
@@ -149,29 +158,28 @@ final class StreamedCursorExecution: Execution {
         guard mayBePaused else { return }
         mayBePaused = false
         for (leg, source) in sourceOfLeg.enumerated() where !legs[leg].isLost {
-            if isEnough || !mustWait(source) { unpause(leg) } else { mayBePaused = true }
+            if isEnough || !mustWait(source) { worker.readOn(legs[leg].link) } else { mayBePaused = true }
         }
-    }
-
-    private func unpause(_ leg: Int) {
-        let stream = worker.links.at(legs[leg].link).pointee.stream
-        if worker.streams.at(stream.index).pointee.isReadPaused { worker.resumeReading(stream) }
     }
 
     /// What the shards still send is dropped.
     private func endLegs() {
         cancelLegs()
-        for leg in legs.indices where !legs[leg].isLost { unpause(leg) }
+        mayBePaused = false
+        for leg in legs where !leg.isLost { worker.readOn(leg.link) }
     }
 
     /// Asks the shards without whose next rows nothing can be given; without an order one after the other, so that none gives more than
     /// is asked for.
     private func ask() {
         for source in cursor.shards.indices where cursor.merger.needsRows(from: source) {
-            if due[source] == 0, !ask(source) { return }
+            if !isOwed(source), !ask(source) { return }
             if !cursor.isOrdered { return }
         }
     }
+
+    /// The end of a batch has not come yet, although all its rows may have.
+    private func isOwed(_ source: Int) -> Bool { legOfSource[source].map { legs[$0].outstanding > 0 } ?? false }
 
     private func ask(_ source: Int) -> Bool {
         guard let leg = leg(source) else {
@@ -214,7 +222,8 @@ final class StreamedCursorExecution: Execution {
                 due[source] -= 1
                 cursor.noteRow(bytes: frame.count)
                 try cursor.merger.dataRow(source: source, frame: frame, into: &cursor.ready.stream.pointee.output)
-                passRows()
+                try advance()
+                if isOverLimit { return stop(tooManyPortalRows) }
                 throttle(leg, source)
                 resumeWanted()
             case BackendMessageType.commandComplete:
@@ -249,6 +258,8 @@ final class StreamedCursorExecution: Execution {
     }
 
     override func clientDrained() { proceed() }
+
+    override func pauses(_ link: Int32) -> Bool { mayBePaused && legs.contains { $0.link == link } }
 
     override func cancelRequested() {
         if hasOutstanding { return endLegs() }

@@ -62,6 +62,8 @@ class Execution: LinkTask {
     func clientFrame(_ frame: UnsafeRawBufferPointer, type: UInt8) -> Bool { false }
     /// The client took what waited for it.
     func clientDrained() {}
+    /// The execution has paused the link, and goes on reading when there is room.
+    func pauses(_ link: Int32) -> Bool { false }
     /// A link took what waited for it.
     func linkDrained(_ link: Int32) {}
     /// A link passed all it owed straight to the client.

@@ -98,12 +98,18 @@ extension Worker {
         return detail.portals.contains { !$0.key.isEmpty && $0.value.link == link }
     }
 
+    /// The portal is open on the session's link, where it was bound for a check.
+    func isChecked(_ portal: Portal, _ session: UnsafeMutablePointer<Session>, _ detail: SessionDetail) -> Bool {
+        portal.checkLink >= 0 && portal.checkLink == session.pointee.link && portal.checkNumber == detail.checkNumber
+    }
+
     /// Closes named portals that were bound for a check: those of queries keep their tables in use (PostgreSQL: CheckTableNotInUse).
-    private func closeChecked(_ session: UnsafeMutablePointer<Session>, on link: Int32) {
+    func closeChecked(_ session: UnsafeMutablePointer<Session>, on link: Int32) {
         guard let detail = session.pointee.detail, !session.pointee.skipsUntilSync else { return }
-        for (name, portal) in detail.portals where !name.isEmpty && portal.checkLink == link && portal.checkNumber == detail.checkNumber {
+        for (name, portal) in detail.portals where !name.isEmpty && isChecked(portal, session, detail) {
             name.withUnsafeBytes { output(ofLink: link).pointee.output.writeClose(.portal, name: $0) }
             links.at(link).pointee.expectations.append(.dropClose)
+            detail.portals[name]?.checkLink = -1
         }
     }
 

@@ -65,7 +65,7 @@ extension Worker {
         }
         if let cursor = portal.cursor ?? fetchedCursor(portal.plan, detail) { return describe(cursor, formats: resultFormats(of: portal), index, session, isStatement: false) }
         if portal.link >= 0 { return forward(index, session, frame, to: portal.link, .passDescribePortal) }
-        if portal.checkLink >= 0, portal.checkLink == session.pointee.link, portal.checkNumber == detail.checkNumber {
+        if isChecked(portal, session, detail) {
             return forward(index, session, frame, to: portal.checkLink, .passDescribePortal)
         }
         guard let statement = statements.at(portal.statement) else { return raise(index, missing(message.name)) }
@@ -231,7 +231,10 @@ extension Worker {
                 if case .consumed = result { detail.portals[Array(message.name)] = nil }
                 return result
             }
-            detail.portals[Array(message.name)] = nil
+            if let portal = detail.portals.removeValue(forKey: Array(message.name)), isChecked(portal, session, detail) {
+                output(ofLink: portal.checkLink).pointee.output.writeClose(.portal, name: message.name)
+                sent(session, links.at(portal.checkLink), .dropClose)
+            }
             detail.nameChanges.append(.none)
         } else {
             detail.nameChanges.append(closing(message.name, detail))

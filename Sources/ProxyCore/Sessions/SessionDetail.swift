@@ -70,10 +70,14 @@ final class SessionDetail {
         return settings.value(of: name)
     }
 
-    /// The settings by which values become text (manual, chapter 20.11 and table 20.1), as they are now.
+    /// The settings by which values become text (manual, chapter 20.11 and table 20.1), as the session has set them by now; where the value
+    /// is no constant, the statement that did.
     var textStyles: [String?] {
-        ["timezone", "datestyle", "intervalstyle", "bytea_output", "extra_float_digits", "client_encoding", "lc_monetary", "xmlbinary"]
-            .map(value(ofSetting:))
+        ["timezone", "datestyle", "intervalstyle", "bytea_output", "extra_float_digits", "client_encoding", "lc_monetary", "xmlbinary"].map { name in
+            let local = transaction?.localSettings
+            let list = local?.contains(name) == true ? local ?? settings : settings
+            return (list.value(of: name) ?? list.statement(of: name))?.lowercased()
+        }
     }
 
     func takeWaitFailure() -> DatabaseMessage? {

@@ -191,7 +191,8 @@ extension Worker {
     func sessionDrained(_ index: Int32) {
         let session = sessions.at(index)
         session.pointee.stalledSince = .origin
-        let reading = session.pointee.detail?.execution as? MultiShardExecution
+        let execution = session.pointee.detail?.execution
+        let reading = execution as? MultiShardExecution
         if session.pointee.activity == .executing {
             if reading?.isHeldBack != true { session.pointee.detail?.execution?.clientDrained() }
         } else if session.pointee.link >= 0 {
@@ -200,7 +201,10 @@ extension Worker {
         // Links that sent notifications or notices while nothing was asked of them.
         if !session.pointee.isPlain, let detail = session.pointee.detail {
             for pinned in detail.pinnedLinks where reading?.holdsBack(pinned.link) != true { readOn(pinned.link) }
-            for participant in detail.transaction?.participants ?? [] where reading?.holdsBack(participant.link) != true { readOn(participant.link) }
+            // What runs now knows itself which of its links are to wait.
+            for participant in detail.transaction?.participants ?? [] where reading?.holdsBack(participant.link) != true && execution?.pauses(participant.link) != true {
+                readOn(participant.link)
+            }
         }
         unpause(index)
     }

@@ -20,6 +20,7 @@ extension Worker {
         session.pointee.heldParse = 0
         let isSimple = session.pointee.link >= 0 && session.pointee.isLinkUnsynced && !session.pointee.isFailedHere
         if isSimple, session.pointee.isPlain || session.pointee.detail?.transaction?.isExplicit != false {
+            if session.pointee.hasPortals { closeChecked(session, on: session.pointee.link) }
             session.pointee.skipsUntilSync = false
             session.pointee.isBatchOpen = false
             session.pointee.isLinkUnsynced = false

@@ -112,7 +112,7 @@ extension Binder {
     private func bindCommonReference(_ common: CommonTable, _ alias: String, _ binding: LevelBinding) -> RangeEntry {
         switch common {
         case .query(let query, let use):
-            if let reader = commonTablesBeingBound.last { use.readers.append(reader) } else { use.isReadByStatement = true }
+            use.note(reader: commonTablesBeingBound.last)
             let entry = makeEntry(
                 level: binding.level, name: alias, columns: query.columns.map { BoundColumn(name: $0.name, type: $0.type) },
                 source: .query(query))

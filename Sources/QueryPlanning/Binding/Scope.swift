@@ -41,13 +41,20 @@ enum CommonTable {
 /// Who reads a WITH item. PostgreSQL evaluates none that nothing reads (SS_process_ctes in its subselect.c).
 final class CommonTableUse {
     /// Something outside of WITH items reads it, or it writes.
-    var isReadByStatement: Bool
+    private var isReadByStatement: Bool
     /// The items that read it.
-    var readers: [CommonTableUse] = []
+    private var readers: [CommonTableUse] = []
 
     init(writes: Bool) { isReadByStatement = writes }
 
-    var isRead: Bool { isReadByStatement || readers.contains(where: \.isRead) }
+    /// - Parameter reader: the item within which it is read, if any.
+    func note(reader: CommonTableUse?) {
+        guard let reader else { return isReadByStatement = true }
+        if readers.last !== reader { readers.append(reader) }
+    }
+
+    /// Known once all names are resolved; items may read each other in many ways.
+    private(set) lazy var isRead: Bool = isReadByStatement || readers.contains(where: \.isRead)
 }
 
 /// What one expression can see.
