@@ -51,12 +51,22 @@ public struct KeyPlacement: Sendable, Equatable {
 public enum Placement: Sendable, Equatable {
     /// Spread over the shards by a key column (index into `columns`).
     case sharded(keyColumn: Int, KeyPlacement)
+    /// Each row on the shard that its transaction wrote anyway: spread over the shards, and no column tells where a row is.
+    case local
     /// The same rows on every shard.
     case reference
     /// System catalogs and information_schema: the catalog shard.
     case system
     /// Cannot be served; the reason is shown to who uses it.
     case unusable(String)
+
+    /// Each row is on one shard, and the shards' rows together are the relation's.
+    public var isPartitioned: Bool {
+        switch self {
+        case .sharded, .local: true
+        case .reference, .system, .unusable: false
+        }
+    }
 }
 
 /// A table, view or other relation.

@@ -26,10 +26,12 @@ public struct PlanningEnvironment: Sendable {
     /// What a shard writes as text is read as the same value again: DateStyle is ISO (others write time zones by ambiguous
     /// abbreviations) and extra_float_digits at least 1. Where it is not, no values are fetched to be read again.
     public var writesExactText: Bool
+    /// The shard that `SET pgbraid.shard` or a comment has named: statements see and change its rows alone.
+    public var addressedShard: Int?
 
     public init(
         catalog: Catalog, searchPath: [String], number: UInt32, temporaryTables: [String], shardCount: Int,
-        usesServerEncoding: Bool = true, writesExactText: Bool = true
+        usesServerEncoding: Bool = true, writesExactText: Bool = true, addressedShard: Int? = nil
     ) {
         self.catalog = catalog
         self.searchPath = searchPath
@@ -38,6 +40,7 @@ public struct PlanningEnvironment: Sendable {
         self.shardCount = shardCount
         self.usesServerEncoding = usesServerEncoding
         self.writesExactText = writesExactText
+        self.addressedShard = addressedShard
     }
 
     /// Whether the name means one of the session's temp tables.

@@ -1,5 +1,5 @@
 // The schema of the golden plans: users, accounts and orders by user_id, items by a text code, devices by uuid, countries
-// as a reference table, pgbench's tables, a view.
+// as a reference table, events as a local one, pgbench's tables, a view.
 import ShardMap
 
 @testable import QueryPlanning
@@ -36,6 +36,7 @@ enum GoldenCatalog {
         table(20008, "moods", [("user_id", 20), ("mood", 20100), ("address", 869), ("span", 1186), ("payload", 3802), ("tags", 1009)], key: 0),
         table(20006, "countries", [("code", 25), ("name", 25), ("population", 20)]),
         table(20007, "regions", [("id", 23), ("country", 25)]),
+        events,
         table(20010, "pgbench_accounts", [("aid", 23), ("bid", 23), ("abalance", 23), ("filler", 1042)], key: 0, type: .int4),
         table(20011, "pgbench_branches", [("bid", 23), ("bbalance", 23), ("filler", 1042)], key: 0, type: .int4),
         table(20012, "pgbench_tellers", [("tid", 23), ("bid", 23), ("tbalance", 23), ("filler", 1042)], key: 0, type: .int4),
@@ -73,6 +74,15 @@ enum GoldenCatalog {
             oid: 20021, schema: "public", name: "broken", kind: "m", columns: [column("x", 1, 23)],
             placement: .unusable("materialized views are filled on each shard separately")),
     ], facts: facts)
+
+    /// A local table.
+    private static var events: Relation {
+        var events = table(20040, "events", [("event_id", 20), ("user_id", 20), ("topic", 25), ("at", 1184)], primary: [])
+        events.placement = .local
+        events.columns[0].generation = "a"
+        events.columns[3].defaultExpression = "now()"
+        return events
+    }
 
     private static func system(
         _ oid: UInt32, _ name: String, _ columns: [(String, UInt32)], schema: String = "pg_catalog", kind: Character = "r"

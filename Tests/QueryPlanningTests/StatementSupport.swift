@@ -58,10 +58,12 @@ struct StatementWorld {
         try builder.add(.functions, row: [
             "20001", "public", "shown", "f", "s", "f", "f", "25", "0", "f", "25", "sql", "SELECT max(name) FROM countries", "f", nil, nil,
         ])
+        try builder.table(92, "notes", columns: ["id bigint identity", "user_id bigint", "topic text", "at timestamptz default=now()"])
         let rules = try ShardingRules(tables: [
             ("pgbench_accounts", "aid"), ("pgbench_branches", "bid"), ("pgbench_tellers", "tid"), ("pgbench_history", "bid"),
         ].map { TableRule(name: TableName(schema: nil, table: $0.0), kind: .sharded(keyColumn: $0.1)) }
-            + [TableRule(name: TableName(schema: "yard", table: "trees"), kind: .sharded(keyColumn: "tree"))])
+            + [TableRule(name: TableName(schema: "yard", table: "trees"), kind: .sharded(keyColumn: "tree"))]
+            + [TableRule(name: TableName(schema: "public", table: "notes"), kind: .local)])
         environment = PlanningEnvironment(
             catalog: builder.build(rules: rules), searchPath: ["pg_catalog", "public"], number: 1, temporaryTables: ["scratch"],
             shardCount: shardCount)
@@ -149,6 +151,8 @@ struct StatementWorld {
         case .all: "all"
         case .home: "home"
         case .participant: "participant"
+        case .writer: "writer"
+        case .shard(let shard): "shard \(shard)"
         case .keys(let conditions):
             conditions.map { condition in
                 "key" + (condition.isStored ? "! " : " ") + condition.operands.map(describe).joined(separator: " ")

@@ -16,6 +16,7 @@ final class EnvironmentTable {
         var temporaryTables: [String]
         var usesServerEncoding: Bool
         var writesExactText: Bool
+        var addressedShard: Int?
     }
 
     func at(_ number: UInt32) -> PlanningEnvironment? { environments[number] }
@@ -23,11 +24,11 @@ final class EnvironmentTable {
     /// The number of an environment, made on first use.
     func number(
         catalog: Catalog, epoch: Int, searchPath: [String], user: String, temporaryTables: [String], shardCount: Int,
-        usesServerEncoding: Bool, writesExactText: Bool
+        usesServerEncoding: Bool, writesExactText: Bool, addressedShard: Int?
     ) -> UInt32 {
         let key = Key(
             epoch: epoch, searchPath: searchPath, user: user, temporaryTables: temporaryTables, usesServerEncoding: usesServerEncoding,
-            writesExactText: writesExactText)
+            writesExactText: writesExactText, addressedShard: addressedShard)
         if let number = numbers[key] { return number }
         lastNumber += 1
         numbers[key] = lastNumber
@@ -35,6 +36,7 @@ final class EnvironmentTable {
             catalog: catalog, searchPath: searchPath, number: lastNumber, temporaryTables: temporaryTables, shardCount: shardCount)
         environment.usesServerEncoding = usesServerEncoding
         environment.writesExactText = writesExactText
+        environment.addressedShard = addressedShard
         environments[lastNumber] = environment
         return lastNumber
     }
@@ -85,7 +87,7 @@ extension Worker {
             catalog: catalog, epoch: detail.transaction?.catalogEpoch ?? cluster.catalogEpoch,
             searchPath: SearchPath.resolve(path, user: role, schemas: schemas) ?? ["pg_catalog", "public"], user: role,
             temporaryTables: detail.temporaryTables, shardCount: shardCount, usesServerEncoding: usesServerEncoding(detail),
-            writesExactText: writesExactText(detail, defaults))
+            writesExactText: writesExactText(detail, defaults), addressedShard: detail.value(ofSetting: "pgbraid.shard").flatMap(Int.init))
     }
 
     /// A DateStyle that names no style keeps the one before.

@@ -72,6 +72,7 @@ extension Worker {
                 case .catalog: return .one(cluster.catalogShard)
                 case .home: return .one(homeShard(index))
                 case .participant: return try .one(shardThatDrew(index))
+                case .writer: return .one(writtenShard(index, prefer: prefer))
                 case .shards(let set):
                     if set.count == 1, let shard = set.first { return .one(shard) }
                     return .many(set)
@@ -89,6 +90,12 @@ extension Worker {
             return links.at(pinned.link).pointee.shard
         }
         return anyShard(index)
+    }
+
+    /// Where rows go that may be anywhere: what the transaction writes is then written on no further shard.
+    func writtenShard(_ index: Int32, prefer: ShardIndex? = nil) -> ShardIndex {
+        let participants = sessions.at(index).pointee.detail?.transaction?.participants ?? []
+        return participants.first { $0.effect != .reads }?.shard ?? prefer ?? anyShard(index)
     }
 
     /// The one shard whose numbers currval and lastval tell of. Between transactions a link serves other sessions, whose

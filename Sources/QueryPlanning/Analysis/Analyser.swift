@@ -1,5 +1,6 @@
 // Analyser: the thorough door. Parses a text with PostgreSQL's own grammar and plans each of its statements.
 import CPGQuery
+import Primitives
 
 /// Plans every statement of a text; keeps nothing between calls.
 package struct Analyser: StatementAnalyser {
@@ -13,6 +14,10 @@ package struct Analyser: StatementAnalyser {
         text: String, parameterTypes: [UInt32], environment: PlanningEnvironment, acrossShards: Bool
     ) throws(Refusal) -> [PlannedStatement] {
         let tree = try ParseTree(text)
+        var environment = environment
+        let directives = try Directives(text)
+        if !directives.isEmpty { try check(tree) }
+        if let shard = directives.shard { environment.addressedShard = shard }
         var planned: [PlannedStatement] = []
         for statement in tree.statements {
             let context = AnalysisContext(
@@ -24,6 +29,24 @@ package struct Analyser: StatementAnalyser {
             planned.append(PlannedStatement(plan: empty, range: 0..<text.utf8.count))
         }
         return planned
+    }
+
+    /// - Throws: where a directive would not reach what is carried out: of several statements, or of one that is planned another time.
+    private func check(_ tree: ParseTree) throws(Refusal) {
+        let families: [StatementFamily] = [.query, .insert, .copy, .explain]
+        guard tree.statements.count == 1, let family = StatementFamily.of(tree.statements[0].node.kind)?.family, families.contains(family) else {
+            throw Refusal(
+                "0A000", "a comment with an order to the proxy is for a query, INSERT, UPDATE, DELETE, COPY or EXPLAIN alone", hint: "SET pgbraid.shard holds for all statements.")
+        }
+    }
+
+    /// - Throws: for a name that Swift would take for another one's.
+    private func checkNames(_ context: AnalysisContext) throws(Refusal) {
+        guard context.statementText.utf8.contains(where: { $0 >= 0x80 }), let tokens = TokenList(context) else { return }
+        for token in tokens.tokens where token.kind == PG_QUERY__TOKEN__IDENT || token.kind == PG_QUERY__TOKEN__UIDENT {
+            let name = context.slice(token.range)
+            if !name.hasOneForm { throw .ambiguousName(name, position: context.position(token.range.lowerBound)) }
+        }
     }
 
     /// One statement's plan; a refusal is a plan too, so that the statements before it run.
@@ -44,6 +67,7 @@ package struct Analyser: StatementAnalyser {
 
     private func planOf(_ node: Node, _ context: AnalysisContext) -> StatementPlan {
         do throws(Refusal) {
+            try checkNames(context)
             try ParameterNumbers.check(node, context)
             switch node.kind {
             case PG_QUERY__NODE__NODE_SELECT_STMT, PG_QUERY__NODE__NODE_UPDATE_STMT, PG_QUERY__NODE__NODE_DELETE_STMT,

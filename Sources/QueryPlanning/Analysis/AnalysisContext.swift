@@ -34,6 +34,15 @@ struct AnalysisContext {
             isExplained: isExplained)
     }
 
+    /// The same statement where another shard is addressed, or none, of so many.
+    func addressing(_ shard: Int?, shardCount: Int) -> AnalysisContext {
+        var environment = environment
+        environment.addressedShard = shard
+        environment.shardCount = shardCount
+        return AnalysisContext(
+            environment: environment, text: text, range: range, parameterTypes: parameterTypes, acrossShards: acrossShards, isExplained: isExplained)
+    }
+
     /// The statement's own text.
     var statementText: String { slice(range) }
 

@@ -48,8 +48,8 @@ extension GatherPlanner {
     }
 
     private func isFetched(_ entry: RangeEntry) -> Bool {
-        guard case .table(let relation) = entry.source, case .sharded = relation.placement else { return false }
-        return true
+        guard case .table(let relation) = entry.source else { return false }
+        return relation.placement.isPartitioned
     }
 
     /// Where the first item of GROUP BY begins, in bytes.

@@ -74,8 +74,8 @@ extension StatementPlanner {
             throw SelectRewriting.notUnderstood
         }
         let sharded = inner.binder.entries.filter { entry in
-            guard case .table(let relation) = entry.source, case .sharded = relation.placement else { return false }
-            return entry !== modification.target
+            guard case .table(let relation) = entry.source else { return false }
+            return relation.placement.isPartitioned && entry !== modification.target
         }
         guard sharded.isEmpty else { throw SelectRewriting.notUnderstood }
         change(modification)

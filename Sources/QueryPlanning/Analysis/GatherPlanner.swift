@@ -146,7 +146,7 @@ final class GatherPlanner {
     func replace(_ entry: RangeEntry, _ conditions: GatherConditions) throws(Refusal) {
         switch entry.source {
         case .table(let relation):
-            guard case .sharded = relation.placement else { return }
+            guard relation.placement.isPartitioned else { return }
             try replaceTable(entry, conditions)
         case .query(let inner):
             if entry.isCommonReference || isReplicated(inner) { return }

@@ -13,9 +13,9 @@ extension PlacementAnalysis {
 
     /// `key IN (SELECT key ...)`: where the key is bound outside, only that key's rows matter inside.
     private func confineCompared(_ sublink: BoundSublink, _ placed: inout Placed, _ facts: Facts) {
-        guard placed.confinement.unbound != nil, let partition = placed.state.partition else { return }
+        guard placed.confinement.unbound != nil, let partition = placed.state.partition, let placement = partition.placement else { return }
         let conditions = sublink.comparedColumns.filter { partition.keyColumns.contains($0.position) }
-            .flatMap { facts.constants(of: $0.variable) }.compactMap { context.condition($0, partition.placement) }
+            .flatMap { facts.constants(of: $0.variable) }.compactMap { context.condition($0, placement) }
         if !conditions.isEmpty { placed.confinement = .bound(conditions) }
     }
 

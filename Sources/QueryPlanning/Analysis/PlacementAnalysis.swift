@@ -143,6 +143,9 @@ final class PlacementAnalysis {
             let confinement = conditions.isEmpty ? Confinement.unbound(relation.name) : .bound(conditions)
             let partition = Partition(placement: placement, keys: [key], tableName: entry.name)
             return Placed(state: .partitioned(partition), confinement: confinement)
+        case .local:
+            let partition = Partition(placement: nil, keys: [], tableName: entry.name)
+            return Placed(state: .partitioned(partition), confinement: .unbound(relation.name))
         case .reference:
             let state: RelationState = entry.isSampled ? .other("TABLESAMPLE of a reference table") : .replicated
             return Placed(state: state, confinement: .none)
@@ -154,9 +157,9 @@ final class PlacementAnalysis {
     /// A subquery, view or WITH item: its output columns become the entry's.
     private func analyse(_ query: BoundQuery, _ entry: RangeEntry, _ facts: Facts) -> Placed {
         var placed = analyse(query, facts)
-        if placed.confinement.unbound != nil, let partition = placed.state.partition {
+        if placed.confinement.unbound != nil, let partition = placed.state.partition, let placement = partition.placement {
             let conditions = partition.keyColumns.flatMap { facts.constants(of: Variable(entry: entry.id, column: $0)) }
-                .compactMap { context.condition($0, partition.placement) }
+                .compactMap { context.condition($0, placement) }
             if !conditions.isEmpty { placed.confinement = .bound(conditions) }
         }
         placed.state = entered(placed.state, entry)

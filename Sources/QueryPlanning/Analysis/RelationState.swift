@@ -19,8 +19,8 @@ enum RelationState {
 
 /// How a partitioned relation lies on the shards.
 struct Partition {
-    /// The colocation group.
-    var placement: KeyPlacement
+    /// The colocation group; nil where no key says on which shard a row is.
+    var placement: KeyPlacement?
     /// Columns that are not NULL and equal the placement key on every row. Inside a level these are variables of its
     /// entries and of outer levels (then the relation is *bound*: for one row outside, all of it is on that row's
     /// shard); of a finished query its output columns are `keyColumns`.
@@ -33,7 +33,10 @@ struct Partition {
     /// A table's name for messages.
     var tableName: String
 
-    func isColocated(with other: Partition) -> Bool { placement.isColocated(with: other.placement) }
+    func isColocated(with other: Partition) -> Bool {
+        guard let placement, let otherPlacement = other.placement else { return false }
+        return placement.isColocated(with: otherPlacement)
+    }
 }
 
 extension KeyPlacement {

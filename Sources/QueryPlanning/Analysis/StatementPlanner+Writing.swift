@@ -81,7 +81,7 @@ extension StatementPlanner {
         try checkPushedItems()
         try checkBinding()
         guard case .partitioned(let partition) = analysis.analyse(source, Facts()).state, partition.required.isEmpty,
-            partition.placement.isColocated(with: key.placement), partition.keyColumns.contains(position)
+            partition.placement?.isColocated(with: key.placement) == true, partition.keyColumns.contains(position)
         else { return nil }
         return plan(
             .modify(.all, text: nil, tag: .sum), "INSERT", usage, effect: .writes, insertsWhatItReads: true, reason: "each shard its own rows")
@@ -92,7 +92,7 @@ extension PlacementAnalysis {
     /// How the rows lie that a data-modifying WITH item changes; nil where its shards would not change their rows each by itself.
     func returnedPartition(_ modification: BoundModification) -> Partition? {
         guard modification.kind == .update || modification.kind == .delete, case .table(let relation) = modification.target.source,
-            case .sharded = relation.placement, let partition = analyseInput(modification.level, Facts()).state.partition,
+            relation.placement.isPartitioned, let partition = analyseInput(modification.level, Facts()).state.partition,
             partition.required.isEmpty
         else { return nil }
         return partition

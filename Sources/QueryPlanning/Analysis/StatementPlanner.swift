@@ -25,6 +25,7 @@ struct StatementPlanner {
     /// Plans a SELECT, VALUES, UPDATE, DELETE or MERGE.
     /// - Throws: what the grammar accepts and the planner refuses, as the error the client gets.
     static func plan(_ node: Node, _ context: AnalysisContext) throws(Refusal) -> StatementPlan {
+        if let addressed = try AddressedStatement(context) { return try addressed.plan(query: node) }
         do throws(Refusal) {
             return try planAsWritten(node, context)
         } catch {
@@ -122,8 +123,8 @@ struct StatementPlanner {
         if let keyed = usage.keyedCalls.first, context.environment.shardCount > 1 {
             let name = NodeList(keyed.call.node.pointee.funcname, keyed.call.node.pointee.n_funcname).strings.joined(separator: ".")
             throw Refusal(
-                "0A000", "function \(name), which reads by key, cannot be used together with sharded tables",
-                hint: "Call it in a statement of its own: its key may belong to another shard than the statement's.")
+                "0A000", "function \(name), which belongs to one shard, cannot be used together with sharded tables",
+                hint: "Call it in a statement of its own: it may belong to another shard than the statement's rows.")
         }
         if usage.hasLocksOrNotifications, context.environment.shardCount > 1 {
             throw Refusal(
@@ -146,6 +147,8 @@ struct StatementPlanner {
         case .all: return "all"
         case .home: return "home"
         case .participant: return "the block's shard"
+        case .writer: return "the shard that the transaction writes"
+        case .shard(let shard): return "shard \(shard)"
         }
     }
 

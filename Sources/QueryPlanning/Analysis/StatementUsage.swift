@@ -13,8 +13,8 @@ struct StatementUsage {
     var lockedReference: String?
     /// Functions that nobody knows, by name.
     var unknownFunction: String?
-    /// Those of them that are declared to read by key, and whether there are others.
-    var keyedCalls: [(call: BoundCall, key: FunctionKey)] = []
+    /// Those of them that are declared to need one shard, and whether there are others.
+    var keyedCalls: [(call: BoundCall, place: FunctionPlace)] = []
     var hasUnkeyedCalls = false
     /// A function that runs SQL it gets as text.
     var textFunction: String?
@@ -45,7 +45,7 @@ struct StatementUsage {
         case .temporaryTable: hasTemporary = true
         case .table(let relation):
             switch relation.placement {
-            case .sharded: hasSharded = true
+            case .sharded, .local: hasSharded = true
             case .reference:
                 hasReference = true
                 if entry.isRowLocked { lockedReference = lockedReference ?? entry.name }
@@ -78,7 +78,7 @@ struct StatementUsage {
         case .executesText: textFunction = textFunction ?? name
         case .unknown:
             unknownFunction = unknownFunction ?? name
-            if let key = context.facts(of: call.node)?.key { keyedCalls.append((call, key)) } else { hasUnkeyedCalls = true }
+            if let place = context.facts(of: call.node)?.place { keyedCalls.append((call, place)) } else { hasUnkeyedCalls = true }
         }
     }
 

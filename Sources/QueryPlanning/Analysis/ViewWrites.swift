@@ -16,7 +16,7 @@ extension StatementPlanner {
                 throw refusal(view, "where that sets the sharding key \"\(assignment.column)\"")
             }
         case .reference: throw refusal(view, "of a reference table")
-        case .system, .unusable: return
+        case .local, .system, .unusable: return
         }
     }
 

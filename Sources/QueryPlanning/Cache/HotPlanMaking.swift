@@ -33,7 +33,7 @@ struct HotPlanMaker {
         case .any: []
         case .keys(let conditions): conditions.isEmpty ? nil : conditions
         case .keyGroups(let groups): groups.contains(where: \.isEmpty) || groups.isEmpty ? nil : Array(groups.joined())
-        case .catalog, .all, .home, .participant: nil
+        case .catalog, .all, .home, .participant, .writer, .shard: nil
         }
     }
 
@@ -78,7 +78,7 @@ extension StatementPlan {
 extension Route {
     fileprivate func moved(from old: [Int], to new: [Int]) -> Route {
         switch self {
-        case .any, .catalog, .all, .home, .participant: self
+        case .any, .catalog, .all, .home, .participant, .writer, .shard: self
         case .keys(let conditions): .keys(conditions.map { $0.moved(from: old, to: new) })
         case .keyGroups(let groups): .keyGroups(groups.map { $0.map { $0.moved(from: old, to: new) } })
         }

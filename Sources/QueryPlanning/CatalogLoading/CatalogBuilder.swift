@@ -18,7 +18,7 @@ public struct CatalogBuilder: Sendable {
         let row = try CatalogRow(query, fields)
         switch query {
         case .database: facts.database = try DatabaseFacts(row)
-        case .schemas: facts.schemas.insert(try row.text(0))
+        case .schemas: facts.schemas.insert(try row.name(0))
         case .relations: try addRelation(row)
         case .columns: try addColumn(row)
         case .constraints: try addConstraint(row)
@@ -28,6 +28,17 @@ public struct CatalogBuilder: Sendable {
         case .functions: try addFunction(row)
         case .operators: try addOperator(row)
         case .placements: drafts[try row.number(0), default: RelationDraft()].stored = try StoredPlacement(row)
+        }
+    }
+
+    /// Takes from another catalog what was not asked for about relations that are as they were (`CatalogQuery.textWithoutWaiting`).
+    public mutating func fill(from known: Catalog) {
+        for (oid, draft) in drafts where draft.isKnown {
+            guard let other = known.relation(oid: oid) else { continue }
+            if draft.relation.kind == "v", draft.relation.viewDefinition == nil { drafts[oid]?.relation.viewDefinition = other.viewDefinition }
+            for (index, column) in draft.relation.columns.enumerated() where column.hasDefault && column.defaultExpression == nil {
+                drafts[oid]?.relation.columns[index].defaultExpression = other.columns.first { $0.number == column.number }?.defaultExpression
+            }
         }
     }
 
@@ -56,7 +67,7 @@ public struct CatalogBuilder: Sendable {
     private mutating func addRelation(_ row: CatalogRow) throws(CatalogError) {
         let oid: UInt32 = try row.number(0)
         var relation = Relation(
-            oid: oid, schema: try row.text(1), name: try row.text(2), kind: try row.character(3), columns: [],
+            oid: oid, schema: try row.name(1), name: try row.name(2), kind: try row.character(3), columns: [],
             placement: .system, viewDefinition: row.optional(4), hasRowTriggers: try row.boolean(5),
             hasRowSecurity: try row.boolean(7))
         relation.hasStatementTriggers = try row.boolean(6)
@@ -74,7 +85,7 @@ public struct CatalogBuilder: Sendable {
 
     private mutating func addColumn(_ row: CatalogRow) throws(CatalogError) {
         let column = Column(
-            name: try row.text(2), number: try row.number(1), typeOID: try row.number(3), typeModifier: try row.number(4),
+            name: try row.name(2), number: try row.number(1), typeOID: try row.number(3), typeModifier: try row.number(4),
             collationOID: try row.number(5), isNotNull: try row.boolean(6), hasDefault: try row.boolean(7),
             generation: try row.text(8), defaultExpression: row.optional(9))
         drafts[try row.number(0), default: RelationDraft()].relation.columns.append(column)
@@ -97,7 +108,7 @@ public struct CatalogBuilder: Sendable {
 
     private mutating func addType(_ row: CatalogRow) throws(CatalogError) {
         let type = CatalogType(
-            oid: try row.number(0), schema: try row.text(1), name: try row.text(2), kind: try row.character(3),
+            oid: try row.number(0), schema: try row.name(1), name: try row.name(2), kind: try row.character(3),
             category: try row.character(4), baseTypeOID: try row.number(5), typeModifier: try row.number(6),
             elementTypeOID: try row.number(7), arrayTypeOID: try row.number(8), collationOID: try row.number(9),
             defaultExpression: row.optional(10), isConstrained: try row.boolean(11), hasBinarySend: try row.boolean(12),
@@ -109,14 +120,14 @@ public struct CatalogBuilder: Sendable {
     private mutating func addCollation(_ row: CatalogRow) throws(CatalogError) {
         let oid: UInt32 = try row.number(0)
         facts.collations[oid] = CatalogCollation(
-            oid: oid, schema: try row.text(1), name: try row.text(2), provider: try row.character(3),
+            oid: oid, schema: try row.name(1), name: try row.name(2), provider: try row.character(3),
             isDeterministic: try row.boolean(4), isBytewise: try row.boolean(5))
     }
 
     private mutating func addFunction(_ row: CatalogRow) throws(CatalogError) {
         guard let volatility = Volatility(catalogCode: try row.text(4)) else { throw row.error(4) }
         let function = CatalogFunction(
-            oid: try row.number(0), schema: try row.text(1), name: try row.text(2), kind: try row.character(3),
+            oid: try row.number(0), schema: try row.name(1), name: try row.name(2), kind: try row.character(3),
             volatility: volatility, isStrict: try row.boolean(5), returnsSet: try row.boolean(6),
             argumentTypeOIDs: try row.numbers(7), defaultedArgumentCount: try row.number(8), isVariadic: try row.boolean(9),
             returnTypeOID: try row.number(10), language: try row.text(11), body: try row.text(12),

@@ -34,6 +34,23 @@ public enum CatalogQuery: Int, CaseIterable, Sendable {
         }
     }
 
+    /// The same within a transaction that has locked tables, where to wait for who has locked others could be a deadlock: it tells
+    /// nothing that needs locks of relations but those that the transaction itself has locked (`CatalogBuilder.fill(from:)`).
+    public var textWithoutWaiting: String {
+        switch self {
+        case .relations: Self.relationsText.replacing("WHEN c.relkind = 'v'", with: "WHEN \(Self.isOwn("c.oid")) AND c.relkind = 'v'")
+        case .columns: Self.columnsText.replacing("WHEN a.attgenerated <> ''", with: "WHEN NOT \(Self.isOwn("a.attrelid")) THEN NULL WHEN a.attgenerated <> ''")
+        default: text
+        }
+    }
+
+    private static func isOwn(_ oid: String) -> String {
+        """
+        \(oid) IN (SELECT l.relation FROM pg_catalog.pg_locks l
+            WHERE l.pid = pg_catalog.pg_backend_pid() AND l.relation IS NOT NULL AND l.mode = 'AccessExclusiveLock')
+        """
+    }
+
     /// The question's SQL.
     public var text: String {
         switch self {

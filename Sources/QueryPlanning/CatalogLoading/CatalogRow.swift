@@ -1,4 +1,5 @@
 // CatalogRow: one row of a catalog question's answer, read field by field.
+import Primitives
 
 /// A catalog answer that is not what the question promises.
 public struct CatalogError: Error, Sendable, CustomStringConvertible {
@@ -13,6 +14,8 @@ public struct CatalogError: Error, Sendable, CustomStringConvertible {
 }
 
 /// The fields of one row in text format.
+///
+/// A name that can be written in several ways is read as one that no statement can mean: texts are equal to Swift that PostgreSQL tells apart.
 struct CatalogRow {
     let query: CatalogQuery
     let fields: [String?]
@@ -31,6 +34,14 @@ struct CatalogRow {
         guard let value = fields[column] else { throw error(column) }
         return value
     }
+
+    func name(_ column: Int) throws(CatalogError) -> String {
+        let value = try text(column)
+        return value.hasOneForm ? value : Self.unmeant + value.utf8.map { String($0, radix: 16) }.joined(separator: " ")
+    }
+
+    /// How names begin that no statement can mean.
+    static let unmeant = "\u{0}"
 
     func character(_ column: Int) throws(CatalogError) -> Character {
         guard let value = fields[column]?.first else { throw error(column) }

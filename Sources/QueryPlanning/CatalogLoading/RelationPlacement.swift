@@ -24,14 +24,20 @@ struct RelationPlacement {
         }
     }
 
-    /// Schemas read on the catalog shard; `pgbraid` is the proxy's own.
-    static let systemSchemas: Set<String> = ["pg_catalog", "information_schema", "pgbraid"]
+    /// Schemas read on the catalog shard.
+    static let systemSchemas: Set<String> = ["pg_catalog", "information_schema", ProxyTables.schema]
 
     private func tablePlacement(_ draft: RelationDraft) -> Placement {
         if draft.hasRules { return .unusable("tables with rewrite rules (CREATE RULE) are not supported") }
+        if draft.relation.columns.contains(where: { $0.name.hasPrefix(CatalogRow.unmeant) }) {
+            return .unusable("the name of a column can be written in several ways in Unicode")
+        }
         let roots = roots(of: draft, depth: 0)
         guard let root = roots.first else { return .unusable("the table's parent is not known") }
         let placements = roots.map { placement(of: draft.relation, like: $0) }
+        if placements[0] == .local, let constraint = draft.relation.constraints.first(where: { $0.kind != .foreignKey }) {
+            return .unusable("it is a local table, and each shard enforces \"\(constraint.name)\" on its own rows only")
+        }
         guard placements.allSatisfy({ $0 == placements[0] }) else {
             return .unusable("the table inherits from tables that are placed differently")
         }
@@ -44,7 +50,7 @@ struct RelationPlacement {
     private func sameKind(_ placement: Placement, as root: RelationDraft) -> Placement {
         let parent = self.placement(of: root.relation, like: root)
         switch (placement, parent) {
-        case (.sharded, .sharded), (.reference, .reference), (.unusable, _): return placement
+        case (.sharded, .sharded), (.local, .local), (.reference, .reference), (.unusable, _): return placement
         default: return .unusable("the table and its parent \"\(root.relation.name)\" are placed differently")
         }
     }
@@ -82,7 +88,7 @@ enum TableKey {
         do {
             switch try facts.rules.rule(schema: schema, table: name, columns: columns.map(\.name)) {
             case .reference: return .reference
-            case .local: return .unusable("placement \"local\" is not supported yet")
+            case .local: return .local
             case .sharded(let keyColumn, let method):
                 guard let index = columns.firstIndex(where: { $0.name == keyColumn }) else { return .reference }
                 return placement(key: columns[index], at: index, method: method, facts: facts)

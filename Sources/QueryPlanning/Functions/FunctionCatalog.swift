@@ -53,7 +53,7 @@ public enum FunctionCatalog {
         return FunctionFacts(
             isBuiltIn: false, kind: kinds[function.kind] ?? .function, volatility: known?.volatility ?? function.volatility,
             isStrict: function.isStrict, returnsSet: function.returnsSet, effect: known?.effect ?? .unknown, returnTypeOID: function.returnTypeOID,
-            combination: nil, key: known == nil ? function.declaredKey : nil, mayChangeSettings: mayChangeSettings(function),
+            combination: nil, place: known == nil ? function.declaredPlace : nil, mayChangeSettings: mayChangeSettings(function),
             tableNames: known?.tableNames ?? [])
     }
 
@@ -76,7 +76,7 @@ extension FunctionFacts {
             volatility: max(volatility, other.volatility), isStrict: isStrict && other.isStrict,
             returnsSet: returnsSet || other.returnsSet, effect: effect.rawValue >= other.effect.rawValue ? effect : other.effect,
             returnTypeOID: returnTypeOID == other.returnTypeOID ? returnTypeOID : nil,
-            combination: combination == other.combination ? combination : nil, key: key == other.key ? key : nil,
+            combination: combination == other.combination ? combination : nil, place: place == other.place ? place : nil,
             mayChangeSettings: mayChangeSettings || other.mayChangeSettings,
             tableNames: tableNames.union(other.tableNames))
     }

@@ -61,8 +61,8 @@ public struct FunctionFacts: Sendable, Equatable {
     public var returnTypeOID: UInt32?
     /// How partial results combine; nil for everything but built-in aggregates that do.
     public var combination: AggregateCombination?
-    /// The argument by which a function that is not known otherwise is declared to read.
-    public var key: FunctionKey?
+    /// Where a function that is not known otherwise is declared to run.
+    public var place: FunctionPlace?
     /// It is taken at its word, and may change settings all the same.
     public var mayChangeSettings = false
     /// `KnownFunction.tableNames`

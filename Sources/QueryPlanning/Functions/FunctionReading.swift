@@ -1,6 +1,6 @@
 // FunctionReading: what the functions of a database do and read, from their declarations and their bodies. Done once a catalog.
 //
-//   declaration   COMMENT ON FUNCTION f IS 'pgbraid: reads none' (or `reads reference`; `key = argument 1`: see KeyedFunction)
+//   declaration   COMMENT ON FUNCTION f IS 'pgbraid: reads none' (or `reads reference`; `key = argument 1` or `local`: see KeyedFunction)
 //   extension     functions of well-known extensions that only compute
 //   SQL body      parsed: SELECTs whose tables are all reference tables
 //   PL/pgSQL      read by its tokens: without any word that reaches a table or runs text it can only compute. (libpg_query

@@ -11,11 +11,13 @@ public struct PlacementCall: Sendable, Equatable {
         case replicate = "create_reference_table"
         case undistribute = "undistribute_table"
 
-        /// The arguments' names in order. A call may leave out those behind `neededCount`.
+        /// The arguments' names in order.
         var argumentNames: [String] {
             self == .distribute ? ["table_name", "distribution_column", "distribution_type", "colocate_with"] : ["table_name"]
         }
-        var neededCount: Int { self == .distribute ? 2 : 1 }
+        var carried: CarriedFunction {
+            CarriedFunction(name: rawValue, argumentNames: argumentNames, neededCount: self == .distribute ? 2 : 1)
+        }
     }
 
     public typealias Operand = SettingCall.Operand
@@ -39,7 +41,7 @@ public struct PlacementCall: Sendable, Equatable {
             throw Refusal("0A000", "\(call.0.rawValue) must be the only thing a SELECT does", hint: "Use one SELECT a table.")
         }
         function = call.0
-        arguments = try Self.arguments(of: call.1, call.0)
+        arguments = try call.0.carried.arguments(of: call.1)
         columnName = nonEmptyText(target.pointee.name) ?? call.0.rawValue
     }
 
@@ -47,30 +49,6 @@ public struct PlacementCall: Sendable, Equatable {
         let names = NodeList(call.pointee.funcname, call.pointee.n_funcname).strings
         guard names.count == 1 || names.count == 2 && names[0] == "pg_catalog" else { return nil }
         return names.last.flatMap { Function(rawValue: $0) }
-    }
-
-    private static func arguments(of call: Message<PgQuery__FuncCall>, _ function: Function) throws(Refusal) -> [Operand?] {
-        let names = function.argumentNames
-        var found: [Operand?] = Array(repeating: nil, count: names.count)
-        for (index, node) in NodeList(call.pointee.args, call.pointee.n_args).nodes.enumerated() {
-            let named = node.namedArgExpr
-            let name = named.map { text($0.pointee.name) }
-            guard let place = name.map({ names.firstIndex(of: $0) }) ?? (index < names.count ? index : nil), found[place] == nil else {
-                throw misused(function, "has no argument \(name.map { "\"\($0)\"" } ?? "\(index + 1)")")
-            }
-            guard let value = named.map({ Node($0.pointee.arg) }) ?? node, let operand = Operand(value) else {
-                throw misused(function, "takes constants and parameters only")
-            }
-            found[place] = operand
-        }
-        guard found.prefix(function.neededCount).allSatisfy({ $0 != nil }) else { throw misused(function, "needs more arguments") }
-        return found
-    }
-
-    private static func misused(_ function: Function, _ problem: String) -> Refusal {
-        let names = function.argumentNames.enumerated().map { $0 < function.neededCount ? $1 : "[\($1)]" }
-        return Refusal(
-            "42883", "function \(function.rawValue) \(problem)", hint: "SELECT \(function.rawValue)(\(names.joined(separator: ", "))).")
     }
 }
 

@@ -46,6 +46,10 @@ public struct PlacementPlanner {
         switch table.placement {
         case .system: throw Refusal("42501", "permission denied: \"\(table.name)\" is a system catalog")
         case .unusable(let reason): throw Refusal("0A000", "the rows of table \"\(table.name)\" cannot be moved: \(reason)")
+        case .local:
+            throw Refusal(
+                "0A000", "table \"\(table.name)\" is a local one by its [[table]] entry in the configuration",
+                hint: "Take the entry out of the configuration of all proxies while the table is empty.")
         case .sharded, .reference: break
         }
         if table.isChild {

@@ -61,6 +61,13 @@ public struct Refusal: Error, Sendable, Equatable {
     /// Character position in the statement's text, from 1, as ErrorResponse's P field counts; 0 when there is none.
     public var position: Int
 
+    /// A name that can be written in several ways, of which PostgreSQL makes as many names.
+    public static func ambiguousName(_ name: String, position: Int = 0) -> Refusal {
+        Refusal(
+            "0A000", "the name \(name) can be written in several ways in Unicode", detail: "They would be taken for one name.",
+            hint: "Use letters that are one character each (normalization form C).", position: position)
+    }
+
     public init(_ sqlState: String, _ message: String, detail: String? = nil, hint: String? = nil, position: Int = 0) {
         self.sqlState = sqlState
         self.message = message

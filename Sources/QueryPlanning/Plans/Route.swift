@@ -20,6 +20,10 @@ public enum Route: Sendable, Equatable {
     case home
     /// The one shard on which the block has written: currval and lastval tell of its server session. Refused without one.
     case participant
+    /// The one shard that the transaction writes, or else any that it uses: rows of local tables.
+    case writer
+    /// The shard of this number, which the client has named.
+    case shard(ShardIndex)
 }
 
 /// "The key is one of these": one conjunct (`key = x`, `key IN (x, y)`, `key = ANY ($1)`).

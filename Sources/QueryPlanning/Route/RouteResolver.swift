@@ -12,6 +12,8 @@ public enum ResolvedRoute: Equatable, Sendable {
     case home
     /// The one shard on which the block has written.
     case participant
+    /// The one shard that the transaction writes, or else any that it uses.
+    case writer
     /// These shards, at least one.
     case shards(ShardSet)
 }
@@ -45,7 +47,9 @@ public struct RouteResolver {
         case .catalog: return .catalog
         case .home: return .home
         case .participant: return .participant
+        case .writer: return .writer
         case .all: return .shards(map.allShards)
+        case .shard(let shard): return .shards(ShardSet(shard))
         case .keys(let conditions): return Self.resolved(try shards(ofAll: conditions))
         case .keyGroups(let groups):
             var union = ShardSet()

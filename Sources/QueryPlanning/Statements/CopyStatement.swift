@@ -33,7 +33,7 @@ extension StatementClassifier {
     ) throws(Refusal) -> StatementPlan {
         let action: Action
         switch relation.placement {
-        case .sharded:
+        case .sharded, .local:
             action = .copyOut(.all, text: context.statementText, options: try CopyOptionReader(statement, context).options)
         case .reference: action = .passThrough(.any)
         case .system: action = .passThrough(.catalog)
@@ -95,19 +95,24 @@ extension StatementClassifier {
             guard let position = columns.firstIndex(of: index) else { throw missingKey(stored) }
             try options.checkKey(stored, context)
             key = (placement, position, context.limit(of: stored))
+        case .local:
+            // One shard has all of it, and defaults are what they are there.
+            return StatementPlan(
+                action: .passThrough(.writer), effect: .writes, isCopyIn: true, commandName: "COPY", reason: "local table: the shard that the transaction writes")
         case .reference: break
         case .system:
             throw Refusal("42501", "permission denied for table \(relation.name)", position: context.position(reference.location))
         case .unusable(let reason): throw unusable(relation, reason, reference)
         }
-        try checkCopyDefaults(relation, columns, isReference: key == nil)
-        try checkCopyFilter(statement, isReference: key == nil)
+        let isReference = relation.placement == .reference
+        try checkCopyDefaults(relation, columns, isReference: isReference)
+        try checkCopyFilter(statement, isReference: isReference)
         let plan = CopyInPlan(
             shardText: try copyText(statement, relation, columns), options: options.options, key: key,
             columns: columns.map { relation.columns[$0].name }, tableName: relation.name)
         return StatementPlan(
             action: .copyIn(.all, plan), effect: .writes, isCopyIn: true, commandName: "COPY",
-            reason: key == nil ? "reference table: every row to all shards" : "rows by key")
+            reason: isReference ? "reference table: every row to all shards" : "rows by key")
     }
 
     /// The columns a row of the data has: those listed, else all but generated ones.

@@ -50,7 +50,7 @@ extension StatementClassifier {
                     && constant(condition.operands[0], in: node, key) == operand
             }
             if agreeing { return passThrough(node, [operand], key, inspection, reason: "key of all rows and of the query") }
-        case .catalog, .all, .keyGroups, .home, .participant: break
+        case .catalog, .all, .keyGroups, .home, .participant, .writer, .shard: break
         }
         throw notSplit(target, key)
     }

@@ -1,6 +1,7 @@
 // InsertStatement: INSERT, by where the rows of its table are.
 //
 //   sharded table     to the shard of the row's key; several rows to the shards of theirs (`InsertRows`)
+//   local table       on the shard that the transaction writes (`InsertLocal`)
 //   reference table   on all shards, when every value is the same everywhere (`InsertReference`)
 //   temporary table   on the home link
 import CPGQuery
@@ -32,7 +33,7 @@ struct InsertTarget {
         switch relation.placement {
         case .sharded(let key, _): overridden.contains(key)
         case .reference: !overridden.isEmpty
-        case .system, .unusable: false
+        case .local, .system, .unusable: false
         }
     }
 }
@@ -51,6 +52,7 @@ extension StatementClassifier {
         switch target.relation.placement {
         case .sharded(let index, let placement):
             return try insertSharded(node, target, ShardedKey(column: index, placement: placement, relation: target.relation))
+        case .local: return try insertLocal(node, target)
         case .reference:
             do throws(Refusal) {
                 try refuseWith(target)

@@ -17,11 +17,22 @@ extension StatementClassifier {
             let literals = values.nodes.map { $0.literal?.value }
             if let mode = TransactionModes.mode(name, literals.first ?? nil) { return setting(.setTransaction(modes: mode), "SET") }
             try SettingValues.check(name, literals)
+            if name == "pgbraid.shard" { try checkShard(literals) }
         case PG_QUERY__VARIABLE_SET_KIND__VAR_SET_DEFAULT where name != "session_authorization" && TransactionModes.mode(name, nil) == nil:
             return setting(.reset(name: name, isLocal: statement.is_local != 0), "SET")
         default: break
         }
         return setting(.set(name: name, isLocal: statement.is_local != 0), "SET")
+    }
+
+    private func checkShard(_ values: [Literal?]) throws(Refusal) {
+        let number: Int?
+        switch values.first ?? nil {
+        case .integer(let value): number = Int(value)
+        case .string(let word): number = Int(word)
+        default: number = nil
+        }
+        if let number, number >= context.environment.shardCount { throw AddressedStatement.missing(number, of: context.environment.shardCount) }
     }
 
     /// SET TRANSACTION and SET SESSION CHARACTERISTICS AS TRANSACTION.
@@ -60,6 +71,9 @@ extension StatementClassifier {
 public enum SettingValues {
     /// - Throws: for a value that would change how PostgreSQL reads statements, away from how the proxy reads them.
     static func check(_ name: String, _ values: [Literal?]) throws(Refusal) {
+        if ["search_path", "role", "session_authorization"].contains(name) {
+            for case .string(let word)? in values where !word.hasOneForm { throw .ambiguousName(word) }
+        }
         guard values.count == 1, let value = values[0] else { return }
         switch name {
         case "standard_conforming_strings" where isFalse(value):
@@ -73,6 +87,10 @@ public enum SettingValues {
             throw Refusal(
                 "0A000", "client encoding \(encoding) is not supported: its characters may hold bytes of ASCII characters",
                 hint: "Use UTF8.")
+        case "pgbraid.shard":
+            if case .integer(let number) = value, number >= 0 { return }
+            if case .string(let word) = value, word.isEmpty || Int(word).map({ $0 >= 0 }) == true { return }
+            throw Refusal("22023", "pgbraid.shard must be the number of a shard", hint: "SHOW SHARDS in the admin database lists them.")
         default: return
         }
     }
@@ -81,7 +99,7 @@ public enum SettingValues {
     public static func check(startup name: String, value: String) throws(Refusal) { try check(name.lowercased(), [.string(value)]) }
 
     /// PostgreSQL's reading of a boolean word (`parse_bool`): unique prefixes of true, false, yes, no, and on, off, 1, 0.
-    static func boolean(_ word: String) -> Bool? {
+    public static func boolean(_ word: String) -> Bool? {
         let word = word.lowercased()
         if word.isEmpty { return nil }
         if "true".hasPrefix(word) || "yes".hasPrefix(word) || word == "on" || word == "1" { return true }

@@ -120,7 +120,7 @@ extension StatementClassifier {
 
     private func checkAlike(_ child: TableShape, _ parent: TableShape, _ parentName: String) throws(Refusal) {
         switch (child.key, parent.key) {
-        case (nil, nil) where child.placement == .reference && parent.placement == .reference: return
+        case (nil, nil) where child.placement == parent.placement && [.local, .reference].contains(child.placement): return
         case (let one?, let other?) where one.name == other.name && one.placement == other.placement: return
         default:
             throw Refusal(

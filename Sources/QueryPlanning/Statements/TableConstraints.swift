@@ -79,6 +79,7 @@ extension StatementClassifier {
     /// - Throws: if the shards cannot enforce the constraint; the hint has DDL that works.
     func check(_ constraint: TableConstraint, on table: TableShape) throws(Refusal) {
         if constraint.kind == .foreignKey { return try checkForeignKey(constraint, on: table) }
+        if table.placement == .local { throw unenforceable(constraint.kind.rawValue, on: table, constraint.location) }
         guard let key = table.key, !constraint.columns.contains(key.name) else { return }
         let columns = ([key.name] + constraint.columns).map(SQLText.identifier).joined(separator: ", ")
         throw Refusal(
@@ -87,6 +88,14 @@ extension StatementClassifier {
             hint: constraint.kind == .exclusion
                 ? "Add \(SQLText.identifier(key.name)) WITH =." : "Write \(constraint.kind.rawValue) (\(columns)).",
             position: context.position(constraint.location))
+    }
+
+    /// Rows of a local table that may conflict are on any shards.
+    func unenforceable(_ constraint: String, on table: TableShape, _ location: Int) -> Refusal {
+        Refusal(
+            "0A000", "\(constraint) on local table \"\(table.reference.name)\" is not supported",
+            detail: "Each shard would enforce it on its own rows only.",
+            hint: "Use an index that is not unique; numbers of an identity column and uuids are different without it.", position: context.position(location))
     }
 
     private func checkForeignKey(_ constraint: TableConstraint, on table: TableShape) throws(Refusal) {
@@ -98,9 +107,9 @@ extension StatementClassifier {
         }
         let isSelf = referenced.name == table.reference.name && (referenced.schema ?? table.schema) == table.schema
         let existing = isSelf ? nil : referenced.relation(in: context)
-        guard let other = isSelf ? table : existing.map({ TableShape($0, reference: referenced) }), let otherKey = other.key else {
-            return try checkCascade(constraint, on: table)
-        }
+        guard let other = isSelf ? table : existing.map({ TableShape($0, reference: referenced) }) else { return try checkCascade(constraint, on: table) }
+        if other.placement == .local { throw unenforceable("FOREIGN KEY", on: other, constraint.location) }
+        guard let otherKey = other.key else { return try checkCascade(constraint, on: table) }
         var columns = constraint.referencedColumns
         if columns.isEmpty, let existing { columns = existing.primaryKey.map { existing.columns[$0].name } }
         if isSelf, columns.isEmpty { columns = [otherKey.name] + constraint.columns.filter { $0 != otherKey.name } }
@@ -120,7 +129,7 @@ extension StatementClassifier {
 
     private func crossShardForeignKey(_ constraint: TableConstraint, _ table: TableShape, _ other: TableShape) -> Refusal {
         let key = other.key?.name ?? ""
-        var hint = "Reference tables cannot refer to sharded tables; drop the foreign key, or shard \"\(table.reference.name)\" too "
+        var hint = "\(table.placement == .local ? "Local" : "Reference") tables cannot refer to sharded tables; drop the foreign key, or shard \"\(table.reference.name)\" too "
             + "(create_distributed_table) before you add it."
         if let own = table.key {
             let left = ([own.name] + constraint.columns.filter { $0 != own.name }).map(SQLText.identifier).joined(separator: ", ")

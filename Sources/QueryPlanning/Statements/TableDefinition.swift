@@ -61,9 +61,11 @@ extension StatementClassifier {
     /// LIKE ... INCLUDING INDEXES makes the unique constraints of another table.
     private func checkIndexes(like: PgQuery__TableLikeClause, on table: TableShape) throws(Refusal) {
         // CREATE_TABLE_LIKE_INDEXES in src/include/nodes/parsenodes.h.
-        guard let key = table.key, like.options & (1 << 6) != 0, let source = like.relation.flatMap({ TableReference($0).relation(in: context) }) else {
-            return
+        guard like.options & (1 << 6) != 0, let source = like.relation.flatMap({ TableReference($0).relation(in: context) }) else { return }
+        if table.placement == .local, let constraint = source.constraints.first(where: { $0.kind != .foreignKey }) {
+            throw unenforceable("\"\(constraint.name)\"", on: table, table.reference.location)
         }
+        guard let key = table.key else { return }
         for constraint in source.constraints where constraint.kind != .foreignKey {
             let names = constraint.columnNumbers.compactMap { number in source.columns.first { $0.number == number }?.name }
             if constraint.kind != .exclusion, names.contains(key.name) { continue }
@@ -99,7 +101,9 @@ extension StatementClassifier {
 
     /// - Throws: where rows of several shards could have the same values.
     private func checkUniqueIndex(_ statement: PgQuery__IndexStmt, on table: TableShape) throws(Refusal) {
-        guard statement.unique != 0, let key = table.key else { return }
+        guard statement.unique != 0 else { return }
+        if table.placement == .local { throw unenforceable("unique index", on: table, table.reference.location) }
+        guard let key = table.key else { return }
         let elements = NodeList(statement.index_params, statement.n_index_params).nodes.compactMap(\.indexElem)
         // By another collation keys of several shards may be alike.
         let columns = elements.filter { context.equatesBytes($0.pointee) }.compactMap { nonEmptyText($0.pointee.name) }

@@ -61,6 +61,8 @@ extension StatementClassifier {
             let name = parent.columns[index].name
             if let index = columns.firstIndex(where: { $0.name == name }) { return .sharded(keyColumn: index, placement) }
             return .unusable("its parent \"\(parent.name)\" is sharded by \"\(name)\", which it has not")
+        case .local where isPartition || own == .local: return .local
+        case .local: return .unusable("its parent \"\(parent.name)\" is a local table, but it is not")
         case .reference where isPartition || own == .reference: return .reference
         case .reference: return .unusable("its parent \"\(parent.name)\" is a reference table, but it has the sharding key column")
         case .system, .unusable: return parent.placement

@@ -115,12 +115,13 @@ struct SharedClusters: @unchecked Sendable {
 
     private init() throws {
         let servers = try TestServers.shared.get()
-        one = try TestCluster(servers: [servers.single])
-        two = try TestCluster(servers: servers.two)
-        four = try TestCluster(servers: servers.four)
+        let local = ["[[table]]", "name = \"local_events\"", "kind = \"local\""]
+        one = try TestCluster(servers: [servers.single], settings: ["": local])
+        two = try TestCluster(servers: servers.two, settings: ["": local])
+        four = try TestCluster(servers: servers.four, settings: ["": local])
         for server in servers.four { try server.psql("CREATE DATABASE strict") }
         strict = try TestCluster(
-            servers: servers.four, settings: ["transactions": ["consistent_reads = \"strict\""]],
+            servers: servers.four, settings: ["transactions": ["consistent_reads = \"strict\""], "": local],
             shardEntries: servers.four.map { ["host = \"\($0.socketDirectory)\"", "port = \($0.port)", "dbname = \"strict\""] })
     }
 }

@@ -87,7 +87,7 @@ final class PlanRunner {
         let resolved = try Array(text.utf8).withUnsafeBytes { try RouteResolver(map: world.map, text: $0).resolve(route) }
         switch resolved {
         case .shards(let shards): return shards.shards.map(\.int)
-        case .any, .catalog, .home, .participant: return [1]
+        case .any, .catalog, .home, .participant, .writer: return [1]
         }
     }
 
