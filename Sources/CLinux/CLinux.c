@@ -11,15 +11,6 @@ int clinux_accept4(int listener, struct sockaddr *address, socklen_t *length, in
     return accept4(listener, address, length, flags);
 }
 
-int clinux_peer_credentials(int socket, unsigned *user, unsigned *process) {
-    struct ucred credentials;
-    socklen_t length = sizeof credentials;
-    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) return -1;
-    *user = credentials.uid;
-    *process = (unsigned)credentials.pid;
-    return 0;
-}
-
 // The C library's `syscall` lies on a page of its own and is reached through a table, both of which a proxy that has just
 // slept must first get into its caches.
 static inline long call(long number, long a, long b, long c, long d, long e, long f) {

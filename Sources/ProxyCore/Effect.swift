@@ -51,14 +51,11 @@ public struct AcceptFacts: Sendable {
     public var address: String
     /// A certificate is configured, so an SSLRequest may be answered with S.
     public var offersTLS: Bool
-    /// The operating system's name of the peer's user on a unix socket (SO_PEERCRED).
-    public var peerUser: String?
 
-    public init(isUnixSocket: Bool, address: String, offersTLS: Bool, peerUser: String?) {
+    public init(isUnixSocket: Bool, address: String, offersTLS: Bool) {
         self.isUnixSocket = isUnixSocket
         self.address = address
         self.offersTLS = offersTLS
-        self.peerUser = peerUser
     }
 }
 

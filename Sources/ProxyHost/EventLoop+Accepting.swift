@@ -44,7 +44,10 @@ extension EventLoop {
 
     func stopAccepting() {
         unwatchListeners()
-        for listener in environment.listeners where !listener.isShared { System.close(listener.descriptor) }
+        for listener in environment.listeners {
+            // Nobody waits for an answer on a socket that others still have.
+            if listener.isShared { System.refuseConnections(listener.descriptor) } else { System.close(listener.descriptor) }
+        }
         environment.listeners = []
         isAccepting = false
     }
@@ -72,15 +75,19 @@ extension EventLoop {
 
     /// - Parameter address: nil for a client on a unix socket.
     private func admit(_ descriptor: Int32, _ address: SocketAddress?, _ now: Instant) {
+        open(
+            descriptor,
+            AcceptFacts(
+                isUnixSocket: address == nil, address: address?.description ?? "[local]",
+                offersTLS: environment.tls.server != nil && address != nil), now)
+    }
+
+    private func open(_ descriptor: Int32, _ facts: AcceptFacts, _ now: Instant) {
         let id = streams.open(.session)
         let socket = sockets.open(id, state: .open)
         socket.pointee.descriptor = descriptor
         socket.pointee.isFresh = true
         watch(socket, Self.watching)
-        let facts = AcceptFacts(
-            isUnixSocket: address == nil, address: address?.description ?? "[local]",
-            offersTLS: environment.tls.server != nil && address != nil,
-            peerUser: address == nil ? System.peerUser(descriptor) : nil)
         worker.accepted(id, facts: facts, now: now)
         carryOutEffects(now)
     }

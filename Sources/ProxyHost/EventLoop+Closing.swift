@@ -53,6 +53,33 @@ extension EventLoop {
         streams.free(id)
     }
 
+    /// The worker has finished: what its sessions were told last is still sent, as long as any other stream's would be that closes.
+    func sendLastWords() {
+        for index in 0..<sockets.count where sockets.at(index).pointee.state != .vacant && !isSendingLastWords(sockets.at(index)) {
+            release(sockets.at(index))
+        }
+        var now = System.now()
+        let end = now + Self.lingerTimeout
+        while now < end, (0..<sockets.count).contains(where: { isSendingLastWords(sockets.at($0)) }) {
+            let count = System.wait(poll, events, milliseconds: Int32(clamping: (end.nanoseconds - now.nanoseconds) / 1_000_000 + 1))
+            now = System.now()
+            for position in 0..<max(0, count) {
+                let data = events[position].data.u64
+                let index = UInt32(truncatingIfNeeded: data)
+                guard data < Self.firstListenerData, index < sockets.count, case let socket = sockets.at(index),
+                    socket.pointee.generation == UInt32(data >> 32), isSendingLastWords(socket)
+                else { continue }
+                // A peer that is gone takes nothing.
+                if events[position].events & Self.writable != 0 { send(socket, now) } else { release(socket) }
+            }
+        }
+    }
+
+    private func isSendingLastWords(_ socket: UnsafeMutablePointer<Socket>) -> Bool {
+        socket.pointee.state == .open && socket.pointee.stream.pointee.isClosing && !socket.pointee.isWriteBroken
+            && (!socket.pointee.stream.pointee.output.isEmpty || hasCiphertext(socket))
+    }
+
     /// The thread ends: whatever is still open is closed.
     func closeEverything() {
         stopAccepting()

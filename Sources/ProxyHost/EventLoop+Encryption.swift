@@ -7,6 +7,8 @@ import ProxyCore
 extension EventLoop {
     /// Ciphertext made ahead of one send, in bytes; what is above stays plaintext in the stream's output.
     static let ciphertextAheadBytes = 64 << 10
+    /// Ciphertext that waits to be sent above which a peer that goes on sending is let go: what is encrypted ahead, and answers of TLS itself.
+    static let ciphertextUnreadBytes = 512 << 10
     /// First byte of a TLS handshake record. No startup packet begins so: it would be 369 MB long.
     static let tlsHandshakeByte: UInt8 = 0x16
 
@@ -66,8 +68,12 @@ extension EventLoop {
             guard sockets.find(id) != nil, filter.pointee.isEstablished else { return }
         }
         deliverDecrypted(socket, filter, now)
-        // A key update is answered while reading.
-        if sockets.find(id) != nil && hasCiphertext(socket) { streams.markDirty(id.index) }
+        guard sockets.find(id) != nil, hasCiphertext(socket) else { return }
+        // Key updates and requests to negotiate anew are answered while reading: a peer that sends many and reads no answer is not served.
+        if filter.pointee.outgoing.count > Self.ciphertextUnreadBytes {
+            return peerClosed(socket, "the peer does not read what TLS has to answer", now)
+        }
+        streams.markDirty(id.index)
     }
 
     private func continueHandshake(_ socket: UnsafeMutablePointer<Socket>, _ now: Instant) {

@@ -29,8 +29,11 @@ extension EventLoop {
     @inline(__always)
     func send(_ socket: UnsafeMutablePointer<Socket>, _ now: Instant) {
         let stream = socket.pointee.stream
-        // The worker marks it dirty again when it lets go.
-        if stream.pointee.isHeld { return }
+        // The worker marks it dirty again when it lets go; until then nobody wants to hear that the peer takes more.
+        if stream.pointee.isHeld {
+            if socket.pointee.interest & Self.writable != 0 { watchWritable(socket, false) }
+            return
+        }
         if socket.pointee.tls != nil {
             sendEncrypted(socket)
         } else if !stream.pointee.output.isEmpty {

@@ -79,7 +79,7 @@ final class EventLoop {
     var isShuttingDown = false
     var isFinished = false
     let receiveBuffer: UnsafeMutableRawBufferPointer
-    private let events: UnsafeMutableBufferPointer<epoll_event>
+    let events: UnsafeMutableBufferPointer<epoll_event>
     /// The earliest of `deadlines` in nanoseconds, kept beside the queue so that a tick pays one comparison.
     private var nextHostDeadline = Int64.max
     /// Streams whose waiting input is to be offered again.
@@ -137,6 +137,7 @@ final class EventLoop {
             fireDeadlines(now)
             flush(now)
         }
+        sendLastWords()
         closeEverything()
     }
 

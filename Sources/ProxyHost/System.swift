@@ -189,13 +189,8 @@ enum System {
         for (level, name, value) in options { try? setOption(descriptor, level, name, value) }
     }
 
-    /// The name of the user at the other end of a unix socket, or nil when it has none.
-    static func peerUser(_ descriptor: Int32) -> String? {
-        var user: UInt32 = 0
-        var process: UInt32 = 0
-        guard clinux_peer_credentials(descriptor, &user, &process) == 0 else { return nil }
-        return userName(user)
-    }
+    /// Lets a listening unix socket refuse who connects, until all who have it close it.
+    static func refuseConnections(_ descriptor: Int32) { _ = Glibc.shutdown(descriptor, Int32(SHUT_RDWR)) }
 
     /// The addresses a name stands for, in the order to try them.
     /// - Throws: SystemError-like text of the resolver (gai_strerror).
@@ -218,14 +213,6 @@ enum System {
     static func releaseMemory() { clinux_release_memory() }
 
     // MARK: Users
-
-    static func userName(_ user: UInt32) -> String? {
-        var record = passwd()
-        var found: UnsafeMutablePointer<passwd>?
-        var buffer = [CChar](repeating: 0, count: 4096)
-        guard getpwuid_r(user, &record, &buffer, buffer.count, &found) == 0, found != nil else { return nil }
-        return String(cString: record.pw_name)
-    }
 
     /// The user running this process.
     static var effectiveUser: UInt32 { geteuid() }

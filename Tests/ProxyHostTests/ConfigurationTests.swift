@@ -75,7 +75,7 @@ private let least = """
 
             [[user]]
             name = "bert"
-            verifier = "SCRAM-SHA-256$4096:salt$stored:server"
+            verifier = "SCRAM-SHA-256$4096:c2FsdHNhbHRzYWx0c2FsdA==$MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
             shard_password = "other"
 
             [sharding]
@@ -119,7 +119,7 @@ private let least = """
         #expect(
             settings.users == [
                 UserSettings(name: "anna", password: "secret"),
-                UserSettings(name: "bert", password: "SCRAM-SHA-256$4096:salt$stored:server", shardPassword: "other"),
+                UserSettings(name: "bert", password: "SCRAM-SHA-256$4096:c2FsdHNhbHRzYWx0c2FsdA==$MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=", shardPassword: "other"),
             ])
         let ranges = try RangePlacement(
             [(below: .integer(1000), shard: ShardIndex(0)), (below: .integer(2000), shard: ShardIndex(1))],

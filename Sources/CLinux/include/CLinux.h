@@ -15,9 +15,6 @@
 /// accept4(2), hidden from Swift behind a feature macro.
 int clinux_accept4(int listener, struct sockaddr *address, socklen_t *length, int flags);
 
-/// The user and process at the other end of a unix socket (SO_PEERCRED). Returns 0, or -1 with errno set.
-int clinux_peer_credentials(int socket, unsigned *user, unsigned *process);
-
 /// recv(2), send(2) and epoll_wait(2) as plain system calls. In a process with threads, the C library wraps these three
 /// in bookkeeping for pthread_cancel, which costs 1 % of a forwarded transaction and serves nobody here.
 ssize_t clinux_receive(int socket, void *bytes, size_t count, int flags);

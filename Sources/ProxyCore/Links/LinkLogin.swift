@@ -8,6 +8,10 @@ final class LinkLogin {
     static let keptParameters = 200
 
     var scram: ScramClient?
+    /// The shard has shown that it knows the password, too.
+    var isServerProven = false
+    /// AuthenticationOk has come.
+    var isAuthenticated = false
     var tls: TLSFacts?
     var parameterStatus: [(name: String, value: String)] = []
     /// The first error the shard sent.
@@ -124,7 +128,9 @@ extension Worker {
                 login.parameterStatus.append((status.name.text, status.value.text))
             case BackendMessageType.backendKeyData: link.pointee.cancelKey = try BackendKeyDataMessage(frame).key
             case BackendMessageType.errorResponse: login.error = try DatabaseMessage(frame: frame)
-            case BackendMessageType.readyForQuery: finishLogin(index, login)
+            case BackendMessageType.readyForQuery:
+                guard login.isAuthenticated else { throw ProtocolViolation("the shard is ready before it has let in") }
+                finishLogin(index, login)
             case BackendMessageType.noticeResponse, BackendMessageType.negotiateProtocolVersion: break
             default: breakLink(index, reason: "unexpected message of type \(type) during login")
             }
@@ -140,7 +146,11 @@ extension Worker {
         let pool = pools[Int(link.pointee.pool)]
         let stream = output(ofLink: index)
         switch message {
-        case .ok: return
+        case .ok:
+            // A server that asks by SCRAM and then lets in without its own proof is not the one that knows the password.
+            guard login.scram == nil || login.isServerProven else { throw ProtocolViolation("the shard has not proven that it knows the password") }
+            login.isAuthenticated = true
+            return
         case .cleartextPassword:
             guard let password = pool.credentials.password else { return refuseCredentials(index) }
             stream.pointee.output.writePassword(Array(password.utf8))
@@ -154,7 +164,10 @@ extension Worker {
                 throw ProtocolViolation("unexpected SASL continuation")
             }
             stream.pointee.output.writeSASLResponse(answer)
-        case .saslFinal(let data): try login.scram?.receiveServerFinal(data)
+        case .saslFinal(let data):
+            guard login.scram != nil else { throw ProtocolViolation("unexpected end of a SASL exchange") }
+            try login.scram?.receiveServerFinal(data)
+            login.isServerProven = true
         case .unsupported(let method):
             breakLink(index, reason: "the shard asks for authentication method \(method), which is not supported")
         }

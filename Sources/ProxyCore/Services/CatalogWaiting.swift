@@ -123,12 +123,22 @@ final class PrivateCatalogExecution: Execution {
     private var rowsOfOIDs: [ShardIndex: [[String?]]] = [:]
     private var wasSent = false
     private var request = 0
+    /// Somebody has locked what the questions would look at, and may wait for what this block has locked: they are put otherwise.
+    private var mayNotWait = false
+
+    /// How long the questions wait for locks.
+    private static let lockTimeout = "200ms"
+    private static let savepoint = "pgbraid_catalog"
 
     /// The questions without a transaction of their own: a savepoint undoes the settings they need.
-    private static let script =
-        (["SAVEPOINT pgbraid_catalog", "SET LOCAL search_path TO ''", "SET LOCAL bytea_output TO hex"]
-        + CatalogQuery.allCases.map(\.text) + ["ROLLBACK TO SAVEPOINT pgbraid_catalog", "RELEASE SAVEPOINT pgbraid_catalog"])
-        .joined(separator: ";\n")
+    private static let script = text(from: "SAVEPOINT \(savepoint)", CatalogQuery.allCases.map(\.text))
+    private static let scriptWithoutWaiting = text(from: "ROLLBACK TO SAVEPOINT \(savepoint)", CatalogQuery.allCases.map(\.textWithoutWaiting))
+
+    private static func text(from beginning: String, _ questions: [String]) -> String {
+        let opening = [beginning, "SET LOCAL search_path TO ''", "SET LOCAL bytea_output TO hex", "SET LOCAL lock_timeout TO '\(lockTimeout)'"]
+        let closing = ["ROLLBACK TO SAVEPOINT \(savepoint)", "RELEASE SAVEPOINT \(savepoint)", ObjectOIDs.question]
+        return (opening + questions + closing).joined(separator: ";\n")
+    }
 
     override func resume() {
         guard !wasSent, let transaction = worker.sessions.at(session).pointee.detail?.transaction,
@@ -137,7 +147,7 @@ final class PrivateCatalogExecution: Execution {
         wasSent = true
         request = worker.cluster.catalogRequests
         for participant in [participant] + transaction.participants.filter({ $0.link != participant.link }) {
-            ask(addLeg(link: participant.link), legs.count == 1 ? Self.script + ";\n" + ObjectOIDs.question : ObjectOIDs.question)
+            ask(addLeg(link: participant.link), legs.count == 1 ? Self.script : ObjectOIDs.question)
         }
     }
 
@@ -152,14 +162,25 @@ final class PrivateCatalogExecution: Execution {
             } else if !results.isEmpty {
                 results[results.count - 1].append(row.texts)
             }
+        case BackendMessageType.errorResponse where leg == 0 && !mayNotWait:
+            guard let message = try? DatabaseMessage(frame: frame), message.sqlState == .lockNotAvailable else {
+                return collect(frame, type: type, leg: leg)
+            }
+            mayNotWait = true
+            (results, rowsOfOIDs[legs[0].shard]) = ([], nil)
         default: collect(frame, type: type, leg: leg)
         }
     }
 
+    override func legReady(_ leg: Int) {
+        guard leg == 0, mayNotWait, results.isEmpty, failure == nil else { return }
+        ask(0, Self.scriptWithoutWaiting)
+    }
+
     override func allReady() {
         if let failure { return fail(failure) }
-        guard let transaction = worker.sessions.at(session).pointee.detail?.transaction, let catalog = worker.catalog(from: results),
-            takeOIDs(transaction)
+        guard let transaction = worker.sessions.at(session).pointee.detail?.transaction,
+            let catalog = worker.catalog(from: results, filledFrom: mayNotWait ? worker.cluster.catalog : nil), takeOIDs(transaction)
         else {
             return fail(DatabaseMessage(error: .internalError, "the catalog cannot be read within the transaction"))
         }

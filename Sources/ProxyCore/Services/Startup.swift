@@ -149,7 +149,8 @@ extension Worker {
     }
 
     /// The catalog that the answers to `CatalogQuery` describe.
-    func catalog(from results: [[[String?]]]) -> Catalog? {
+    /// - Parameter known: what is missing was not asked for, and is as in this one.
+    func catalog(from results: [[[String?]]], filledFrom known: Catalog? = nil) -> Catalog? {
         var builder = CatalogBuilder()
         do throws(CatalogError) {
             for (query, rows) in zip(CatalogQuery.allCases, results) {
@@ -159,6 +160,7 @@ extension Worker {
             logger.error("the catalog cannot be understood", metadata: ["reason": "\(error)"])
             return nil
         }
+        if let known { builder.fill(from: known) }
         return builder.build(rules: settings.rules)
     }
 

@@ -127,8 +127,8 @@ extension Worker {
                 index,
                 DatabaseMessage(fatal: .invalidAuthorizationSpecification, "no PostgreSQL user name specified in startup packet"))
         }
-        detail.user = user
-        detail.database = message.database ?? user
+        detail.user = Self.truncated(user)
+        detail.database = Self.truncated(message.database ?? user)
         detail.startupParameters = message.parameters.filter { $0.name != "user" && $0.name != "database" }
             .map { ($0.name, $0.value) }
         if let refusal = admissionRefusal(detail) { return endSession(index, refusal) }
@@ -139,10 +139,24 @@ extension Worker {
         authenticate(index, detail)
     }
 
+    /// A name as PostgreSQL keeps it: 63 bytes at most (ProcessStartupPacket).
+    private static func truncated(_ name: String) -> String {
+        var name = name
+        while name.utf8.count > 63 { name.unicodeScalars.removeLast() }
+        return name
+    }
+
     /// Why the client may not log in, before any password is asked for.
     private func admissionRefusal(_ detail: SessionDetail) -> DatabaseMessage? {
         if isShuttingDown { return DatabaseMessage(fatal: .cannotConnectNow, "the database system is shutting down") }
-        if detail.startupParameters.contains(where: { $0.name == "replication" && $0.value != "false" && $0.value != "off" }) {
+        for name in [detail.user, detail.database] where !name.hasOneForm { return DatabaseMessage(.ambiguousName(name)).asFatal }
+        let replication = detail.startupParameters.last { $0.name == "replication" }?.value
+        if let replication, replication != "database", SettingValues.boolean(replication) == nil {
+            return DatabaseMessage(
+                fatal: .invalidParameterValue, "invalid value for parameter \"replication\": \"\(replication)\"",
+                hint: "Valid values are: \"false\", 0, \"true\", 1, \"database\".")
+        }
+        if let replication, SettingValues.boolean(replication) != false {
             return DatabaseMessage(
                 fatal: .featureNotSupported, "replication connections are not supported",
                 hint: "Connect to the shard itself for replication.")
@@ -175,6 +189,13 @@ extension Worker {
             return endSession(
                 index, DatabaseMessage(fatal: .invalidCatalogName, "database \"\(detail.database)\" does not exist"))
         }
+        guard poolNumbers[detail.user] != nil || pools.count < Self.maximumPools else {
+            return endSession(
+                index,
+                DatabaseMessage(
+                    fatal: .tooManyConnections, "too many roles have logged in",
+                    detail: "Connections are kept for \(Self.maximumPools) roles at most, those of roles that are no more among them.", hint: "Restart the proxy."))
+        }
         streams.markDirty(session.pointee.stream.index)
         session.pointee.pool = poolNumber(of: detail.user)
         session.pointee.shardPools = pools[Int(session.pointee.pool)].shards
@@ -193,13 +214,11 @@ extension Worker {
         guard !pool.parameterStatus.isEmpty else { return openFirstLinks(of: pool) }
         if awaitsDefaults(of: pool) { return }
         do throws(Refusal) {
-            for (name, value) in requestedSettings(detail) { try SettingValues.check(startup: name, value: value) }
+            for (name, value) in try requestedSettings(detail) { try SettingValues.check(startup: name, value: value) }
+            detail.settings = startupSettings(detail)
         } catch {
-            var fatal = DatabaseMessage(error)
-            fatal.severity = .fatal
-            return endSession(index, fatal)
+            return endSession(index, DatabaseMessage(error).asFatal)
         }
-        detail.settings = startupSettings(detail)
         let number = settingsTable.number(of: detail.settings)
         if number == 0 || pool.reported[number] != nil && !pool.staleReports.contains(number) {
             session.pointee.settings = number
@@ -252,27 +271,27 @@ extension Worker {
         }
     }
 
-    /// Settings of the client's startup packet by their names.
-    private func requestedSettings(_ detail: SessionDetail) -> [(name: String, value: String)] {
-        detail.startupParameters.flatMap { name, value in
-            name == "options" ? StartupOptions.parse(value).map { ($0.name, $0.value) } : [(name, value)]
-        }
+    /// Settings of the client's startup packet by their names: those of `options` first, which the others override
+    /// (process_startup_options in PostgreSQL's postinit.c).
+    /// - Throws: for options that cannot be read.
+    private func requestedSettings(_ detail: SessionDetail) throws(Refusal) -> [(name: String, value: String)] {
+        let named = detail.startupParameters.filter { !$0.name.hasPrefix("_pq_.") && $0.name != "replication" && $0.name != "options" }
+        let options = try StartupOptions.parse(detail.startupParameters.last { $0.name == "options" }?.value ?? "")
+        return options + named.map { ($0.name, $0.value) }
     }
 
     /// Settings the client asked for in its startup packet, as SET statements. The links' own defaults need none.
     func startupSettings(_ detail: SessionDetail) -> SettingList {
         var list = SettingList()
-        for (name, value) in detail.startupParameters where !name.hasPrefix("_pq_.") && name != "replication" {
-            switch name {
-            case "options":
-                for option in StartupOptions.parse(value) { list.set(startup: option.name, value: option.value) }
-            case "client_encoding" where value.uppercased() == "UTF8" || value.uppercased() == "UTF-8" || value == "unicode":
-                continue
+        // Options that cannot be read have ended the login.
+        for (name, value) in (try? requestedSettings(detail)) ?? [] {
+            switch name.lowercased() {
+            case "client_encoding" where ["UTF8", "UTF-8", "UNICODE"].contains(value.uppercased()): list.reset("client_encoding")
             case "application_name":
                 detail.applicationName = value
-                if !value.isEmpty { list.set(name, statement: "SET application_name TO \(quoteLiteral(value))") }
-            default:
-                list.set(startup: name.lowercased(), value: value)
+                list.reset("application_name")
+                if !value.isEmpty { list.set("application_name", statement: "SET application_name TO \(quoteLiteral(value))") }
+            default: list.set(startup: name.lowercased(), value: value)
             }
         }
         return list
@@ -303,6 +322,9 @@ extension Worker {
         CancelKey(processID: Int32(number) << 20 | (index + 1), secretKey: sessions.at(index).pointee.cancelSecret)
     }
 
+    /// Roles a worker has pools for.
+    private static let maximumPools = 10_000
+
     /// The pool of a role, made on first use.
     func poolNumber(of user: String) -> Int32 {
         if let number = poolNumbers[user] { return number }
@@ -323,5 +345,14 @@ extension Worker {
     static func isVerifier(_ password: String?) -> Bool {
         guard let password else { return false }
         return password.hasPrefix("SCRAM-SHA-256$") || password.hasPrefix("md5") && password.utf8.count == 35
+    }
+}
+
+extension DatabaseMessage {
+    /// The same as the end of a session.
+    fileprivate var asFatal: DatabaseMessage {
+        var message = self
+        message.severity = .fatal
+        return message
     }
 }

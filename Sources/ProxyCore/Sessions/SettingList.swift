@@ -2,6 +2,7 @@
 //
 // SET runs on a link first, which checks it; then the statement itself is kept, by setting name, and replayed on any
 // link that has other settings in force. Equal lists share a number, so that comparing costs nothing.
+import Primitives
 import QueryPlanning
 
 /// The settings of one session: for each name the statement that makes it so, in the order they were last set.
@@ -13,6 +14,17 @@ struct SettingList: Hashable {
         var statement: String
         /// What set_config set it to; nil: the statement is a SET, whose text tells.
         var configured: String?
+
+        /// By bytes, as PostgreSQL stores values.
+        static func == (one: Entry, other: Entry) -> Bool {
+            one.name.isExactly(other.name) && one.statement.isExactly(other.statement) && (one.configured == nil) == (other.configured == nil)
+                && (one.configured ?? "").isExactly(other.configured ?? "")
+        }
+
+        func hash(into hasher: inout Hasher) {
+            name.hashExactly(into: &hasher)
+            statement.hashExactly(into: &hasher)
+        }
 
         /// The same for a block alone.
         var localStatement: String {

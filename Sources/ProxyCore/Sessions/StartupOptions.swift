@@ -1,27 +1,38 @@
 // StartupOptions: the `options` parameter of a startup packet, which reads like a server's command line
 // (PostgreSQL manual, sections 34.1.2 and 20.1.3; splitting as pg_split_opts in postinit.c does).
+import QueryPlanning
 
 enum StartupOptions {
     /// The settings in `-c name=value`, `-cname=value` and `--name=value`.
-    static func parse(_ text: String) -> [(name: String, value: String)] {
+    /// - Throws: 42601 for what PostgreSQL would not take, 0A000 for its other switches.
+    static func parse(_ text: String) throws(Refusal) -> [(name: String, value: String)] {
         var settings: [(String, String)] = []
         var words = split(text)[...]
         while let word = words.popFirst() {
-            if word == "-c", let next = words.popFirst() {
-                append(next, to: &settings)
+            if word == "-c" {
+                guard let next = words.popFirst() else { throw invalid(word) }
+                settings.append(try assignment(next, "-c \(next)"))
             } else if word.hasPrefix("-c") {
-                append(String(word.dropFirst(2)), to: &settings)
+                settings.append(try assignment(String(word.dropFirst(2)), "-c \(word.dropFirst(2))"))
             } else if word.hasPrefix("--") {
-                append(String(word.dropFirst(2)), to: &settings)
+                settings.append(try assignment(String(word.dropFirst(2)), word))
+            } else if word.hasPrefix("-"), word.utf8.count > 1 {
+                throw Refusal("0A000", "command-line switch \"\(word)\" is not supported in options", hint: "Write -c name=value.")
+            } else {
+                throw invalid(word)
             }
         }
         return settings
     }
 
-    private static func append(_ assignment: String, to settings: inout [(String, String)]) {
-        guard let equals = assignment.firstIndex(of: "=") else { return }
-        let name = assignment[..<equals].replacing("-", with: "_").lowercased()
-        settings.append((name, String(assignment[assignment.index(after: equals)...])))
+    private static func invalid(_ word: String) -> Refusal {
+        Refusal("42601", "invalid command-line argument for server process: \(word)", hint: "Try \"postgres --help\" for more information.")
+    }
+
+    private static func assignment(_ text: String, _ word: String) throws(Refusal) -> (String, String) {
+        guard let equals = text.firstIndex(of: "=") else { throw Refusal("42601", "\(word) requires a value") }
+        let name = text[..<equals].replacing("-", with: "_").lowercased()
+        return (name, String(text[text.index(after: equals)...]))
     }
 
     /// Splits at blanks; a backslash makes the next character part of the word.

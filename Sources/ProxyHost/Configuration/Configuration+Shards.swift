@@ -1,6 +1,7 @@
 // The entries [[shard]] and [[user]].
-import ProxyCore
 import Primitives
+import ProxyCore
+import WireProtocol
 
 extension Configuration {
     static func readShards(
@@ -83,7 +84,7 @@ extension Configuration {
         let password = entry.secret("password", directory: directory)
         guard let verifier = entry.string("verifier") else { return password }
         if password != nil { entry.mistake("verifier", "stands beside a password", hint: "give one of the two") }
-        if !verifier.hasPrefix("SCRAM-SHA-256$") && !isMD5(verifier) {
+        if ScramVerifier(verifier) == nil && !isMD5(verifier) {
             entry.mistake(
                 "verifier", "is neither SCRAM-SHA-256$... nor md5...", hint: "copy rolpassword from pg_authid")
         }

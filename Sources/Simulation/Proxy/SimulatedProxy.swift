@@ -77,7 +77,7 @@ final class SimulatedProxy {
         let stream = streams.open(.session)
         connection.far = .proxy(number, incarnation: incarnation, StreamReference(index: stream.index, generation: stream.generation))
         attach(connection, stream)
-        let facts = AcceptFacts(isUnixSocket: false, address: "client", offersTLS: false, peerUser: nil)
+        let facts = AcceptFacts(isUnixSocket: false, address: "client", offersTLS: false)
         call { $0.accepted(stream, facts: facts, now: $1) }
     }
 
