@@ -83,7 +83,7 @@ extension IntegrationTests {
             try first.rows("BEGIN; TRUNCATE locked")
             try second.send(FrontendFrame.query("CREATE TABLE another (user_id int)"))
             try eventually("the catalog is being read") {
-                try cluster.servers[0].psql("SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '/* pgbraid: catalog%'").count == 1
+                try cluster.servers[0].psql("SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '/* pgbraid: catalog%'").count >= 1
             }
             try first.rows("INSERT INTO locked VALUES (1), (2), (3), (4), (5)")
             #expect(try first.rows("SELECT count(*) FROM looking") == [["5"]])

@@ -109,15 +109,22 @@ struct FunctionReadingTests {
         #expect(try route("SELECT orders_of('x', 15)", comment: comment) == "literal(offset: 22)")
         #expect(try route("SELECT * FROM orders_of('x', $1) f, countries", comment: comment) == "parameter(1)")
         #expect(try route("SELECT orders_of('x', $1::bigint)", comment: comment, types: [20]) == "parameter(1)")
-        for refused in [
-            "SELECT orders_of('x', 15), orders_of('x', 16)", "SELECT orders_of('x', code) FROM countries", "SELECT orders_of('x', 1.5)",
-            "SELECT orders_of('x', 10 + 5)", "SELECT orders_of('x', 15), nextval('s')",
+        for (refused, reason) in [
+            ("SELECT orders_of('x', 15), orders_of('x', 16)", "belongs to one shard"), ("SELECT orders_of('x', code) FROM countries", "reads by key"),
+            ("SELECT orders_of('x', 1.5)", "reads by key"), ("SELECT orders_of('x', 10 + 5)", "reads by key"),
+            ("SELECT orders_of('x', 15), nextval('s')", "belongs to one shard"),
         ] {
-            #expect(try route(refused, comment: comment).contains("reads by key"), "\(refused)")
+            #expect(try route(refused, comment: comment).contains(reason), "\(refused)")
         }
         for other in ["pgbraid: key = argument 3", "pgbraid: key = argument 0", "pgbraid: key = argument", "key = argument 2"] {
             #expect(try route("SELECT orders_of('x', 15)", comment: other) == "it is not known which tables function orders_of reads")
         }
+    }
+
+    @Test("a call of a function declared local goes where the transaction writes")
+    func localCalls() throws {
+        #expect(try route("SELECT orders_of('x', 15)", comment: "pgbraid: local").contains("writer"))
+        #expect(try route("SELECT orders_of('x', user_id) FROM orders", comment: "pgbraid: local").contains("belongs to one shard"))
     }
 
     @Test("a declaration in the comment counts, and only there")

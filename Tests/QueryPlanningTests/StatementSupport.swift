@@ -63,7 +63,7 @@ struct StatementWorld {
             ("pgbench_accounts", "aid"), ("pgbench_branches", "bid"), ("pgbench_tellers", "tid"), ("pgbench_history", "bid"),
         ].map { TableRule(name: TableName(schema: nil, table: $0.0), kind: .sharded(keyColumn: $0.1)) }
             + [TableRule(name: TableName(schema: "yard", table: "trees"), kind: .sharded(keyColumn: "tree"))]
-            + [TableRule(name: TableName(schema: "public", table: "notes"), kind: .local)])
+            + [TableRule(name: TableName(schema: nil, table: "notes"), kind: .local)])
         environment = PlanningEnvironment(
             catalog: builder.build(rules: rules), searchPath: ["pg_catalog", "public"], number: 1, temporaryTables: ["scratch"],
             shardCount: shardCount)

@@ -124,6 +124,7 @@ extension DeclaredCursor {
 extension SessionDetail {
     /// Cursors and portals made since the savepoint are gone with what was done since.
     func rolledBack(toSavepoint depth: Int) {
+        transaction?.changeCount &+= 1
         cursors.rolledBack(toSavepoint: depth)
         portals = portals.filter { $0.value.savepointDepth < depth }
     }

@@ -67,7 +67,7 @@ final class DeclareStreamExecution: MultiShardExecution {
     }
 
     override func succeeded() {
-        cursor = StreamedCursor(opening, name: name, isBinary: isBinary, fields: fields, worker: worker)
+        cursor = StreamedCursor(opening, name: name, isBinary: isBinary, locksRows: call.plan.locksRows, fields: fields, worker: worker)
         conclude(.success)
     }
 }

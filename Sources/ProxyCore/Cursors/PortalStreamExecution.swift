@@ -130,7 +130,6 @@ extension Worker {
             portal.plan.streamed != nil
         else { return nil }
         if let refusal = refusal(of: portal.plan, session) { return raise(index, refusal) }
-        if portal.plan.locksRowsAhead { return raise(index, .locksRowsAhead("a portal that is read in parts")) }
         guard isQuiescent(index) else { return .blocked }
         let name = Array(message.portal)
         detail.portals[name]?.isDone = true

@@ -99,25 +99,12 @@ extension Worker {
     }
 }
 
-extension StatementPlan {
-    /// Its rows come in an order, and those that come first on each shard are locked before it is known which is next. PostgreSQL locks a row
-    /// when it is fetched, and passes over those that the block has changed by then.
-    var locksRowsAhead: Bool { locksRows && streamed?.scatter.merge.sortKeys.isEmpty == false }
-}
-
 extension DatabaseMessage {
     /// - Parameter limit: in bytes.
     static func tooManyRows(ofCursor name: String, limit: Int) -> DatabaseMessage {
         DatabaseMessage(
             error: .configurationLimitExceeded, "the rows of cursor \"\(name)\" are over the limit of \(limit) bytes",
             hint: "The cursors of a session hold their rows in the proxy. Close those no longer needed, or raise limits.merge.")
-    }
-
-    /// - Parameter what: would read the rows.
-    static func locksRowsAhead(_ what: String) -> DatabaseMessage {
-        DatabaseMessage(
-            error: .featureNotSupported, "\(what) over several shards cannot lock rows in an order",
-            hint: "Leave out ORDER BY, or lock the rows by one SELECT that is read whole.")
     }
 
     /// - Parameter what: holds the rows.

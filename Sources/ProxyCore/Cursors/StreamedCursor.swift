@@ -13,6 +13,10 @@ final class StreamedCursor: ShardedCursor {
     static let firstBatchRows = 8
     static let largestBatchRows = 10_000
 
+    /// Its rows are locked as they are read from the shards.
+    let locksRows: Bool
+    /// `Transaction.changeCount` when it was read last.
+    var changeCount = 0
     /// Its name on the shards.
     let shardName: String
     let shards: [ShardIndex]
@@ -26,7 +30,8 @@ final class StreamedCursor: ShardedCursor {
     /// The formats of the rows in `ready` and in the merger.
     private var formats: [FormatCode] = []
 
-    init(_ opening: StreamOpening, name: String, isBinary: Bool, fields: [FieldDescription], worker: Worker) {
+    init(_ opening: StreamOpening, name: String, isBinary: Bool, locksRows: Bool, fields: [FieldDescription], worker: Worker) {
+        self.locksRows = locksRows
         shardName = opening.shardName
         shards = opening.shards
         merger = opening.merger
@@ -34,6 +39,14 @@ final class StreamedCursor: ShardedCursor {
         ready = PortalBuffer(pool: worker.streams.pool.reference)
         mergeBytes = worker.settings.limits.mergeBytes
         super.init(name: name, isBinary: isBinary, fields: fields)
+    }
+
+    /// Rows that were read ahead, to put them in order. PostgreSQL would lock each as it is fetched, and pass over those that the block has
+    /// changed by then.
+    var lockedAhead: DatabaseMessage {
+        DatabaseMessage(
+            error: .featureNotSupported, "rows of cursor \"\(name)\" were locked before the block changed rows, or gave up locks",
+            hint: "Leave out ORDER BY, or fetch all rows of the cursor before other statements change any.")
     }
 
     override var heldBytes: Int { ready.stream.pointee.output.count + merger.bufferedBytes }

@@ -50,6 +50,9 @@ final class StreamedCursorExecution: Execution {
         if let detail = worker.sessions.at(session).pointee.detail, detail.heldBytes > worker.settings.limits.mergeBytes {
             return fail(.tooManyRows(ofCursor: cursor.name, limit: worker.settings.limits.mergeBytes))
         }
+        let changeCount = worker.sessions.at(session).pointee.detail?.transaction?.changeCount ?? 0
+        guard !cursor.locksRows || !cursor.holdsRows || changeCount == cursor.changeCount else { return fail(cursor.lockedAhead) }
+        cursor.changeCount = changeCount
         let styles = worker.sessions.at(session).pointee.detail?.textStyles ?? []
         if !cursor.holdsRows { cursor.textStyles = styles }
         guard styles == cursor.textStyles else { return finish(.failure(cursor.otherStyles)) }

@@ -55,7 +55,6 @@ extension StatementExecution {
 
     /// Declares a cursor over several shards: one whose rows are read as they are fetched, or one that holds them.
     private func declare(_ declaration: CursorDeclaration, _ plan: StatementPlan, _ range: Range<Int>) {
-        if plan.locksRowsAhead { return fail(.locksRowsAhead("a cursor")) }
         let isHeld = declaration.isHeld || declaration.scrolling == .scroll
         guard !isHeld, let streamed = plan.streamed, record.pointee.detail?.transaction != nil else {
             return run(

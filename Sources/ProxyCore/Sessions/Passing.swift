@@ -134,6 +134,7 @@ extension Worker {
         guard case .link(let link) = lease else { return lease }
         if transaction.oidTranslations != nil { setTranslation(ofLink: link) }
         sendJoin(transaction, on: link)
+        transaction.noteChange(effect)
         transaction.participants.append(Participant(link: link, shard: shard, effect: effect))
         return lease
     }

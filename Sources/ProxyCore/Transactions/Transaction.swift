@@ -85,6 +85,8 @@ final class Transaction {
     /// What statements mean may be another thing since.
     var hasChangedSettings = false
     var startedAt: Instant
+    /// Rises with whatever may change rows, or give up locks, in the block.
+    var changeCount = 0
     /// A shard's work is gone with its link: only ROLLBACK is left.
     var hasLostParticipant = false
     /// How it was lost, as long as the client has not heard: its next statement fails with this, COMMIT too, since
@@ -173,8 +175,16 @@ final class Transaction {
 
     /// Notes what a statement did on a shard; effects only grow.
     func note(_ effect: DataEffect, on shard: ShardIndex) {
+        noteChange(effect)
         guard let index = participant(on: shard) else { return }
         participants[index].effect = participants[index].effect.joined(effect)
+    }
+}
+
+extension Transaction {
+    /// A statement of this effect is about to run.
+    func noteChange(_ effect: DataEffect) {
+        if effect != .reads { changeCount &+= 1 }
     }
 }
 
