@@ -32,6 +32,17 @@ extension IntegrationTests {
             try eventually("it is not shown any more") { try !cluster.console("SHOW TRANSACTIONS").contains { $0[0] == gid } }
         }
 
+        /// Recovery would take it for a part of the proxy's own.
+        @Test(.timeLimit(.minutes(1))) func clientsDoNotPrepareUnderTheProxysNames() throws {
+            let cluster = try SharedClusters.shared.get().four
+            let client = try WireClient(port: cluster.port)
+            try client.rows("BEGIN; SELECT 1")
+            let said = try client.run("PREPARE TRANSACTION 'pgbraid:x'")
+            #expect(said.state == "0A000" && said.tags.isEmpty, "\(said)")
+            #expect(try cluster.onShards("SELECT count(*) FROM pg_prepared_xacts WHERE gid = 'pgbraid:x'").allSatisfy { $0 == [["0"]] })
+            #expect(try client.run("ROLLBACK").tags == ["ROLLBACK"])
+        }
+
         @Test(.timeLimit(.minutes(1))) func foreignTransactionsAreShownAndLeftAlone() throws {
             let (cluster, gid) = try prepared { _ in "billing-7" }
             defer { _ = try? cluster.servers[1].psql("ROLLBACK PREPARED '\(gid)'") }

@@ -41,11 +41,14 @@ final class FinishPreparedExecution: Execution {
         for leg in legs.indices { ask(leg, question) }
     }
 
+    /// How the identifiers of the proxy's own parts begin.
+    static let ownPrefix = "pgbraid:"
+
     private var problem: DatabaseMessage? {
         if worker.sessions.at(session).pointee.detail?.transaction != nil {
             return DatabaseMessage(error: .activeSQLTransaction, "\(command) cannot run inside a transaction block")
         }
-        if gid.hasPrefix("pgbraid:") {
+        if gid.hasPrefix(Self.ownPrefix) {
             return DatabaseMessage(
                 error: .featureNotSupported, "\(command) of the proxy's own transactions is not supported",
                 hint: "Recovery finishes them on all shards alike; RESOLVE in the admin database is for those it cannot finish.")

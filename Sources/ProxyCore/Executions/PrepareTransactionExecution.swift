@@ -34,6 +34,12 @@ final class PrepareTransactionExecution: Execution {
         if record.pointee.status == TransactionStatus.failed.rawValue || transaction.hasLostParticipant {
             return rollBack(instead: transaction.takeUntoldLoss())
         }
+        if case .transaction(.prepare(let gid)) = call.plan.action, gid.hasPrefix(FinishPreparedExecution.ownPrefix) {
+            return rollBack(
+                instead: DatabaseMessage(
+                    error: .featureNotSupported, "transaction identifiers that begin with \"\(FinishPreparedExecution.ownPrefix)\" are the proxy's own",
+                    hint: "Use another identifier."))
+        }
         if record.pointee.detail?.cursors.holdsRowsOfBlock == true {
             return rollBack(
                 instead: DatabaseMessage(error: .featureNotSupported, "cannot PREPARE a transaction that has created a cursor WITH HOLD"))
