@@ -23,7 +23,8 @@ extension EventLoop {
         do throws(SystemError) {
             for listener in environment.listeners { try System.listen(listener.descriptor, backlog: 4096) }
         } catch {
-            logger.error("cannot listen", metadata: ["error": "\(error)"])
+            // Another process has taken the address since it was bound: nobody would come here.
+            return environment.report.failed(error)
         }
         watchListeners()
         environment.report.becameReady()

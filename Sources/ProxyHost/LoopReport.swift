@@ -6,6 +6,8 @@ final class LoopReport: Sendable {
     struct Counts {
         var ready = 0
         var ended = 0
+        /// Why the process cannot serve.
+        var failure: SystemError?
         var requests: [OperatorRequest] = []
     }
 
@@ -17,6 +19,7 @@ final class LoopReport: Sendable {
     deinit { System.close(bell) }
 
     func becameReady() { change { $0.ready += 1 } }
+    func failed(_ error: SystemError) { change { $0.failure = $0.failure ?? error } }
     func ended() { change { $0.ended += 1 } }
     func ask(_ request: OperatorRequest) { change { $0.requests.append(request) } }
 

@@ -65,12 +65,14 @@ public final class ProxyServer {
                 whenReady()
             }
             if counts.ended == threads.count { break }
+            if counts.failure != nil, stopCount == 0 { answer(.stop) }
             for request in counts.requests { answer(request) }
             waitForNews()
             while let request = signals.next() { answer(request) }
         }
         for thread in threads { thread.join() }
         logger.info("stopped")
+        if let failure = report.read().failure { throw failure }
     }
 
     private func startThreads() throws {
