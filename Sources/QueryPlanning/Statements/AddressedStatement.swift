@@ -81,7 +81,7 @@ struct AddressedStatement {
         try checkFunctions(node)
     }
 
-    /// Functions that nobody has read, also in views, might change what is to be alike on all shards. The proxy's own are the exception.
+    /// Functions that nobody has read, also in views, might change what is to be alike on all shards.
     private func checkFunctions(_ node: Node) throws(Refusal) {
         var inspection = ExpressionInspection(context)
         inspection.add(node)
@@ -94,15 +94,14 @@ struct AddressedStatement {
         TreeWalk.nodes(under: node) { child in
             guard unseen == nil, let call = child.funcCall else { return unseen == nil ? .descend : .stop }
             let names = NodeList(call.pointee.funcname, call.pointee.n_funcname).strings
-            if names.last == "setval" || (context.facts(of: call)?.effect ?? .unknown) == .unknown, names.first != ProxyTables.schema {
+            if names.last == "setval" || (context.facts(of: call)?.effect ?? .unknown) == .unknown {
                 unseen = names.joined(separator: ".")
             }
             return .descend
         }
         if let unseen { throw hidden("function \(unseen)") }
-        let isOwn = CallNames(node).areOfProxy
         let acting: Set<FunctionEffect> = [.setting, .sessionAdvisoryLock, .advisoryUnlock, .executesText, .largeObject, .administrative]
-        if !inspection.effects.isDisjoint(with: acting) || inspection.effects.contains(.unknown) && !isOwn { throw hidden("a function in it") }
+        if !inspection.effects.isDisjoint(with: acting) || inspection.effects.contains(.unknown) { throw hidden("a function in it") }
     }
 
     private func hidden(_ what: String) -> Refusal {
@@ -157,22 +156,6 @@ struct AddressedStatement {
     private func refusal(_ relation: Relation, _ reason: String) -> Refusal {
         Refusal("0A000", "\"\(relation.name)\" cannot be changed like this on one shard: \(reason)", hint: "RESET pgbraid.shard first.")
     }
-}
-
-/// The functions that a statement calls by name.
-private struct CallNames {
-    private var names: [[String]] = []
-
-    init(_ node: Node) {
-        var found: [[String]] = []
-        TreeWalk.nodes(under: node) { child in
-            if let call = child.funcCall { found.append(NodeList(call.pointee.funcname, call.pointee.n_funcname).strings) }
-            return .descend
-        }
-        names = found
-    }
-
-    var areOfProxy: Bool { !names.isEmpty && names.allSatisfy { $0.first == ProxyTables.schema } }
 }
 
 extension Node {
