@@ -55,8 +55,9 @@ extension EventLoop {
 
     /// The worker has finished: what its sessions were told last is still sent, as long as any other stream's would be that closes.
     func sendLastWords() {
-        for index in 0..<sockets.count where sockets.at(index).pointee.state != .vacant && !isSendingLastWords(sockets.at(index)) {
-            release(sockets.at(index))
+        for index in 0..<sockets.count where sockets.at(index).pointee.state != .vacant {
+            // What a client still says is not heard any more.
+            if isSendingLastWords(sockets.at(index)) { watch(sockets.at(index), Self.writable) } else { release(sockets.at(index)) }
         }
         var now = System.now()
         let end = now + Self.lingerTimeout
