@@ -71,7 +71,7 @@ extension Worker {
         let words = written.map { $0.uppercased() }
         // These answer when they are done.
         if words.first == "RESOLVE" { return resolve(index, written) }
-        if words == ["SHOW", "LOCKS"] { return showLocks(index) }
+        if words.count == 2, words[0] == "SHOW", let query = shardQuery(words[1]) { return show(query, to: index) }
         if words.isEmpty {
             output.pointee.output.writeEmptyQueryResponse()
         } else if words == ["RELOAD"] {

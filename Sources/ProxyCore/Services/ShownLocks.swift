@@ -1,50 +1,17 @@
 // ShownLocks: SHOW LOCKS in the admin database: who holds advisory locks, and who waits for whom, on all shards.
 //
-// The shards are asked, and their server processes are matched with the sessions of this worker whose links they are; those of other
-// workers and proxies have a process, but no client. The locks by which the proxy shows that it lives are left out.
+// The server processes that the shards tell of are matched with the sessions of this worker whose links they are; those of other workers and
+// proxies have a process, but no client. The locks by which the proxy shows that it lives are left out.
 import DistributedCommit
 import Primitives
 import WireProtocol
 
-/// One SHOW LOCKS under way.
-private final class LockListing {
-    let session: Int32
-    let generation: UInt32
-    var answersDue: Int
-    var rows: [[[String?]]]
-    var failure: DatabaseMessage?
-
-    init(session: Int32, generation: UInt32, shards: Int) {
-        self.session = session
-        self.generation = generation
-        answersDue = shards
-        rows = Array(repeating: [], count: shards)
-    }
-}
-
 extension Worker {
-    /// How long a shard may take to tell.
-    private static let lockListingPatience = Span.seconds(5)
-    private static let lockColumns = ["shard", "lock", "mode", "state", "client", "user", "pid", "seconds", "blocked_by"]
-
-    /// Asks all shards that are up; the console session waits for the answer.
-    func showLocks(_ index: Int32) {
-        let shards = cluster.shards.indices.filter { cluster.shards[$0].isUp }
-        let session = sessions.at(index)
-        let listing = LockListing(session: index, generation: session.pointee.generation, shards: shards.count)
-        streams.at(session.pointee.stream.index).pointee.isReadPaused = true
-        guard !shards.isEmpty else { return tell(listing) }
-        for (place, shard) in shards.enumerated() {
-            runAdmin(ShardIndex(shard), InternalSchema.locks, limit: Self.lockListingPatience) { [unowned self] answer in
-                listing.answersDue -= 1
-                if let rows = answer.rows(of: 0, columns: Self.lockColumns.count - 2), answer.isSuccess {
-                    let sessions = sessionsByProcess(on: shard)
-                    listing.rows[place] = rows.map { shown($0, on: shard, sessions) }
-                } else {
-                    listing.failure = answer.error ?? unreachable(ShardIndex(shard), "it did not tell its locks")
-                }
-                if listing.answersDue == 0 { tell(listing) }
-            }
+    var lockListing: ShardQuery {
+        ShardQuery(columns: ["shard", "lock", "mode", "state", "client", "user", "pid", "seconds", "blocked_by"], text: InternalSchema.locks, toldColumnCount: 7) {
+            [unowned self] shard, rows in
+            let sessions = sessionsByProcess(on: shard)
+            return rows.map { shown($0, on: shard, sessions) }
         }
     }
 
@@ -63,19 +30,6 @@ extension Worker {
     private func shown(_ row: [String?], on shard: Int, _ sessions: [Int32: Int32]) -> [String?] {
         let client = row[4].flatMap { Int32($0) }.flatMap { sessions[$0] }.map { "\(cancelKey(of: $0).processID)" }
         return ["\(shard)", row[0], row[1], row[2], client, row[3], row[4], row[5], row[6]]
-    }
-
-    private func tell(_ listing: LockListing) {
-        let session = sessions.at(listing.session)
-        guard session.pointee.generation == listing.generation, session.pointee.phase == .console else { return }
-        let output = output(ofSession: listing.session)
-        if let failure = listing.failure {
-            output.pointee.output.writeErrorResponse(failure)
-        } else {
-            show(ShownTable(columns: Self.lockColumns, rows: listing.rows.flatMap { $0 }), on: output)
-        }
-        output.pointee.output.writeReadyForQuery(.idle)
-        unpause(listing.session)
     }
 }
 
