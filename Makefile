@@ -15,13 +15,14 @@
 #             .build/difference.txt and not done again; DIFFERENCE="--seed N --statements M ..."
 # make difference-mutants  the same against proxies that merge wrongly (Tests/Campaigns/merge_mutants)
 # make tpch   TPC-H's 22 queries compared with one PostgreSQL, and how each was answered; TPCH="--scale 0.1 --only 3 5 ..."
+# make sagas  1,000 sagas while the proxy is killed; SAGAS="--sagas N ..."
 # make dump   pg_dump through the proxy while transactions run, restored into one PostgreSQL and other clusters; DUMP="--targets 2 8 ..."
 # make locks  advisory locks of a hundred clients over four shards, with holders being killed; LOCKS="--clients N ..."
 # make crash  kill the proxy and shards under load and look whether any transaction is halved; some minutes
 #
 # Works as root and as an ordinary user. What is missing is installed by apt (with sudo when not root).
 
-.PHONY: run test dialogues build fuzz memory soak build-asan bench train crash contention pgbench transfers simulate mutants difference difference-mutants tpch dump locks lint packages test-packages clean
+.PHONY: run test dialogues build fuzz memory soak build-asan bench train crash contention pgbench transfers simulate mutants difference difference-mutants tpch dump sagas locks lint packages test-packages clean
 
 # Where `make run` keeps its servers, and where the proxy listens.
 DATA ?= /tmp/pgbraid-dev
@@ -96,6 +97,10 @@ difference-mutants: packages
 tpch: build
 	@bash scripts/install-packages.sh test
 	/usr/bin/python3 Tests/Campaigns/tpch.py $(TPCH)
+
+sagas: build
+	@bash scripts/install-packages.sh test
+	/usr/bin/python3 Tests/Campaigns/sagas.py $(SAGAS)
 
 dump: build
 	@bash scripts/install-packages.sh test

@@ -24,6 +24,7 @@ let package = Package(
         .target(name: "CLinux"),
         .target(name: "Primitives", swiftSettings: hot),
         .target(name: "WireProtocol", dependencies: ["Primitives", "COpenSSL"], swiftSettings: hot),
+        .target(name: "DatabaseClient", dependencies: ["Primitives", "WireProtocol"], swiftSettings: strict),
         .target(name: "ShardMap", dependencies: ["Primitives"], swiftSettings: hot),
         .target(name: "RowSplitting", dependencies: ["Primitives", "ShardMap"], swiftSettings: strict),
         .target(name: "ResultMerging", dependencies: ["Primitives", "WireProtocol"], swiftSettings: hot),
@@ -44,6 +45,9 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: hot),
         .target(
+            name: "Practice", dependencies: ["Primitives", "WireProtocol", "DatabaseClient", "ShardMap", "ResultMerging", "CPGQuery", "QueryPlanning", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: strict),
+        .target(
             name: "Simulation",
             dependencies: [
                 "Primitives", "WireProtocol", "ShardMap", "QueryPlanning", "DistributedCommit", "ProxyCore",
@@ -57,7 +61,7 @@ let package = Package(
         .executableTarget(
             name: "pgbraid",
             dependencies: [
-                "Primitives", "WireProtocol", "ShardMap", "QueryPlanning", "DistributedCommit", "ProxyCore", "ProxyHost",
+                "Primitives", "WireProtocol", "ShardMap", "QueryPlanning", "DistributedCommit", "ProxyCore", "ProxyHost", "DatabaseClient", "Practice",
                 .product(name: "Logging", package: "swift-log"), .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),

@@ -51,11 +51,14 @@ public struct AcceptFacts: Sendable {
     public var address: String
     /// A certificate is configured, so an SSLRequest may be answered with S.
     public var offersTLS: Bool
+    /// The role that the process itself vouches for: work of the proxy's own, which may log in as any role and is no client to count.
+    public var ownRole: String?
 
-    public init(isUnixSocket: Bool, address: String, offersTLS: Bool) {
+    public init(isUnixSocket: Bool, address: String, offersTLS: Bool, ownRole: String? = nil) {
         self.isUnixSocket = isUnixSocket
         self.address = address
         self.offersTLS = offersTLS
+        self.ownRole = ownRole
     }
 }
 

@@ -83,6 +83,12 @@ extension EventLoop {
                 offersTLS: environment.tls.server != nil && address != nil), now)
     }
 
+    /// A connection of the process itself.
+    func admitOwn(_ descriptor: Int32, _ role: String, _ now: Instant) {
+        guard !isShuttingDown else { return System.close(descriptor) }
+        open(descriptor, AcceptFacts(isUnixSocket: true, address: "[own]", offersTLS: false, ownRole: role), now)
+    }
+
     private func open(_ descriptor: Int32, _ facts: AcceptFacts, _ now: Instant) {
         let id = streams.open(.session)
         let socket = sockets.open(id, state: .open)

@@ -83,6 +83,7 @@ extension EventLoop {
 
     /// The thread ends: whatever is still open is closed.
     func closeEverything() {
+        environment.mailbox.close()
         stopAccepting()
         for index in 0..<sockets.count where sockets.at(index).pointee.state != .vacant {
             release(sockets.at(index))

@@ -213,6 +213,7 @@ final class EventLoop {
             switch message {
             case .worker(let message): worker.deliver(message, now: now)
             case .resolved(let id, let addresses): resolved(id, addresses, now)
+            case .connect(let descriptor, let role): admitOwn(descriptor, role, now)
             case .reload(let settings, let tls): reload(settings, tls, now)
             case .shutDown(let atOnce): shutDown(atOnce: atOnce, now)
             }

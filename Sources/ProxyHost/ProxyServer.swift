@@ -15,6 +15,8 @@ public final class ProxyServer {
     private let logger: Logger
     private let readConfiguration: () throws -> ProxySettings
     private let mailboxes: [Mailbox]
+    /// For work in the background.
+    public let ownConnections: OwnConnections
     private let report: LoopReport
     private let listening: ListeningSockets
     private let tls: TLSContexts
@@ -43,6 +45,7 @@ public final class ProxyServer {
         tls = try TLSContexts(settings)
         report = try LoopReport()
         mailboxes = try (0..<settings.workerCount).map { _ in try Mailbox() }
+        ownConnections = OwnConnections(mailboxes)
         listening = try ListeningSockets(settings.listen, workerCount: settings.workerCount)
     }
 

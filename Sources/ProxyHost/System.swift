@@ -109,6 +109,14 @@ enum System {
         _ = epoll_ctl(poll, EPOLL_CTL_DEL, descriptor, &event)
     }
 
+    /// Two connected stream sockets, the second of which never blocks.
+    static func makeSocketPair() throws(SystemError) -> (Int32, Int32) {
+        var pair: [Int32] = [-1, -1]
+        try check("socketpair") { socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, &pair) }
+        _ = fcntl(pair[1], F_SETFL, O_NONBLOCK)
+        return (pair[0], pair[1])
+    }
+
     /// A counter another thread can ring (eventfd).
     static func makeBell() throws(SystemError) -> Int32 {
         try check("eventfd") { eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK)) }

@@ -39,7 +39,10 @@ struct DevCommand: ParsableCommand {
             let server = try ProxyServer(settings: settings, signals: signals, logger: logger) {
                 adapted(try path.map { try Configuration.read($0, for: purpose) } ?? .development, servers)
             }
-            try server.run { StandardStreams.printOutput("ready") }
+            try server.run {
+                BackgroundServices(settings: settings, connections: server.ownConnections, logger: logger).start()
+                StandardStreams.printOutput("ready")
+            }
         }
     }
 

@@ -20,7 +20,7 @@ struct RunCommand: ParsableCommand {
             let server = try ProxyServer(settings: settings, signals: signals, logger: logger) {
                 try Configuration.read(path)
             }
-            try server.run(whenReady: {})
+            try server.run(whenReady: BackgroundServices(settings: settings, connections: server.ownConnections, logger: logger).start)
         }
     }
 }

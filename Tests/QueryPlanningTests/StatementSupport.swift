@@ -127,6 +127,8 @@ struct StatementWorld {
         case .cursor(.move(let name, let movement)): "move \(name) \(movement.direction) \(movement.count)"
         case .cursor(let command): "\(command)"
         case .fillTable(let plan): "fill [\(plan.definition)] [\(plan.insertion)]"
+        case .sagaStep: "saga step"
+        case .sagaRun: "saga run"
         case .place(let call): "\(call.function) \(call.arguments.map { $0.map { "\($0)" } ?? "-" }.joined(separator: " "))"
         case .explain(let plan):
             "explain [\(plan.command)]\(plan.runs ? " runs" : "")\(plan.isJSON ? " json" : "") [\(describe(plan.statement.action))] at \(plan.range.lowerBound)"

@@ -6,9 +6,11 @@ import WireProtocol
 final class AskExecution: Execution {
     private let shards: [ShardIndex]
     private let text: String
+    private let effect: DataEffect
 
     /// - Parameter text: a simple Query, which may have several statements.
-    init(worker: Worker, session: Int32, parent: Execution?, shards: [ShardIndex], text: String) {
+    init(worker: Worker, session: Int32, parent: Execution?, shards: [ShardIndex], text: String, effect: DataEffect = .reads) {
+        self.effect = effect
         self.shards = shards
         self.text = text
         super.init(worker: worker, session: session, parent: parent)
@@ -22,7 +24,7 @@ final class AskExecution: Execution {
     override func resume() {
         guard !hasOutstanding else { return }
         while legs.count < shards.count {
-            switch worker.enlist(session, shard: shards[legs.count], effect: .reads) {
+            switch worker.enlist(session, shard: shards[legs.count], effect: effect) {
             case .link(let link): _ = addLeg(link: link)
             case .waiting: return
             case .failed(let message): return finish(.failure(message))

@@ -95,7 +95,7 @@ final class ScriptExecution: Execution {
         switch plan.action {
         case .transaction, .empty: return
         // Among several it is refused, as it can be in no block.
-        case .shardByShard where statements.count == 1: return
+        case .shardByShard where statements.count == 1, .sagaRun where statements.count == 1: return
         default: worker.openTransaction(session, for: plan, isAlone: statements.count == 1)
         }
     }

@@ -81,6 +81,8 @@ final class StatementExecution: Execution {
         case .prepared(let command): run(PreparedCommandExecution(worker: worker, session: session, parent: self, call: call, command: command))
         case .cursor(let command): cursor(command)
         case .place(let placement): place(placement)
+        case .sagaStep(let step): journal(step)
+        case .sagaRun(let saga): runSaga(saga)
         case .fillTable(let plan): run(FillTableExecution(worker: worker, session: session, parent: self, call: call, plan: plan))
         case .explain(let plan): explain(plan)
         case .notify, .listen: passNotification()

@@ -51,6 +51,7 @@ enum InternalSchema {
         GRANT EXECUTE ON FUNCTION pgbraid.decide(bytea, text), pgbraid.is_own(xid) TO PUBLIC;
         \(sequences)
         \(placements)
+        \(sagas)
         COMMIT
         """
 

@@ -53,6 +53,7 @@ extension Worker {
     func shardQuery(_ name: String) -> ShardQuery? {
         switch name {
         case "LOCKS": lockListing
+        case "SAGAS": ShardQuery(columns: ["state", "count", "oldest_seconds", "oldest", "reason"], text: InternalSchema.sagasByState)
         default: nil
         }
     }

@@ -28,6 +28,8 @@ enum Timer {
     case install(ShardIndex)
     case catalog
     case recovery
+    /// Whether a saga has ended is to be looked at.
+    case saga(session: Int32, generation: UInt32, serial: UInt64)
     case shutdownLimit
     case finishPrepared(shard: ShardIndex, text: String, owner: String, completion: (FinishAnswer) -> Void)
     /// The proxy's own statement should have been answered by now.
@@ -74,6 +76,9 @@ extension Worker {
         case .install(let shard): reinstall(shard)
         case .catalog: loadCatalog()
         case .recovery: recoveryIsDue()
+        case .saga(let session, let generation, let serial):
+            guard sessions.at(session).pointee.generation == generation else { return }
+            (sessions.at(session).pointee.detail?.execution as? SagaRunExecution)?.look(serial)
         case .shutdownLimit: endShutdown()
         case .finishPrepared(let shard, let text, let owner, let completion): runFinish(shard, text, owner: owner, completion)
         case .adminLimit(let task): task.giveUp()
@@ -233,7 +238,7 @@ extension Worker {
                 guard settings.idleInTransactionTimeout > .zero, idle > settings.idleInTransactionTimeout else { continue }
                 endSession(
                     index, DatabaseMessage(fatal: SQLState("25P03"), "terminating connection due to idle-in-transaction timeout"))
-            } else if settings.clientIdleTimeout > .zero, idle > settings.clientIdleTimeout {
+            } else if settings.clientIdleTimeout > .zero, idle > settings.clientIdleTimeout, session.pointee.detail?.facts.ownRole == nil {
                 endSession(index, DatabaseMessage(fatal: .idleSessionTimeout, "terminating connection due to idle-session timeout"))
             }
         }

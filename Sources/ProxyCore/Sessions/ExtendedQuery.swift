@@ -98,7 +98,7 @@ extension StatementPlan {
             case .show, .configure: false
             default: true
             }
-        case .passThrough, .scatter, .modify, .modifyFetched, .modifyReplayed, .insertRows, .insertFetched, .copyIn, .copyOut, .copyQuery, .explain, .place, .fillTable: false
+        case .passThrough, .scatter, .modify, .modifyFetched, .modifyReplayed, .insertRows, .insertFetched, .copyIn, .copyOut, .copyQuery, .explain, .place, .sagaStep, .sagaRun, .fillTable: false
         }
     }
 }

@@ -197,7 +197,7 @@ extension Worker {
     func openForBatch(_ index: Int32, _ plan: StatementPlan, isLast: Bool) {
         guard sessions.at(index).pointee.detail?.transaction == nil else { return }
         switch plan.action {
-        case .transaction, .shardByShard, .prepared, .empty: return
+        case .transaction, .shardByShard, .sagaRun, .prepared, .empty: return
         case .setting(let command): guard command.belongsToTransaction else { return }
         default: guard plan.effect != .reads || !isLast && (plan.outlastsItself || keepsSnapshots(index)) else { return }
         }

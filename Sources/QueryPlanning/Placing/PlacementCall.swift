@@ -54,11 +54,8 @@ public struct PlacementCall: Sendable, Equatable {
 
 extension StatementPlanner {
     func placementPlan(_ call: PlacementCall) -> StatementPlan {
-        let highest = call.arguments.reduce(0) { highest, operand in
-            if case .parameter(let number)? = operand { max(highest, number) } else { highest }
-        }
-        return StatementPlan(
-            action: .place(call), effect: .writes, changesCatalog: true, commandName: "SELECT", parameterCount: highest,
-            reason: "moves the rows of a table")
+        StatementPlan(
+            action: .place(call), effect: .writes, changesCatalog: true, commandName: "SELECT",
+            parameterCount: SettingCall.Operand.highestParameter(of: call.arguments), reason: "moves the rows of a table")
     }
 }

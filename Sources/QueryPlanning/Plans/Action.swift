@@ -32,6 +32,10 @@ public indirect enum Action: Sendable {
     case fillTable(TableOfQueryPlan)
     /// Change where a table's rows are.
     case place(PlacementCall)
+    /// pgbraid.saga_step
+    case sagaStep(SagaStepCall)
+    /// CALL pgbraid.saga_run
+    case sagaRun(SagaRunCall)
     /// EXPLAIN of a statement over several shards.
     case explain(ExplainPlan)
     /// NOTIFY: once, on the transaction's first writer.

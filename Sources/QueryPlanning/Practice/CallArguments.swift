@@ -8,6 +8,10 @@ struct CarriedFunction {
     /// In order. A call may leave out those behind `neededCount`.
     var argumentNames: [String]
     var neededCount: Int
+    /// Types besides texts that its arguments have.
+    var casts: Set<String> = []
+    /// How it is called.
+    var verb = "SELECT"
 
     /// The arguments of a call, in the function's order; nil where one is left out.
     /// - Throws: 42883 for arguments that it has not, or takes only as constants and parameters.
@@ -19,7 +23,7 @@ struct CarriedFunction {
             guard let place = given.map({ argumentNames.firstIndex(of: $0) }) ?? (index < argumentNames.count ? index : nil), found[place] == nil else {
                 throw misused("has no argument \(given.map { "\"\($0)\"" } ?? "\(index + 1)")")
             }
-            guard let value = named.map({ Node($0.pointee.arg) }) ?? node, let operand = SettingCall.Operand(value) else {
+            guard let value = named.map({ Node($0.pointee.arg) }) ?? node, let operand = SettingCall.Operand(value, casts: casts) else {
                 throw misused("takes constants and parameters only")
             }
             found[place] = operand
@@ -30,6 +34,6 @@ struct CarriedFunction {
 
     private func misused(_ problem: String) -> Refusal {
         let names = argumentNames.enumerated().map { $0 < neededCount ? $1 : "[\($1)]" }
-        return Refusal("42883", "function \(name) \(problem)", hint: "SELECT \(name)(\(names.joined(separator: ", "))).")
+        return Refusal("42883", "function \(name) \(problem)", hint: "\(verb) \(name)(\(names.joined(separator: ", "))).")
     }
 }

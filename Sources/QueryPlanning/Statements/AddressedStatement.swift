@@ -51,7 +51,7 @@ struct AddressedStatement {
     func plan(query node: Node) throws(Refusal) -> StatementPlan {
         let plan = try StatementPlanner.plan(node, alone)
         switch plan.action {
-        case .setting, .place: return try StatementPlanner.plan(node, context.addressing(nil, shardCount: context.environment.shardCount))
+        case .setting, .place, .sagaStep: return try StatementPlanner.plan(node, context.addressing(nil, shardCount: context.environment.shardCount))
         default: break
         }
         try check(node)
@@ -83,6 +83,7 @@ struct AddressedStatement {
 
     /// Functions that nobody has read, also in views, might change what is to be alike on all shards.
     private func checkFunctions(_ node: Node) throws(Refusal) {
+        if callsOwnOnly(node) { return }
         var inspection = ExpressionInspection(context)
         inspection.add(node)
         for table in TableReference.all(in: node) {
@@ -102,6 +103,23 @@ struct AddressedStatement {
         if let unseen { throw hidden("function \(unseen)") }
         let acting: Set<FunctionEffect> = [.setting, .sessionAdvisoryLock, .advisoryUnlock, .executesText, .largeObject, .administrative]
         if !inspection.effects.isDisjoint(with: acting) || inspection.effects.contains(.unknown) { throw hidden("a function in it") }
+    }
+
+    /// Nothing but one call of a function of the proxy's own that is declared to act on one shard, with constants and parameters.
+    private func callsOwnOnly(_ node: Node) -> Bool {
+        guard let select = node.selectStmt?.pointee, StatementPlanner.isTargetListOnly(select) else { return false }
+        let targets = NodeList(select.target_list, select.n_target_list).nodes
+        guard targets.count == 1, let call = targets[0].resTarget.flatMap({ Node($0.pointee.val)?.funcCall }),
+            NodeList(call.pointee.funcname, call.pointee.n_funcname).strings.first == ProxyTables.schema, context.facts(of: call)?.place == .writer
+        else { return false }
+        return NodeList(call.pointee.args, call.pointee.n_args).nodes.allSatisfy(Self.isPlain)
+    }
+
+    /// A constant or a parameter, cast to a type of PostgreSQL's at most.
+    private static func isPlain(_ node: Node) -> Bool {
+        guard let cast = node.typeCast?.pointee else { return node.paramRef != nil || node.literal != nil }
+        guard let type = cast.type_name?.pointee, NodeList(type.names, type.n_names).strings.first == "pg_catalog", let inner = Node(cast.arg) else { return false }
+        return inner.typeCast == nil && isPlain(inner)
     }
 
     private func hidden(_ what: String) -> Refusal {

@@ -63,22 +63,23 @@ extension StatementPlanner {
 }
 
 extension SettingCall.Operand {
+    /// - Parameter casts: further types that a value may be cast to.
     /// - Returns: nil for anything but a constant or a parameter.
-    init?(_ node: Node) {
-        guard let operand = Self.read(node) else { return nil }
+    init?(_ node: Node, casts: Set<String> = []) {
+        guard let operand = Self.read(node, casts) else { return nil }
         self = operand
     }
 
     /// Casts of parameters to other types than these would change the value.
     private static let plainCasts: Set<String> = ["text", "varchar", "bool", "regclass", "name"]
 
-    private static func read(_ node: Node) -> SettingCall.Operand? {
+    private static func read(_ node: Node, _ casts: Set<String>) -> SettingCall.Operand? {
         if let parameter = node.paramRef { return .parameter(Int(parameter.pointee.number)) }
         if let cast = node.typeCast {
             guard let type = cast.pointee.type_name?.pointee, type.n_array_bounds == 0, type.n_typmods == 0,
-                let name = NodeList(type.names, type.n_names).strings.last, Self.plainCasts.contains(name)
+                let name = NodeList(type.names, type.n_names).strings.last, Self.plainCasts.contains(name) || casts.contains(name)
             else { return nil }
-            return Node(cast.pointee.arg).flatMap(read)
+            return Node(cast.pointee.arg).flatMap { read($0, casts) }
         }
         switch node.literal?.value {
         case .string(let text): return .constant(text)

@@ -17,6 +17,7 @@ struct StatementClassifier {
         guard let entry = StatementFamily.of(node.kind) else {
             throw Refusal("0A000", "statement kind \(node.kind.rawValue) is not supported")
         }
+        if let saga = try sagaRun(node) { return saga }
         if context.environment.shardCount == 1, context.environment.addressedShard == nil, let plan = try planForOnlyShard(node, entry) { return plan }
         if let plan = try plan(node, session: entry) { return plan }
         if let addressed = try AddressedStatement(context) { return try addressed.plan(node, entry) }

@@ -1,0 +1,136 @@
+// ClientSocket: a blocking socket to a server: a connection over TCP or a unix socket, or a descriptor that is open already.
+import Glibc
+
+/// Where a server is reached.
+public enum ServerAddress: Sendable, Equatable {
+    /// A host name or address, or the directory of a unix socket (begins with `/`).
+    case host(String, port: Int)
+    /// A connected stream socket, which the connection then owns.
+    case descriptor(Int32)
+}
+
+/// A connection failed or broke; `description` is for people.
+public struct ConnectionLost: Error, CustomStringConvertible, Equatable {
+    public let description: String
+    /// No answer came within the time that was set.
+    public var isTimeout = false
+
+    public init(description: String, isTimeout: Bool = false) {
+        self.description = description
+        self.isTimeout = isTimeout
+    }
+}
+
+final class ClientSocket {
+    /// How long one address may take to answer.
+    private static let connectSeconds = 10
+
+    let descriptor: Int32
+
+    init(descriptor: Int32) { self.descriptor = descriptor }
+
+    deinit { close(descriptor) }
+
+    /// - Throws: ConnectionLost when no address answers.
+    static func connect(_ address: ServerAddress) throws -> ClientSocket {
+        switch address {
+        case .descriptor(let descriptor): return ClientSocket(descriptor: descriptor)
+        case .host(let directory, let port) where directory.hasPrefix("/"): return try connect(path: "\(directory)/.s.PGSQL.\(port)")
+        case .host(let host, let port): return try connect(host: host, port: port)
+        }
+    }
+
+    private static func connect(path: String) throws -> ClientSocket {
+        var address = sockaddr_un()
+        let bytes = Array(path.utf8)
+        guard bytes.count < MemoryLayout.size(ofValue: address.sun_path) else { throw ConnectionLost(description: "the path \(path) is too long for a unix socket") }
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
+        let socket = ClientSocket(descriptor: socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0))
+        let result = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { Glibc.connect(socket.descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) }
+        }
+        guard result == 0 else { throw ConnectionLost(description: "\(path): \(message(errno))") }
+        return socket
+    }
+
+    private static func connect(host: String, port: Int) throws -> ClientSocket {
+        var hints = addrinfo()
+        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        var found: UnsafeMutablePointer<addrinfo>?
+        let code = getaddrinfo(host, "\(port)", &hints, &found)
+        guard code == 0 else { throw ConnectionLost(description: "\(host): \(String(cString: gai_strerror(code)))") }
+        defer { freeaddrinfo(found) }
+        var failure = "\(host) has no address"
+        var next = found
+        while let entry = next?.pointee {
+            next = entry.ai_next
+            let socket = ClientSocket(descriptor: socket(entry.ai_family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0))
+            // Linux bounds connect() by it, too (socket(7)); sending does not wait in the kernel.
+            var limit = timeval(tv_sec: Self.connectSeconds, tv_usec: 0)
+            setsockopt(socket.descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+            if Glibc.connect(socket.descriptor, entry.ai_addr, entry.ai_addrlen) == 0 {
+                var one: Int32 = 1
+                setsockopt(socket.descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, 4)
+                return socket
+            }
+            failure = "\(host):\(port): \(message(errno))"
+        }
+        throw ConnectionLost(description: failure)
+    }
+
+    /// Sends all of it, waiting as long as the peer is slow.
+    /// - Parameter deadline: when to stop waiting; nil: never.
+    func send(_ bytes: UnsafeRawBufferPointer, by deadline: ContinuousClock.Instant?) throws {
+        var sent = 0
+        while sent < bytes.count {
+            let count = Glibc.send(descriptor, bytes.baseAddress.map { $0 + sent }, bytes.count - sent, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
+            if count >= 0 {
+                sent += count
+            } else if errno == EAGAIN {
+                try awaitReadiness(of: Int16(POLLOUT), by: deadline)
+            } else if errno != EINTR {
+                throw ConnectionLost(description: "the connection broke: \(Self.message(errno))")
+            }
+        }
+    }
+
+    /// What has arrived, at least one byte.
+    /// - Parameter deadline: when to stop waiting, and taking; nil: never.
+    /// - Throws: ConnectionLost at the end of the stream, and of the time.
+    func receive(into buffer: UnsafeMutableRawBufferPointer, by deadline: ContinuousClock.Instant?) throws -> Int {
+        try awaitReadiness(of: Int16(POLLIN), by: deadline)
+        while true {
+            let count = recv(descriptor, buffer.baseAddress, buffer.count, 0)
+            if count > 0 { return count }
+            if count == 0 { throw ConnectionLost(description: "the server closed the connection") }
+            if errno != EINTR { throw ConnectionLost(description: "the connection broke: \(Self.message(errno))") }
+        }
+    }
+
+    /// - Throws: ConnectionLost once the time is over, whatever has arrived by then.
+    private func awaitReadiness(of events: Int16, by deadline: ContinuousClock.Instant?) throws {
+        var isReady = false
+        while !isReady {
+            var milliseconds: Int32 = -1
+            if let deadline {
+                let left = ContinuousClock.now.duration(to: deadline).components
+                guard left.seconds > 0 || left.seconds == 0 && left.attoseconds > 0 else { throw ConnectionLost(description: "there was no answer in time", isTimeout: true) }
+                milliseconds = Int32(clamping: left.seconds * 1000 + left.attoseconds / 1_000_000_000_000_000 + 1)
+            }
+            var entry = pollfd(fd: descriptor, events: events, revents: 0)
+            isReady = poll(&entry, 1, milliseconds) > 0
+        }
+    }
+
+    /// Whether bytes arrive within the time.
+    func isReadable(within milliseconds: Int32) -> Bool {
+        var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return poll(&entry, 1, milliseconds) > 0
+    }
+
+    /// Ends a receive that waits, from another thread.
+    func shutDown() { shutdown(descriptor, Int32(SHUT_RDWR)) }
+
+    private static func message(_ code: Int32) -> String { String(cString: strerror(code)) }
+}

@@ -1,0 +1,33 @@
+// BackgroundServices: what a proxy does beside serving clients, as a client of itself.
+import DatabaseClient
+import Logging
+import Practice
+import ProxyCore
+import ProxyHost
+
+/// The services of one proxy. They end with the process.
+struct BackgroundServices {
+    private let settings: ProxySettings
+    private let connections: OwnConnections
+    private let logger: Logger
+
+    init(settings: ProxySettings, connections: OwnConnections, logger: Logger) {
+        self.settings = settings
+        self.connections = connections
+        self.logger = logger
+    }
+
+    func start() {
+        SagaRunner(cluster: cluster, limits: SagaLimits(), logger: logger).start()
+    }
+
+    private var cluster: ClusterAccess {
+        let connections = connections
+        let database = settings.database
+        return ClusterAccess(shardCount: settings.shards.count, adminRole: settings.adminUser.name) { role in
+            let parameters = ConnectionParameters(
+                address: .descriptor(try connections.connect(role: role)), user: role, database: database, settings: [("application_name", "pgbraid")])
+            return try DatabaseConnection(parameters, nonce: [])
+        }
+    }
+}
