@@ -1,11 +1,12 @@
 # make run    a cluster of four PostgreSQL servers on this machine, pgbraid in front of it, and sample data
 # make test   build everything and run all tests
 # make dialogues  the dialogues of the tests by the simple and the extended protocol, in text and binary, on 1, 2 and 4 shards
-# make build  the optimised executable, .build/release/pgbraid
+# make build  the optimised executables, .build/release/pgbraid and pgbraid-relay
 # make fuzz   spoilt frames from clients and a shard against a build with address sanitizer; FUZZ="--seed N ..."
 # make memory the proxy's peak memory under bulk loads and slow peers; MEMORY="--copy-megabytes N ..."
 # make soak   ten minutes of mixed load with kills, and whether anything is left behind; SOAK="--seed N --seconds N ..."
 # make bench  compare with PgBouncer and PostgreSQL; writes docs/performance.md
+# make outbox-bench  events a second of pgbraid-relay, beside a relay that takes them one by one and beside the broker alone; writes nothing
 # make train  profile the executable for the compiler, after changes to the code every query passes; TRAIN="--program FILE ..."
 # make transfers  show that no read sees half of a transaction, also with the proxy and shards being killed; three minutes
 # make simulate  whole proxies against a model of PostgreSQL, a million seeds, hours; what was done is kept in .build/simulation.txt
@@ -16,13 +17,14 @@
 # make difference-mutants  the same against proxies that merge wrongly (Tests/Campaigns/merge_mutants)
 # make tpch   TPC-H's 22 queries compared with one PostgreSQL, and how each was answered; TPCH="--scale 0.1 --only 3 5 ..."
 # make sagas  1,000 sagas while the proxy is killed; SAGAS="--sagas N ..."
+# make outbox  200,000 events of an outbox while relays, broker, proxy and shards are killed; OUTBOX="--kafka --events N ..."
 # make dump   pg_dump through the proxy while transactions run, restored into one PostgreSQL and other clusters; DUMP="--targets 2 8 ..."
 # make locks  advisory locks of a hundred clients over four shards, with holders being killed; LOCKS="--clients N ..."
 # make crash  kill the proxy and shards under load and look whether any transaction is halved; some minutes
 #
 # Works as root and as an ordinary user. What is missing is installed by apt (with sudo when not root).
 
-.PHONY: run test dialogues build fuzz memory soak build-asan bench train crash contention pgbench transfers simulate mutants difference difference-mutants tpch dump sagas locks lint packages test-packages clean
+.PHONY: run test dialogues build fuzz memory soak build-asan bench train crash contention pgbench transfers simulate mutants difference difference-mutants tpch dump sagas outbox outbox-bench locks lint packages test-packages clean
 
 # Where `make run` keeps its servers, and where the proxy listens.
 DATA ?= /tmp/pgbraid-dev
@@ -52,6 +54,7 @@ run: build
 
 build: packages $(if $(PROFDATA),$(PROFILE))
 	swift build -c release --product pgbraid $(STATIC) $(OPTIMISED)
+	swift build -c release --product pgbraid-relay $(STATIC) $(OPTIMISED)
 
 $(PROFILE): $(PROFILE_TEXT)
 	mkdir -p $(@D)
@@ -101,6 +104,14 @@ tpch: build
 sagas: build
 	@bash scripts/install-packages.sh test
 	/usr/bin/python3 Tests/Campaigns/sagas.py $(SAGAS)
+
+outbox: build
+	@bash scripts/install-packages.sh test
+	/usr/bin/python3 Tests/Campaigns/outbox.py $(OUTBOX)
+
+outbox-bench: build
+	@bash scripts/install-packages.sh test
+	/usr/bin/python3 bench/outbox.py $(OUTBOX)
 
 dump: build
 	@bash scripts/install-packages.sh test

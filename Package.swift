@@ -12,7 +12,7 @@ let hot = strict + [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(confi
 
 let package = Package(
     name: "pgbraid",
-    products: [.executable(name: "pgbraid", targets: ["pgbraid"])],
+    products: [.executable(name: "pgbraid", targets: ["pgbraid"]), .executable(name: "pgbraid-relay", targets: ["pgbraid-relay"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
@@ -47,6 +47,12 @@ let package = Package(
         .target(
             name: "Practice", dependencies: ["Primitives", "WireProtocol", "DatabaseClient", "ShardMap", "ResultMerging", "CPGQuery", "QueryPlanning", .product(name: "Logging", package: "swift-log")],
             swiftSettings: strict),
+        .systemLibrary(name: "CRabbitMQ", providers: [.apt(["librabbitmq-dev"])]),
+        .systemLibrary(name: "CRdKafka", providers: [.apt(["librdkafka-dev"])]),
+        .target(
+            name: "OutboxRelay",
+            dependencies: ["Primitives", "WireProtocol", "DatabaseClient", "CRabbitMQ", "CRdKafka", "TOMLKit", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: strict),
         .target(
             name: "Simulation",
             dependencies: [
@@ -65,6 +71,12 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"), .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
+        .executableTarget(
+            name: "pgbraid-relay",
+            dependencies: [
+                "Primitives", "DatabaseClient", "OutboxRelay", .product(name: "Logging", package: "swift-log"),
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: strict),
         .target(name: "TestSupport", path: "Tests/Support", swiftSettings: plain),
         .testTarget(name: "PrimitivesTests", dependencies: ["Primitives"], swiftSettings: plain),
         .testTarget(name: "WireProtocolTests", dependencies: ["WireProtocol", "Primitives"], swiftSettings: plain),
@@ -76,11 +88,12 @@ let package = Package(
             dependencies: ["Primitives", "WireProtocol", "ShardMap", "ResultMerging", "CPGQuery", "QueryPlanning", "TestSupport"], exclude: ["Golden"],
             swiftSettings: plain),
         .testTarget(name: "DistributedCommitTests", dependencies: ["Primitives", "DistributedCommit"], swiftSettings: plain),
+        .testTarget(name: "OutboxRelayTests", dependencies: ["OutboxRelay"], swiftSettings: plain),
         .testTarget(name: "SimulationTests", dependencies: ["Primitives", "DistributedCommit", "ProxyCore", "Simulation"], swiftSettings: plain),
         .testTarget(
             name: "ProxyHostTests", dependencies: ["Primitives", "WireProtocol", "ShardMap", "ProxyCore", "ProxyHost", "COpenSSL", "TestSupport"], swiftSettings: plain),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["WireProtocol", "Primitives", "TestSupport"], exclude: ["Dialogues", "Drivers", "Explain"],
+            name: "IntegrationTests", dependencies: ["WireProtocol", "Primitives", "TestSupport", "CRdKafka"], exclude: ["Dialogues", "Drivers", "Explain"],
             swiftSettings: plain),
     ]
 )

@@ -6,8 +6,8 @@
 # Nobody asked for that one, so it is prevented for the time of the installation. Existing clusters are not touched.
 set -euo pipefail
 
-run_packages="libssl-dev libpg-query-dev libprotobuf-c-dev postgresql-15 postgresql-contrib pkg-config"
-test_packages="openssl python3-psycopg python3-asyncpg libpostgresql-jdbc-java openjdk-17-jdk-headless"
+run_packages="libssl-dev libpg-query-dev libprotobuf-c-dev librabbitmq-dev librdkafka-dev postgresql-15 postgresql-contrib pkg-config"
+test_packages="openssl python3-psycopg python3-asyncpg libpostgresql-jdbc-java openjdk-17-jdk-headless rabbitmq-server python3-pika"
 
 packages="$run_packages"
 if [ "${1:-run}" = test ]; then packages="$packages $test_packages"; fi

@@ -52,6 +52,7 @@ enum InternalSchema {
         \(sequences)
         \(placements)
         \(sagas)
+        \(outbox)
         COMMIT
         """
 

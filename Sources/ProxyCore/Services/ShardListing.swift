@@ -54,6 +54,7 @@ extension Worker {
         switch name {
         case "LOCKS": lockListing
         case "SAGAS": ShardQuery(columns: ["state", "count", "oldest_seconds", "oldest", "reason"], text: InternalSchema.sagasByState)
+        case "OUTBOX": outboxListing
         default: nil
         }
     }

@@ -10,6 +10,7 @@ enum ProxyTables {
         switch name {
         case "saga": keyed(by: "name", columns, facts)
         case "saga_step": .local
+        case "outbox": .local
         default: nil
         }
     }

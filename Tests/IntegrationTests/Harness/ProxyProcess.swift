@@ -12,16 +12,19 @@ final class ProxyProcess {
     private var isOver = false
 
     /// The executable beside the test bundle in the build directory.
-    static var executable: String {
+    static var executable: String { executable("pgbraid") }
+
+    static func executable(_ name: String) -> String {
         let own = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
         let directory = URL(fileURLWithPath: own).deletingLastPathComponent()
-        return directory.appendingPathComponent("pgbraid").path
+        return directory.appendingPathComponent(name).path
     }
 
-    init(configurationPath: String, logPath: String) throws {
+    /// - Parameter program: the name of another executable with the same command line.
+    init(_ program: String? = nil, configurationPath: String, logPath: String) throws {
         let script = "tail --pid=\"$1\" -f /dev/null; kill -KILL \"$2\""
         process = try TestProcess.spawn(
-            Self.executable, ["run", "--config", configurationPath], output: "/dev/null", error: logPath)
+            program.map(Self.executable) ?? Self.executable, ["run", "--config", configurationPath], output: "/dev/null", error: logPath)
         watcher = try TestProcess.spawn("/bin/sh", ["-c", script, "watcher", "\(getpid())", "\(process)"])
     }
 

@@ -1,0 +1,190 @@
+// RabbitPublisher: publishes to RabbitMQ with publisher confirms, by librabbitmq.
+//
+// Messages are persistent and mandatory: a message that no queue takes comes back (basic.return, before its confirmation) and counts as refused. Delivery tags
+// count the messages of the channel from 1; they are matched with the events here. Sources: AMQP 0-9-1; RabbitMQ, "Consumer Acknowledgements
+// and Publisher Confirms".
+import CRabbitMQ
+import Glibc
+
+/// Where the broker is, and where events go.
+public struct RabbitSettings: Sendable {
+    public var host = "127.0.0.1"
+    public var port = 5672
+    public var user = "guest"
+    public var password = "guest"
+    public var virtualHost = "/"
+    /// "" is the default exchange, for which the routing key is the name of a queue.
+    public var exchange = ""
+    public var routingKey = NameTemplate("outbox_events")!
+    public var contentType = "application/json"
+    /// Certificates of who may have signed the broker's; nil: no TLS.
+    public var authorityFile: String?
+
+    public init() {}
+}
+
+public final class RabbitPublisher: EventPublisher {
+    /// How long the broker may take to answer at the beginning, and how often either side shows that it is there.
+    static let patienceSeconds = 10
+    static let heartbeatSeconds = 20
+    static let silenceMilliseconds: UInt32 = 30_000
+    /// A short string of AMQP has this many bytes.
+    static let nameBytes = 255
+    /// The most words of the broker that are read at a time.
+    static let outcomesAtATime = 10_000
+
+    private let settings: RabbitSettings
+    private let shard: Int
+    private let connection: amqp_connection_state_t
+    /// The delivery tag of the next message.
+    private var nextTag: UInt64 = 1
+    /// All tags below this one are settled.
+    private var firstOpenTag: UInt64 = 1
+    private var open: [UInt64: Int64] = [:]
+    /// Events that came back, with the reason, by the message's id; their confirmation follows.
+    private var returned: [Int64: String] = [:]
+    private var sequences: [String: Int64] = [:]
+    private var messageIDs: [Int64: String] = [:]
+
+    /// Connects, logs in and asks for confirmations.
+    /// - Throws: BrokerLost.
+    public init(_ settings: RabbitSettings, shard: Int) throws(BrokerLost) {
+        self.settings = settings
+        self.shard = shard
+        guard let connection = amqp_new_connection() else { throw BrokerLost(description: "there is no memory for a connection") }
+        self.connection = connection
+        try connect()
+        try login()
+    }
+
+    deinit { amqp_destroy_connection(connection) }
+
+    private func connect() throws(BrokerLost) {
+        let socket = settings.authorityFile == nil ? amqp_tcp_socket_new(connection) : amqp_ssl_socket_new(connection)
+        guard let socket else { throw BrokerLost(description: "there is no memory for a socket") }
+        if let file = settings.authorityFile {
+            guard amqp_ssl_socket_set_cacert(socket, file) == 0 else { throw BrokerLost(description: "\(file) cannot be read as a file of certificates") }
+            amqp_ssl_socket_set_verify_peer(socket, 1)
+            amqp_ssl_socket_set_verify_hostname(socket, 1)
+        }
+        var patience = timeval(tv_sec: Self.patienceSeconds, tv_usec: 0)
+        let status = amqp_socket_open_noblock(socket, settings.host, Int32(settings.port), &patience)
+        guard status == 0 else { throw BrokerLost(description: "\(settings.host):\(settings.port): \(String(cString: amqp_error_string2(status)))") }
+        crabbitmq_limit_silence(connection, Self.silenceMilliseconds)
+        amqp_set_handshake_timeout(connection, &patience)
+        amqp_set_rpc_timeout(connection, &patience)
+    }
+
+    private func login() throws(BrokerLost) {
+        try check(crabbitmq_login(connection, settings.virtualHost, Int32(Self.heartbeatSeconds), settings.user, settings.password), "login")
+        amqp_channel_open(connection, 1)
+        try check(amqp_get_rpc_reply(connection), "opening a channel")
+        amqp_confirm_select(connection, 1)
+        try check(amqp_get_rpc_reply(connection), "asking for confirmations")
+    }
+
+    private func check(_ reply: amqp_rpc_reply_t, _ what: String) throws(BrokerLost) {
+        var text = [CChar](repeating: 0, count: CRABBITMQ_TEXT_BYTES)
+        crabbitmq_failure(reply, &text)
+        if text[0] != 0 { throw BrokerLost(description: "\(what) failed: \(Self.text(text))") }
+    }
+
+    // MARK: EventPublisher
+
+    public func publish(_ event: OutboxEvent) throws(BrokerLost) -> String? {
+        let key = settings.routingKey.name(of: event, shard: shard)
+        let identifier = event.messageID(shard: shard)
+        for (what, name) in [("routing key", key), ("event id", identifier), ("event type", event.type)] where name.utf8.count > Self.nameBytes || name.utf8.contains(0) {
+            return "the \(what) is longer than \(Self.nameBytes) bytes, or has a zero byte"
+        }
+        let headers = ["aggregate_id", event.aggregate, "shard", "\(shard)", "sequence", "\(event.sequence)"]
+        let status = headers.withPointers { headers in
+            var data = event.data
+            return data.withUTF8 {
+                crabbitmq_publish(
+                    connection, settings.exchange, key, identifier, event.type, settings.contentType, UInt64(clamping: event.createdAt), headers, 3, $0.baseAddress, $0.count)
+            }
+        }
+        guard status == 0 else { throw BrokerLost(description: "sending failed: \(String(cString: amqp_error_string2(status)))") }
+        open[nextTag] = event.sequence
+        nextTag += 1
+        sequences[identifier] = event.sequence
+        messageIDs[event.sequence] = identifier
+        return nil
+    }
+
+    public func outcomes(withinMilliseconds milliseconds: Int) throws(BrokerLost) -> [PublishOutcome] {
+        var outcomes: [PublishOutcome] = []
+        var news = crabbitmq_news()
+        var patience = Int32(clamping: milliseconds)
+        while outcomes.count < Self.outcomesAtATime {
+            crabbitmq_next(connection, patience, &news)
+            switch news.kind {
+            case CRABBITMQ_CONFIRMED: for tag in tags(news) { settle(tag, refusal: nil, &outcomes) }
+            case CRABBITMQ_REFUSED: for tag in tags(news) { settle(tag, refusal: "the broker does not take it (basic.nack)", &outcomes) }
+            case CRABBITMQ_RETURNED: noteReturn(news)
+            case CRABBITMQ_CHANNEL_CLOSED: return outcomes + [try channelClosed(news)]
+            case CRABBITMQ_CONNECTION_CLOSED: throw BrokerLost(description: "the broker closes the connection: \(news.code) \(Self.text(of: news))")
+            case CRABBITMQ_BROKEN: throw BrokerLost(description: "the connection broke: \(Self.text(of: news))")
+            default: if news.status != 0 { return outcomes }
+            }
+            patience = 0
+        }
+        return outcomes
+    }
+
+    // MARK: What the broker says
+
+    /// The open tags that a confirmation is about.
+    private func tags(_ news: crabbitmq_news) -> [UInt64] {
+        news.is_multiple == 0 || news.delivery_tag < firstOpenTag ? [news.delivery_tag] : Array(firstOpenTag...min(news.delivery_tag, nextTag - 1))
+    }
+
+    private func settle(_ tag: UInt64, refusal: String?, _ outcomes: inout [PublishOutcome]) {
+        guard let sequence = open.removeValue(forKey: tag) else { return }
+        while firstOpenTag < nextTag, open[firstOpenTag] == nil { firstOpenTag += 1 }
+        if let identifier = messageIDs.removeValue(forKey: sequence) { sequences[identifier] = nil }
+        if let reason = refusal ?? returned[sequence] {
+            outcomes.append(.refused(sequence: sequence, reason: reason))
+        } else {
+            outcomes.append(.confirmed(sequence: sequence))
+        }
+        returned[sequence] = nil
+    }
+
+    private func noteReturn(_ news: crabbitmq_news) {
+        let identifier = withUnsafeBytes(of: news.message_id) { Self.text($0.bindMemory(to: CChar.self)) }
+        guard let sequence = sequences[identifier] else { return }
+        returned[sequence] = "the broker has no queue for it: \(news.code) \(Self.text(of: news))"
+    }
+
+    /// A message that the broker finds wrong closes the channel; so does what is wrong with the exchange or the user's rights, which is no
+    /// message's fault.
+    private func channelClosed(_ news: crabbitmq_news) throws(BrokerLost) -> PublishOutcome {
+        let reason = "the broker closes the channel: \(news.code) \(Self.text(of: news))"
+        guard [Int32(AMQP_PRECONDITION_FAILED), Int32(AMQP_CONTENT_TOO_LARGE)].contains(news.code) else { throw BrokerLost(description: reason) }
+        crabbitmq_accept_close(connection)
+        amqp_channel_open(connection, 1)
+        try check(amqp_get_rpc_reply(connection), "opening a channel")
+        amqp_confirm_select(connection, 1)
+        try check(amqp_get_rpc_reply(connection), "asking for confirmations")
+        (open, returned, sequences, messageIDs) = ([:], [:], [:], [:])
+        (nextTag, firstOpenTag) = (1, 1)
+        return .oneRefused(reason: reason)
+    }
+
+    private static func text(of news: crabbitmq_news) -> String { withUnsafeBytes(of: news.text) { text($0.bindMemory(to: CChar.self)) } }
+
+    private static func text(_ characters: some Collection<CChar>) -> String {
+        String(decoding: characters.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+}
+
+extension [String] {
+    /// C strings that hold for as long as `body` runs.
+    func withPointers<Result>(_ body: ([UnsafePointer<CChar>?]) -> Result) -> Result {
+        let copies = map { strdup($0) }
+        defer { copies.forEach { free($0) } }
+        return body(copies.map { UnsafePointer($0) })
+    }
+}

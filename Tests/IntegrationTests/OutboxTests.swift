@@ -1,0 +1,214 @@
+// The outbox: pgbraid-relay tells a broker what transactions have stored. The campaign `make outbox` shows the same with RabbitMQ, at length.
+import Foundation
+import TestSupport
+import Testing
+import WireProtocol
+
+/// A proxy with the table of the manual in a database of its own, a broker, and a relay between them.
+private final class RelayedOutbox {
+    static let database = "outbox"
+    let cluster: TestCluster
+    let kafka: MockKafka
+    private var relay: ProxyProcess?
+
+    /// - Parameters:
+    ///   - outbox: lines of the relay's section [outbox].
+    ///   - kafka: lines of [kafka.settings].
+    init(outbox: [String] = [], kafkaSettings: [String] = []) throws {
+        let servers = Array(try TestServers.shared.get().four)
+        for server in servers {
+            try server.psql("DROP DATABASE IF EXISTS \(Self.database) WITH (FORCE)")
+            try server.psql("CREATE DATABASE \(Self.database)")
+        }
+        cluster = try TestCluster(
+            servers: servers, settings: ["": ["[[table]]", "name = \"outbox_events\"", "kind = \"local\""]],
+            shardEntries: servers.map { ["host = \"\($0.socketDirectory)\"", "port = \($0.port)", "dbname = \"\(Self.database)\""] })
+        kafka = try MockKafka(topic: "outbox_events")
+        try client().rows(try Self.documentedTable())
+        let brokers = kafka.bootstraps.map { "\"\($0)\"" }.joined(separator: ", ")
+        let lines =
+            ["[proxy]", "port = \(cluster.port)", "database = \"postgres\"", "[outbox]", "lease = \"1s\"", "retry_longest = \"200ms\""] + outbox
+            + ["[kafka]", "brokers = [\(brokers)]", "[kafka.settings]"] + kafkaSettings
+        try lines.joined(separator: "\n").write(toFile: configuration, atomically: true, encoding: .utf8)
+        try start()
+    }
+
+    var configuration: String { "\(cluster.directory)/relay.conf" }
+    private var logPath: String { "\(cluster.directory)/relay.log" }
+
+    func start() throws { relay = try ProxyProcess("pgbraid-relay", configurationPath: configuration, logPath: logPath) }
+
+    func kill() { relay?.kill() }
+
+    func stop() -> Int32? { relay?.stop() }
+
+    func client(user: String = "postgres") throws -> WireClient { try WireClient(port: cluster.port, user: user) }
+
+    /// Statements on a shard itself.
+    @discardableResult
+    func onShard(_ shard: Int, _ sql: String) throws -> [[String?]] {
+        let server = cluster.servers[shard]
+        return try Psql.rows(of: sql, host: server.socketDirectory, port: server.port, user: "postgres", database: Self.database)
+    }
+
+    static func insert(_ aggregate: String, _ data: String, shard: Int = 1) -> String {
+        "/* pgbraid: shard=\(shard) */ INSERT INTO outbox_events (aggregate_id, event_type, event_data) VALUES ('\(aggregate)', 'test', '\(data)')"
+    }
+
+    /// Waits until these have arrived, each aggregate's in this order: "a1 a2 b1" for the data 1 and 2 of aggregate a, 1 of b.
+    func expect(_ wanted: String, withinSeconds: Double = 30) throws {
+        let wanted = wanted.split(separator: " ").map(String.init)
+        func sorted(_ names: [String]) -> [String] { names.enumerated().sorted { ($0.element.first!, $0.offset) < ($1.element.first!, $1.offset) }.map(\.element) }
+        do {
+            try eventually("\(wanted) arrive", withinSeconds: withinSeconds) { sorted(arrived) == sorted(wanted) }
+        } catch {
+            let log = (try? String(contentsOfFile: logPath, encoding: .utf8)) ?? ""
+            throw ConditionNotMet(description: "\(error); arrived: \(arrived)\n\(log)\n\(cluster.log)")
+        }
+    }
+
+    /// What has arrived, without what came again.
+    var arrived: [String] {
+        var known: Set<String> = []
+        return kafka.receive().filter { known.insert($0.identifier).inserted }.map { $0.key + $0.data }
+    }
+
+    /// The CREATE TABLE of docs/outbox.md.
+    private static func documentedTable() throws -> String {
+        let page = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../docs/outbox.md")
+        let text = try String(contentsOf: page, encoding: .utf8)
+        guard let begin = text.range(of: "CREATE TABLE outbox_events"), let end = text.range(of: "```", range: begin.lowerBound..<text.endIndex) else {
+            throw ConditionNotMet(description: "docs/outbox.md has no table")
+        }
+        return String(text[begin.lowerBound..<end.lowerBound])
+    }
+}
+
+extension IntegrationTests {
+    @Suite(.serialized) struct OutboxTests {
+        @Test(.timeLimit(.minutes(2))) func whatIsCommittedArrivesAndWhatIsRolledBackDoesNot() throws {
+            let outbox = try RelayedOutbox()
+            let client = try outbox.client()
+            try client.rows("CREATE TABLE outbox_account (user_id int PRIMARY KEY, n int); INSERT INTO outbox_account SELECT g, 0 FROM generate_series(1, 20) g")
+            for (statement, data) in [("COMMIT", 1), ("ROLLBACK", 2), ("COMMIT", 3)] {
+                try client.rows("BEGIN")
+                // Of several shards.
+                try client.rows("UPDATE outbox_account SET n = n + 1")
+                try client.rows("INSERT INTO outbox_events (aggregate_id, event_type, event_data) VALUES ('a', 'test', '\(data)')")
+                try client.rows(statement)
+            }
+            for shard in 0..<4 { try client.rows(RelayedOutbox.insert("b", "\(shard)", shard: shard)) }
+            try outbox.expect("a1 a3 b0 b1 b2 b3")
+            #expect(Set(outbox.kafka.messages.filter { $0.key == "b" }.map { $0.identifier.first }) == ["0", "1", "2", "3"])
+            try eventually("all are marked") { try client.rows("SELECT count(*) FROM outbox_events WHERE status <> 'sent' OR processed_at IS NULL") == [["0"]] }
+            try eventually("SHOW OUTBOX tells") { try outbox.cluster.console("SHOW OUTBOX").map { $0[1] } == Array(repeating: "public.outbox_events", count: 4) }
+            #expect(outbox.stop() == 0)
+            #expect(try outbox.cluster.console("SHOW OUTBOX").allSatisfy { $0[2] == nil })
+        }
+
+        /// Nothing younger goes before an open transaction has ended, on its shard.
+        @Test(.timeLimit(.minutes(2))) func transactionsThatCommitLateAreWaitedFor() throws {
+            let outbox = try RelayedOutbox()
+            let (late, client) = (try outbox.client(), try outbox.client())
+            try late.rows("BEGIN")
+            try late.rows(RelayedOutbox.insert("a", "1"))
+            try client.rows(RelayedOutbox.insert("a", "2"))
+            try outbox.onShard(1, "BEGIN; \(RelayedOutbox.insert("a", "3")); PREPARE TRANSACTION 'outbox late'")
+            try client.rows(RelayedOutbox.insert("a", "4"))
+            for data in 1...20 {
+                try client.rows(RelayedOutbox.insert("c", "\(data)", shard: 2))
+                try outbox.expect("" + (1...data).map { "c\($0)" }.joined(separator: " "))
+            }
+            try late.rows("COMMIT")
+            try outbox.expect("a1 a2 " + (1...20).map { "c\($0)" }.joined(separator: " "))
+            outbox.kill()
+            try outbox.start()
+            try client.rows(RelayedOutbox.insert("c", "21", shard: 2))
+            try outbox.expect("a1 a2 " + (1...21).map { "c\($0)" }.joined(separator: " "))
+            try outbox.onShard(1, "COMMIT PREPARED 'outbox late'")
+            try outbox.expect("a1 a2 a3 a4 " + (1...21).map { "c\($0)" }.joined(separator: " "))
+        }
+
+        @Test(.timeLimit(.minutes(2))) func whatWasOnItsWayArrivesWhenBrokerAndRelayAreBack() throws {
+            let outbox = try RelayedOutbox(kafkaSettings: ["\"message.timeout.ms\" = 1000"])
+            let client = try outbox.client()
+            try client.rows(RelayedOutbox.insert("a", "1"))
+            try outbox.expect("a1")
+            outbox.kafka.set(up: false)
+            for data in 2...5 { try client.rows(RelayedOutbox.insert("a", "\(data)")) }
+            try eventually("it is told what keeps them") { try outbox.cluster.console("SHOW OUTBOX").contains { $0[10]?.contains("broker") == true && $0[3] == "4" } }
+            outbox.kill()
+            outbox.kafka.set(up: true)
+            try outbox.start()
+            try outbox.expect("a1 a2 a3 a4 a5")
+        }
+
+        @Test(.timeLimit(.minutes(2))) func anEventThatTheBrokerRefusesHoldsUpItsAggregateAlone() throws {
+            let outbox = try RelayedOutbox(outbox: ["attempts = 3"], kafkaSettings: ["\"message.max.bytes\" = 2000"])
+            let client = try outbox.client()
+            try client.rows("INSERT INTO outbox_events (aggregate_id, event_type, event_data) SELECT 'a', 'test', to_jsonb(repeat('x', 5000))")
+            let shard = try (0..<4).first { try outbox.onShard($0, "SELECT count(*) FROM outbox_events") == [["1"]] }
+            for (aggregate, data) in [("a", 2), ("a", 3), ("b", 1)] { try client.rows(RelayedOutbox.insert(aggregate, "\(data)", shard: shard ?? 0)) }
+            try outbox.expect("b1")
+            try eventually("it has failed") {
+                try client.rows("SELECT attempts, reason LIKE '%too large%' FROM outbox_events WHERE status = 'failed'") == [["3", "t"]]
+            }
+            try client.rows(RelayedOutbox.insert("b", "2", shard: shard ?? 0))
+            try outbox.expect("b1 b2")
+            #expect(try client.rows("SELECT count(*) FROM outbox_events WHERE status = 'pending'") == [["2"]])
+            try client.rows("UPDATE outbox_events SET event_data = '1', status = 'pending', attempts = 0 WHERE status = 'failed'")
+            try outbox.expect("a1 a2 a3 b1 b2")
+        }
+
+        @Test(.timeLimit(.minutes(2))) func aFailedEventIsPassedOverWhereThatIsWanted() throws {
+            let outbox = try RelayedOutbox(outbox: ["attempts = 1", "after_failure = \"go on\"", "retention = \"1s\""], kafkaSettings: ["\"message.max.bytes\" = 2000"])
+            let client = try outbox.client()
+            try client.rows("INSERT INTO outbox_events (aggregate_id, event_type, event_data) SELECT 'a', 'test', to_jsonb(repeat('x', 5000))")
+            let shard = try (0..<4).first { try outbox.onShard($0, "SELECT count(*) FROM outbox_events") == [["1"]] }
+            try client.rows(RelayedOutbox.insert("a", "2", shard: shard ?? 0))
+            try outbox.expect("a2")
+            try eventually("what was sent is deleted behind its time") { try client.rows("SELECT status FROM outbox_events") == [["failed"]] }
+        }
+
+        @Test(.timeLimit(.minutes(2))) func aNotificationSparesWaiting() throws {
+            let outbox = try RelayedOutbox(outbox: ["poll_interval = \"10min\""])
+            let client = try outbox.client()
+            try eventually("all shards are claimed") { try client.rows("SELECT count(*) FROM pgbraid.outbox") == [["4"]] }
+            try client.rows(RelayedOutbox.insert("a", "1"))
+            try eventually("it arrives") {
+                try client.rows("NOTIFY outbox_events")
+                return outbox.arrived.contains("a1")
+            }
+        }
+
+        @Test(.timeLimit(.minutes(2))) func rolesThatMayNotChangeTheTableHaveNoSayInWhoRelaysIt() throws {
+            let outbox = try RelayedOutbox()
+            let client = try outbox.client()
+            try eventually("all shards are claimed") { try client.rows("SELECT count(*) FROM pgbraid.outbox") == [["4"]] }
+            try client.rows("DROP ROLE IF EXISTS outbox_stranger; CREATE ROLE outbox_stranger LOGIN; GRANT SELECT, INSERT ON outbox_events TO outbox_stranger")
+            let stranger = try outbox.client(user: "outbox_stranger")
+            #expect(try stranger.rows("SELECT count(*) FROM pgbraid.outbox") == [["0"]])
+            #expect(try stranger.run("UPDATE pgbraid.outbox SET holder = 'me', lease_until = 'infinity'").tags == ["UPDATE 0"])
+            let theft = "/* pgbraid: shard=1 */ INSERT INTO pgbraid.outbox (relation, holder, lease_until) SELECT to_regclass('outbox_events')::oid, 'me', 'infinity'"
+            #expect(try stranger.run(theft).state == "42501")
+            #expect(try stranger.run("DELETE FROM pgbraid.outbox").state == "42501")
+            #expect(try stranger.run("/* pgbraid: shard=1 */ SELECT holder FROM pgbraid.outbox").rows.isEmpty)
+        }
+
+        @Test(.timeLimit(.minutes(2))) func aTableThatLacksSomethingIsToldAtTheStart() throws {
+            let outbox = try RelayedOutbox()
+            outbox.kill()
+            let client = try outbox.client()
+            func said() throws -> String {
+                do {
+                    return try TestProcess.run(ProxyProcess.executable("pgbraid-relay"), ["check", "--config", outbox.configuration])
+                } catch let error as TestProcessError { return error.output }
+            }
+            #expect(try said().contains("no mistakes"))
+            try client.rows("ALTER TABLE outbox_events DROP COLUMN attempts")
+            #expect(try said().contains("table outbox_events has no column attempts. Hint: docs/outbox.md has the CREATE TABLE"))
+            try client.rows("DROP TABLE outbox_events")
+            #expect(try said().contains("table outbox_events does not exist"))
+        }
+    }
+}
