@@ -18,13 +18,14 @@
 # make tpch   TPC-H's 22 queries compared with one PostgreSQL, and how each was answered; TPCH="--scale 0.1 --only 3 5 ..."
 # make sagas  1,000 sagas while the proxy is killed; SAGAS="--sagas N ..."
 # make outbox  200,000 events of an outbox while relays, broker, proxy and shards are killed; OUTBOX="--kafka --events N ..."
+# make reconcile  exactly the planted differences of five million rows, while money moves; RECONCILE="--rows N ..."
 # make dump   pg_dump through the proxy while transactions run, restored into one PostgreSQL and other clusters; DUMP="--targets 2 8 ..."
 # make locks  advisory locks of a hundred clients over four shards, with holders being killed; LOCKS="--clients N ..."
 # make crash  kill the proxy and shards under load and look whether any transaction is halved; some minutes
 #
 # Works as root and as an ordinary user. What is missing is installed by apt (with sudo when not root).
 
-.PHONY: run test dialogues build fuzz memory soak build-asan bench train crash contention pgbench transfers simulate mutants difference difference-mutants tpch dump sagas outbox outbox-bench locks lint packages test-packages clean
+.PHONY: run test dialogues build fuzz memory soak build-asan bench train crash contention pgbench transfers simulate mutants difference difference-mutants tpch dump sagas outbox outbox-bench reconcile locks lint packages test-packages clean
 
 # Where `make run` keeps its servers, and where the proxy listens.
 DATA ?= /tmp/pgbraid-dev
@@ -112,6 +113,10 @@ outbox: build
 outbox-bench: build
 	@bash scripts/install-packages.sh test
 	/usr/bin/python3 bench/outbox.py $(OUTBOX)
+
+reconcile: build
+	@bash scripts/install-packages.sh test
+	/usr/bin/python3 Tests/Campaigns/reconcile.py $(RECONCILE)
 
 dump: build
 	@bash scripts/install-packages.sh test

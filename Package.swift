@@ -54,6 +54,11 @@ let package = Package(
             dependencies: ["Primitives", "WireProtocol", "DatabaseClient", "CRabbitMQ", "CRdKafka", "TOMLKit", .product(name: "Logging", package: "swift-log")],
             swiftSettings: strict),
         .target(
+            name: "Reconciliation",
+            dependencies: [
+                "Primitives", "WireProtocol", "DatabaseClient", "ShardMap", "ProxyCore", "Practice", .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: strict),
+        .target(
             name: "Simulation",
             dependencies: [
                 "Primitives", "WireProtocol", "ShardMap", "QueryPlanning", "DistributedCommit", "ProxyCore",
@@ -68,6 +73,7 @@ let package = Package(
             name: "pgbraid",
             dependencies: [
                 "Primitives", "WireProtocol", "ShardMap", "QueryPlanning", "DistributedCommit", "ProxyCore", "ProxyHost", "DatabaseClient", "Practice",
+                "Reconciliation",
                 .product(name: "Logging", package: "swift-log"), .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
@@ -90,6 +96,9 @@ let package = Package(
         .testTarget(name: "DistributedCommitTests", dependencies: ["Primitives", "DistributedCommit"], swiftSettings: plain),
         .testTarget(name: "OutboxRelayTests", dependencies: ["OutboxRelay"], swiftSettings: plain),
         .testTarget(name: "SimulationTests", dependencies: ["Primitives", "DistributedCommit", "ProxyCore", "Simulation"], swiftSettings: plain),
+        .testTarget(
+            name: "ReconciliationTests", dependencies: ["Primitives", "WireProtocol", "DatabaseClient", "ShardMap", "ProxyCore", "Reconciliation", "TestSupport"],
+            swiftSettings: plain),
         .testTarget(
             name: "ProxyHostTests", dependencies: ["Primitives", "WireProtocol", "ShardMap", "ProxyCore", "ProxyHost", "COpenSSL", "TestSupport"], swiftSettings: plain),
         .testTarget(

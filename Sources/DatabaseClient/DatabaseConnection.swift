@@ -232,7 +232,7 @@ public final class DatabaseConnection {
     }
 
     /// Waits for one frame; what any session may be sent at any time is noted here.
-    private func nextFrame(_ body: (UnsafeRawBufferPointer, UInt8) throws -> Void) throws {
+    func nextFrame(_ body: (UnsafeRawBufferPointer, UInt8) throws -> Void) throws {
         while true {
             switch FrameScanner.frame(in: input.readable, at: 0, limit: Self.maximumFrameBytes) {
             case .violation: throw ConnectionLost(description: "the server does not speak the protocol")

@@ -1,11 +1,11 @@
 // BackgroundThread: threads for work that waits, and how one wakes others.
 import Foundation
 
-enum BackgroundThread {
+public enum BackgroundThread {
     private static let stackBytes = 512 << 20
 
     /// Starts `body` on a new thread, which ends with it or with the process.
-    static func start(name: String, _ body: @escaping @Sendable () -> Void) {
+    public static func start(name: String, _ body: @escaping @Sendable () -> Void) {
         let thread = Thread(block: body)
         // SQL is parsed on it, recursively; only what is used of it takes memory.
         thread.stackSize = stackBytes
@@ -13,7 +13,7 @@ enum BackgroundThread {
         thread.start()
     }
 
-    static func sleep(milliseconds: Int) { Thread.sleep(forTimeInterval: Double(milliseconds) / 1000) }
+    public static func sleep(milliseconds: Int) { Thread.sleep(forTimeInterval: Double(milliseconds) / 1000) }
 }
 
 /// Wakes whoever waits, and those who come too late for it when they ask next.

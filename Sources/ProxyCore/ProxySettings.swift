@@ -144,6 +144,7 @@ public struct ProxySettings: Sendable {
     public var tlsKeyFile: String?
 
     public var rules = ShardingRules()
+    public var reconciliations: [ReconciliationSettings] = []
     public var limits = Limits()
 
     public init() {}

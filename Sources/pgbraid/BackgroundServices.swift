@@ -4,6 +4,7 @@ import Logging
 import Practice
 import ProxyCore
 import ProxyHost
+import Reconciliation
 
 /// The services of one proxy. They end with the process.
 struct BackgroundServices {
@@ -19,6 +20,7 @@ struct BackgroundServices {
 
     func start() {
         SagaRunner(cluster: cluster, limits: SagaLimits(), logger: logger).start()
+        ReconciliationService(cluster: cluster, name: settings.clusterName, rules: settings.rules, comparisons: settings.reconciliations, logger: logger).start()
     }
 
     private var cluster: ClusterAccess {

@@ -124,7 +124,7 @@ extension Worker {
                 ["SHOW CLIENTS", "client sessions"], ["SHOW SERVERS", "links to shards"],
                 ["SHOW STATS", "counters since the start"], ["SHOW TRANSACTIONS", "prepared transactions, own, in doubt and foreign"],
                 ["SHOW LOCKS", "advisory locks and who waits for whom, on all shards"], ["SHOW SAGAS", "sagas of each shard by their state"],
-                ["SHOW OUTBOX", "who relays outbox tables, and how they stand"],
+                ["SHOW OUTBOX", "who relays outbox tables, and how they stand"], ["SHOW RECONCILIATIONS", "comparisons and what came of them"],
                 ["SHOW CONFIG", "settings in force"], ["SHOW MEMORY", "buffers and records in use"],
                 ["RESOLVE 'gid' COMMIT | ROLLBACK", "end a prepared transaction whose decider will not come back"],
                 ["SHOW VERSION", "this version"], ["RELOAD", "read the configuration file again"],

@@ -53,6 +53,7 @@ enum InternalSchema {
         \(placements)
         \(sagas)
         \(outbox)
+        \(reconciliation)
         COMMIT
         """
 

@@ -50,6 +50,7 @@ public enum Configuration {
         readShards(root.entries("shard"), &settings, directory: directory, for: purpose)
         readUsers(root.entries("user"), &settings, directory: directory)
         readRules(root.section("sharding"), root.entries("table"), &settings, for: purpose)
+        readReconciliations(root.entries("reconciliation"), &settings, directory: directory)
         root.finish()
         checkTogether(root, settings, for: purpose)
         if !mistakes.mistakes.isEmpty { throw ConfigurationError(mistakes: mistakes.inOrder) }

@@ -22,6 +22,9 @@ final class ConfigurationSection {
 
     func has(_ key: String) -> Bool { values[key] != nil }
 
+    /// What stands in it, for sections whose keys are names that the configuration's author chooses.
+    var keys: [String] { values.keys.sorted() }
+
     func mistake(_ key: String, _ message: String, hint: String? = nil) {
         mistakes.add(name(key), message, hint: hint)
     }

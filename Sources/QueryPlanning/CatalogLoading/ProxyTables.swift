@@ -11,6 +11,7 @@ enum ProxyTables {
         case "saga": keyed(by: "name", columns, facts)
         case "saga_step": .local
         case "outbox": .local
+        case "reconciliation_tasks": keyed(by: "name", columns, facts)
         default: nil
         }
     }

@@ -1,0 +1,17 @@
+// Names and values as SQL text. All sessions here have standard_conforming_strings on.
+
+enum SQL {
+    static func name(_ name: String) -> String { "\"" + name.replacing("\"", with: "\"\"") + "\"" }
+
+    static func literal(_ text: String) -> String { "'" + text.replacing("'", with: "''") + "'" }
+
+    static func literal(_ text: String?) -> String { text.map { literal($0) } ?? "NULL" }
+
+    /// A statement for one shard alone; nil: for the whole database.
+    static func addressed(_ shard: Int?, _ text: String) -> String { shard.map { "/* pgbraid: shard=\($0) */ \(text)" } ?? text }
+
+    /// The row of a table that has these values.
+    static func condition(_ names: [String], _ values: [String?]) -> String {
+        zip(names, values).map { name, value in value.map { "\(SQL.name(name)) = \(literal($0))" } ?? "\(SQL.name(name)) IS NULL" }.joined(separator: " AND ")
+    }
+}

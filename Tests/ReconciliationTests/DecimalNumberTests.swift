@@ -1,0 +1,53 @@
+// DecimalNumber: numbers by value, however they are written and however long they are.
+import Testing
+
+@testable import Reconciliation
+
+@Suite struct DecimalNumberTests {
+    private func number(_ text: String) -> DecimalNumber? { Array(text.utf8).withUnsafeBytes { DecimalNumber($0) } }
+
+    @Test func numbersRiseByValue() throws {
+        let rising = [
+            "-Infinity", "-100000000000000000000", "-99.5", "-9", "-1.50", "-0.001", "0", "0.0009", "0.001", "1", "1.0000000000000000000000000001", "2", "10", "10.5", "99",
+            "100000000000000000000", "Infinity", "NaN",
+        ]
+        for (left, leftText) in rising.enumerated() {
+            for (right, rightText) in rising.enumerated() {
+                let order = DecimalNumber.compare(try #require(number(leftText)), try #require(number(rightText)))
+                #expect(order.signum() == (left - right).signum(), "\(leftText) and \(rightText)")
+            }
+        }
+    }
+
+    @Test(arguments: [("1.0", "1"), ("0", "-0.00"), ("007", "7.000"), (".5", "0.50")])
+    func whatIsWrittenOtherwiseIsTheSame(left: String, right: String) throws {
+        #expect(DecimalNumber.compare(try #require(number(left)), try #require(number(right))) == 0)
+    }
+
+    @Test(arguments: ["", "-", "abc", "1e5", "0x1", "1.2.3"])
+    func otherTextsAreNone(text: String) { #expect(number(text) == nil) }
+}
+
+@Suite struct KeyConditionTests {
+    @Test func numbersAreFoundHoweverTheyAreWritten() {
+        #expect(KeyOrder.condition("id", .number, type: 23, other: 1700, value: "7.00") == #"q."id" = 7"#)
+        #expect(KeyOrder.condition("id", .number, type: 23, other: 1700, value: "-0.50") == #"q."id" = '-0.5'::pg_catalog.numeric"#)
+        #expect(KeyOrder.condition("id", .number, type: 1700, other: 1700, value: "NaN") == #"q."id" = 'NaN'::pg_catalog.numeric"#)
+        #expect(KeyOrder.condition("id", .number, type: 20, other: 20, value: nil) == #"q."id" IS NULL"#)
+    }
+
+    /// A text of one side need not be a value of the other side's type.
+    @Test func valuesOfUnlikeTypesAreComparedAsTexts() {
+        #expect(KeyOrder.kind(23, 25) == .written && KeyOrder.kind(1082, 1082) == .written && KeyOrder.kind(20, 1700) == .number)
+        #expect(KeyOrder.condition("id", .written, type: 23, other: 25, value: "x") == #"pg_catalog.format('%s', q."id") = 'x'"#)
+        #expect(KeyOrder.condition("id", .written, type: 1082, other: 1082, value: "2026-01-31") == #"q."id" = '2026-01-31'"#)
+        #expect(KeyOrder.condition("i\"d", .text, type: 25, other: 25, value: "it's") == #"q."i""d" = 'it''s'"#)
+    }
+
+    @Test func canonicalNumbersHaveNoNeedlessZeros() {
+        for (written, canonical) in [("7.00", "7"), ("-0.50", "-0.5"), ("0.0", "0"), ("100", "100"), ("Infinity", "Infinity"), (".5", "0.5")] {
+            #expect(KeyOrder.canonical(written, .number) == canonical)
+        }
+        #expect(KeyOrder.canonical("7.00", .text) == "7.00")
+    }
+}
