@@ -21,11 +21,12 @@
 # make reconcile  exactly the planted differences of five million rows, while money moves; RECONCILE="--rows N ..."
 # make dump   pg_dump through the proxy while transactions run, restored into one PostgreSQL and other clusters; DUMP="--targets 2 8 ..."
 # make locks  advisory locks of a hundred clients over four shards, with holders being killed; LOCKS="--clients N ..."
+# make capacity  forecasts of made-up histories, heavy keys, samples by two proxies; CAPACITY="--rows N --only skew ..."
 # make crash  kill the proxy and shards under load and look whether any transaction is halved; some minutes
 #
 # Works as root and as an ordinary user. What is missing is installed by apt (with sudo when not root).
 
-.PHONY: run test dialogues build fuzz memory soak build-asan bench train crash contention pgbench transfers simulate mutants difference difference-mutants tpch dump sagas outbox outbox-bench reconcile locks lint packages test-packages clean
+.PHONY: run test dialogues build fuzz memory soak build-asan bench train crash contention pgbench transfers simulate mutants difference difference-mutants tpch dump sagas outbox outbox-bench reconcile locks capacity lint packages test-packages clean
 
 # Where `make run` keeps its servers, and where the proxy listens.
 DATA ?= /tmp/pgbraid-dev
@@ -125,6 +126,10 @@ dump: build
 locks: build
 	@bash scripts/install-packages.sh test
 	/usr/bin/python3 Tests/Campaigns/locks.py $(LOCKS)
+
+capacity: build
+	@bash scripts/install-packages.sh test
+	/usr/bin/python3 Tests/Campaigns/capacity.py $(CAPACITY)
 
 crash: build
 	@bash scripts/install-packages.sh test

@@ -44,8 +44,9 @@ let package = Package(
                 "Primitives", "WireProtocol", "ShardMap", "QueryPlanning", "ProxyCore", "DistributedCommit", "CLinux", "COpenSSL", "TOMLKit",
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: hot),
+        .target(name: "CapacityPlanning", dependencies: ["Primitives"], swiftSettings: strict),
         .target(
-            name: "Practice", dependencies: ["Primitives", "WireProtocol", "DatabaseClient", "ShardMap", "ResultMerging", "CPGQuery", "QueryPlanning", .product(name: "Logging", package: "swift-log")],
+            name: "Practice", dependencies: ["Primitives", "WireProtocol", "DatabaseClient", "ShardMap", "ResultMerging", "CPGQuery", "QueryPlanning", "CapacityPlanning", .product(name: "Logging", package: "swift-log")],
             swiftSettings: strict),
         .systemLibrary(name: "CRabbitMQ", providers: [.apt(["librabbitmq-dev"])]),
         .systemLibrary(name: "CRdKafka", providers: [.apt(["librdkafka-dev"])]),
@@ -73,7 +74,7 @@ let package = Package(
             name: "pgbraid",
             dependencies: [
                 "Primitives", "WireProtocol", "ShardMap", "QueryPlanning", "DistributedCommit", "ProxyCore", "ProxyHost", "DatabaseClient", "Practice",
-                "Reconciliation",
+                "Reconciliation", "CapacityPlanning",
                 .product(name: "Logging", package: "swift-log"), .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
@@ -95,6 +96,7 @@ let package = Package(
             swiftSettings: plain),
         .testTarget(name: "DistributedCommitTests", dependencies: ["Primitives", "DistributedCommit"], swiftSettings: plain),
         .testTarget(name: "OutboxRelayTests", dependencies: ["OutboxRelay"], swiftSettings: plain),
+        .testTarget(name: "CapacityPlanningTests", dependencies: ["Primitives", "CapacityPlanning"], swiftSettings: plain),
         .testTarget(name: "SimulationTests", dependencies: ["Primitives", "DistributedCommit", "ProxyCore", "Simulation"], swiftSettings: plain),
         .testTarget(
             name: "ReconciliationTests", dependencies: ["Primitives", "WireProtocol", "DatabaseClient", "ShardMap", "ProxyCore", "Reconciliation", "TestSupport"],

@@ -7,7 +7,7 @@
 set -euo pipefail
 
 run_packages="libssl-dev libpg-query-dev libprotobuf-c-dev librabbitmq-dev librdkafka-dev postgresql-15 postgresql-contrib pkg-config"
-test_packages="openssl python3-psycopg python3-asyncpg libpostgresql-jdbc-java openjdk-17-jdk-headless rabbitmq-server python3-pika"
+test_packages="openssl python3-psycopg python3-asyncpg libpostgresql-jdbc-java openjdk-17-jdk-headless rabbitmq-server python3-pika chromium"
 
 packages="$run_packages"
 if [ "${1:-run}" = test ]; then packages="$packages $test_packages"; fi

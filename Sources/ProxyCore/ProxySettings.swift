@@ -143,6 +143,8 @@ public struct ProxySettings: Sendable {
     public var tlsCertificateFile: String?
     public var tlsKeyFile: String?
 
+    public var capacity = CapacitySettings()
+
     public var rules = ShardingRules()
     public var reconciliations: [ReconciliationSettings] = []
     public var limits = Limits()

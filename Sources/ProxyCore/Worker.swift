@@ -29,7 +29,7 @@ public final class Worker {
     /// It has no clients any more, and its event loop ends.
     var hasFinished = false
     var timers = TimerQueue<Timer>()
-    var statistics = Statistics()
+    var statistics: Statistics
     /// What the host must do next, in order; the host takes and clears it after each call.
     public var effects: [Effect] = []
     /// The link whose answers passed last.
@@ -38,7 +38,10 @@ public final class Worker {
     public let number: Int
 
     var settings: ProxySettings {
-        didSet { hotSettings = HotSettings(settings) }
+        didSet {
+            hotSettings = HotSettings(settings)
+            statistics.sampleInterval = settings.capacity.keySampleInterval
+        }
     }
     let random: any RandomSource
     let logger: Logger
@@ -67,6 +70,10 @@ public final class Worker {
     let gate: SharedSnapshotGate
     /// Which server processes belong to the sessions of all workers.
     let sessionTable: SharedSessionTable
+    /// Which keys the clients of all workers ask for.
+    let keyTraffic: SharedKeyTraffic
+    /// The next Bind's key is to be looked at.
+    var isKeySampleDue = false
     var deadlockWatch: DeadlockWatch?
     /// Whose windows are open or asked for, by the ticket's serial. Looked up, never iterated.
     var gateVisitors: [UInt64: any GateVisitor] = [:]
@@ -82,22 +89,26 @@ public final class Worker {
     /// - Parameters:
     ///   - gate: the one gate of all workers of the proxy.
     ///   - sessionTable: the one table of all workers of the proxy.
+    ///   - keyTraffic: the one count of all workers of the proxy.
     public convenience init(
         number: Int, settings: ProxySettings, streams: StreamTable, random: any RandomSource, logger: Logger, now: Instant,
-        gate: SharedSnapshotGate = SharedSnapshotGate(), sessionTable: SharedSessionTable = SharedSessionTable()
+        gate: SharedSnapshotGate = SharedSnapshotGate(), sessionTable: SharedSessionTable = SharedSessionTable(),
+        keyTraffic: SharedKeyTraffic = SharedKeyTraffic()
     ) {
         self.init(
             number: number, settings: settings, streams: streams, random: random, logger: logger, now: now, gate: gate,
-            sessionTable: sessionTable, planner: Planner(limits: settings.limits))
+            sessionTable: sessionTable, keyTraffic: keyTraffic, planner: Planner(limits: settings.limits))
     }
 
     /// A worker that plans with this planner, which nobody else uses.
     package init(
         number: Int, settings: ProxySettings, streams: StreamTable, random: any RandomSource, logger: Logger, now: Instant,
-        gate: SharedSnapshotGate, sessionTable: SharedSessionTable, planner: Planner
+        gate: SharedSnapshotGate, sessionTable: SharedSessionTable, keyTraffic: SharedKeyTraffic = SharedKeyTraffic(), planner: Planner
     ) {
         self.gate = gate
         self.sessionTable = sessionTable
+        self.keyTraffic = keyTraffic
+        statistics = Statistics(sampleInterval: settings.capacity.keySampleInterval)
         self.number = number
         self.settings = settings
         hotSettings = HotSettings(settings)

@@ -35,6 +35,7 @@ struct LoopEnvironment {
     /// Shared by all loops.
     var gate: SharedSnapshotGate
     var sessionTable: SharedSessionTable
+    var keyTraffic: SharedKeyTraffic
     var logger: Logger
 }
 
@@ -109,7 +110,7 @@ final class EventLoop {
         worker = Worker(
             number: environment.number, settings: environment.settings, streams: streams,
             random: SystemRandomSource(), logger: environment.logger, now: System.now(), gate: environment.gate,
-            sessionTable: environment.sessionTable)
+            sessionTable: environment.sessionTable, keyTraffic: environment.keyTraffic)
         try System.pollAdd(poll, environment.mailbox.bell, Self.readable, data: Self.bellData)
     }
 

@@ -82,11 +82,12 @@ public final class ProxyServer {
         let resolver = Resolver()
         let gate = SharedSnapshotGate()
         let sessionTable = SharedSessionTable()
+        let keyTraffic = SharedKeyTraffic()
         for number in 0..<settings.workerCount {
             let environment = LoopEnvironment(
                 number: number, settings: settings, listeners: listening.byWorker[number], tls: tls,
                 resolver: resolver, mailbox: mailboxes[number], allMailboxes: mailboxes, report: report,
-                gate: gate, sessionTable: sessionTable, logger: logger)
+                gate: gate, sessionTable: sessionTable, keyTraffic: keyTraffic, logger: logger)
             let report = report
             let logger = logger
             let thread = try Thread.start(name: "worker \(number)", stackBytes: Thread.workerStackBytes) {

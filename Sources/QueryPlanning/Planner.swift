@@ -128,6 +128,9 @@ public final class Planner {
     /// The placement method a hot plan refers to by number.
     func method(_ number: UInt16) -> PlacementMethod { maker.methods[Int(number)] }
 
+    /// The column a hot plan refers to by number.
+    func column(_ number: UInt16) -> KeyColumn { maker.columns[Int(number)] }
+
     /// The hot plan of a prepared statement whose keys are parameters, to be kept beside its plan and used for each Bind.
     /// - Returns: nil if the plan does more than pass through to one shard, or takes a key from anything but a parameter.
     public func hotPlan(of plan: StatementPlan, environment: PlanningEnvironment) -> HotPlan? {

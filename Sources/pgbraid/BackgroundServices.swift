@@ -21,6 +21,7 @@ struct BackgroundServices {
     func start() {
         SagaRunner(cluster: cluster, limits: SagaLimits(), logger: logger).start()
         ReconciliationService(cluster: cluster, name: settings.clusterName, rules: settings.rules, comparisons: settings.reconciliations, logger: logger).start()
+        CapacitySampler(cluster: cluster, sampling: CapacitySampling(settings.capacity), logger: logger).start()
     }
 
     private var cluster: ClusterAccess {
@@ -31,5 +32,13 @@ struct BackgroundServices {
                 address: .descriptor(try connections.connect(role: role)), user: role, database: database, settings: [("application_name", "pgbraid")])
             return try DatabaseConnection(parameters, nonce: [])
         }
+    }
+}
+
+extension CapacitySampling {
+    fileprivate init(_ settings: CapacitySettings) {
+        self.init(
+            intervalMilliseconds: Int(settings.sampleInterval.milliseconds), detailedDays: settings.detailedDays, keptDays: settings.keptDays,
+            limitBytes: settings.limitBytes)
     }
 }

@@ -8,5 +8,5 @@ struct Pgbraid: ParsableCommand {
         commandName: "pgbraid",
         abstract: "One PostgreSQL address in front of many PostgreSQL servers.",
         version: "0.1.0",
-        subcommands: [RunCommand.self, CheckCommand.self, DevCommand.self, ReconcileCommand.self])
+        subcommands: [RunCommand.self, CheckCommand.self, DevCommand.self, ReconcileCommand.self, CapacityCommand.self])
 }

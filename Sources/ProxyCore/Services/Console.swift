@@ -111,6 +111,8 @@ extension Worker {
         case "TRANSACTIONS": shownTransactions
         case "CONFIG": shownConfiguration
         case "MEMORY": shownMemory
+        case "KEYS": shownKeys
+        case "TABLES": shownTables
         default: nil
         }
     }
@@ -125,7 +127,8 @@ extension Worker {
                 ["SHOW STATS", "counters since the start"], ["SHOW TRANSACTIONS", "prepared transactions, own, in doubt and foreign"],
                 ["SHOW LOCKS", "advisory locks and who waits for whom, on all shards"], ["SHOW SAGAS", "sagas of each shard by their state"],
                 ["SHOW OUTBOX", "who relays outbox tables, and how they stand"], ["SHOW RECONCILIATIONS", "comparisons and what came of them"],
-                ["SHOW CONFIG", "settings in force"], ["SHOW MEMORY", "buffers and records in use"],
+                ["SHOW CAPACITY", "sizes of tables on all shards and what they grow by"], ["SHOW KEYS", "the sharding keys asked for most"],
+                ["SHOW TABLES", "which table is sharded by what"], ["SHOW CONFIG", "settings in force"], ["SHOW MEMORY", "buffers and records in use"],
                 ["RESOLVE 'gid' COMMIT | ROLLBACK", "end a prepared transaction whose decider will not come back"],
                 ["SHOW VERSION", "this version"], ["RELOAD", "read the configuration file again"],
                 ["SHUTDOWN", "finish open transactions, then stop"],

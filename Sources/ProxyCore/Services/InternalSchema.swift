@@ -54,6 +54,7 @@ enum InternalSchema {
         \(sagas)
         \(outbox)
         \(reconciliation)
+        \(capacity)
         COMMIT
         """
 

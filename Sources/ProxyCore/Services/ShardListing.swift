@@ -56,6 +56,7 @@ extension Worker {
         case "SAGAS": ShardQuery(columns: ["state", "count", "oldest_seconds", "oldest", "reason"], text: InternalSchema.sagasByState)
         case "OUTBOX": outboxListing
         case "RECONCILIATIONS": InternalSchema.reconciliationListing
+        case "CAPACITY": capacityListing
         default: nil
         }
     }

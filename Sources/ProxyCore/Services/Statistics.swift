@@ -2,7 +2,13 @@
 import Primitives
 
 struct Statistics {
-    var statements: UInt64 = 0
+    /// Counted down to the next statement whose key is looked at, in place of counting up (`SharedKeyTraffic`).
+    private var untilSample: UInt64 = 0
+    /// What `untilSample` was when it was drawn, and the statements before that.
+    private var drawn: UInt64 = 0
+    private var statementsBeforeDraw: UInt64 = 0
+    private var draws = SampleDraws()
+    var statements: UInt64 { statementsBeforeDraw &+ (drawn &- untilSample) }
     /// Raw memory: an array would be checked for being shared at each statement.
     let statementsByShard: UnsafeMutablePointer<UInt64>
     var bytesToClients: UInt64 = 0
@@ -31,21 +37,59 @@ struct Statistics {
     private(set) var statementsPerSecond: UInt64 = 0
     private var statementsBefore: UInt64 = 0
 
-    init() {
+    /// Statements between two whose keys are looked at, on average; 0: none is.
+    var sampleInterval: UInt64 {
+        didSet { if sampleInterval != oldValue { drawSample() } }
+    }
+
+    init(sampleInterval: UInt64) {
+        self.sampleInterval = sampleInterval
         statementsByShard = .allocate(capacity: Limits.maximumShardCount)
         statementsByShard.initialize(repeating: 0, count: Limits.maximumShardCount)
+        drawSample()
     }
 
     func free() { statementsByShard.deallocate() }
 
+    /// Counts a statement.
+    /// - Returns: whether it is this statement's key that is to be looked at.
+    @inline(__always)
+    mutating func isSampled(shard: ShardIndex) -> Bool {
+        statementsByShard[shard.int] &+= 1
+        untilSample &-= 1
+        return untilSample == 0
+    }
+
+    /// Counts a statement that has no key to look at.
     @inline(__always)
     mutating func countStatement(shard: ShardIndex) {
-        statements &+= 1
-        statementsByShard[shard.int] &+= 1
+        if isSampled(shard: shard) { drawSample() }
+    }
+
+    /// Draws when the next sample is due.
+    @inline(never)
+    mutating func drawSample() {
+        statementsBeforeDraw = statements
+        drawn = draws.next(interval: sampleInterval)
+        untilSample = drawn
     }
 
     mutating func closeSecond() {
         statementsPerSecond = statements &- statementsBefore
         statementsBefore = statements
+    }
+}
+
+/// How many statements pass until the next sample: anything up to twice the average, by a generator of its own (xorshift: Marsaglia, Xorshift RNGs,
+/// Journal of Statistical Software 8, 2003), since nothing depends on its being unknown.
+struct SampleDraws {
+    private var state: UInt64 = 0x9E37_79B9_7F4A_7C15
+
+    mutating func next(interval: UInt64) -> UInt64 {
+        guard interval > 0 else { return .max }
+        state ^= state << 13
+        state ^= state >> 7
+        state ^= state << 17
+        return 1 + state % (2 * interval - 1)
     }
 }

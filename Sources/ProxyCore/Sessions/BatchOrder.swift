@@ -148,7 +148,10 @@ extension Worker {
             session.pointee.link = link
             session.pointee.batchEffect = effect
             session.pointee.hasBatchExecuted = false
-            statistics.countStatement(shard: shard)
+            if statistics.isSampled(shard: shard) {
+                statistics.drawSample()
+                isKeySampleDue = true
+            }
             return link
         case .waiting: result = .blocked
         case .failed(let message):

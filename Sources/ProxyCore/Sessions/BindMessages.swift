@@ -216,6 +216,7 @@ extension Worker {
             return nil
         }
         guard let link = batchLink(index, shard: shard, effect: effect, &result) else { return nil }
+        if isKeySampleDue { sampleKey(statement, message) }
         ensurePrepared(session, link, statement, isUnnamed: message.statement.isEmpty)
         let record = links.at(link)
         let stream = streams.at(record.pointee.stream.index)

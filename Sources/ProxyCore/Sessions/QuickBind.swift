@@ -29,7 +29,7 @@ extension Worker {
             session.pointee.batchEffect = statement.pointee.plan.effect
             session.pointee.hasBatchExecuted = false
             session.pointee.unnamedPortalLink = link
-            statistics.countStatement(shard: shard)
+            if statistics.isSampled(shard: shard) { sampleKey(statement, message) }
             let record = links.at(link)
             if !record.pointee.prepared.touch(statement.pointee.number) {
                 prepare(statement.pointee.number, session, link)

@@ -37,7 +37,7 @@ extension Worker {
         case .link(let link):
             session.pointee.link = link
             session.pointee.activity = .passing
-            statistics.countStatement(shard: shard)
+            if statistics.isSampled(shard: shard) { sampleKey(frame, session) }
             let record = links.at(link)
             record.pointee.unnamedStatement = 0
             streams.at(record.pointee.stream.index).pointee.output.append(frame)

@@ -45,6 +45,7 @@ public enum Configuration {
         readLimits(root.section("limits"), &settings.limits)
         readTimeouts(root.section("timeouts"), &settings)
         readTransactions(root.section("transactions"), &settings)
+        readCapacity(root.section("capacity"), &settings.capacity)
         readTLS(root.section("tls"), &settings, directory: directory)
         readAdmin(root.section("admin"), &settings, directory: directory)
         readShards(root.entries("shard"), &settings, directory: directory, for: purpose)

@@ -4,14 +4,14 @@ import ShardMap
 extension AnalysisContext {
     /// "The key is one of these constants" as a condition; nil when a constant may equal keys in a way that hashing does
     /// not see (other types, modifiers), so that all shards must be asked.
-    func condition(_ constants: ConstantSet, _ placement: KeyPlacement) -> KeyCondition? {
+    func condition(_ constants: ConstantSet, _ placement: KeyPlacement, of column: KeyColumn = .unknown) -> KeyCondition? {
         if constants.isArray { return arrayCondition(constants.terms[0], placement) }
         var operands: [KeyOperand] = []
         for term in constants.terms {
             guard let operand = operand(term, placement.keyType) else { return nil }
             operands.append(operand)
         }
-        return KeyCondition(placement: placement, operands: operands)
+        return KeyCondition(placement: placement, operands: operands, column: column)
     }
 
     private func arrayCondition(_ term: ConstantTerm, _ placement: KeyPlacement) -> KeyCondition? {

@@ -139,7 +139,8 @@ final class PlacementAnalysis {
         switch relation.placement {
         case .sharded(let keyColumn, let placement):
             let key = Variable(entry: entry.id, column: keyColumn)
-            let conditions = facts.constants(of: key).compactMap { context.condition($0, placement) }
+            let column = KeyColumn(relation, column: keyColumn)
+            let conditions = facts.constants(of: key).compactMap { context.condition($0, placement, of: column) }
             let confinement = conditions.isEmpty ? Confinement.unbound(relation.name) : .bound(conditions)
             let partition = Partition(placement: placement, keys: [key], tableName: entry.name)
             return Placed(state: .partitioned(partition), confinement: confinement)

@@ -46,6 +46,7 @@ extension StatementPlanner {
         var condition = condition
         condition.isStored = true
         if case .table(let relation) = modification.target.source {
+            condition.column = KeyColumn(relation, column: key.column)
             condition.leavesNullToShards = relation.columns[key.column].isNotNull
             condition.limit = context.limit(of: ShardedKey(column: key.column, placement: condition.placement, relation: relation))
         }

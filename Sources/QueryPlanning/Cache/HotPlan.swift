@@ -18,6 +18,8 @@ public struct HotKey: Equatable, Sendable {
     var method: UInt16
     /// Text up to this length is the key as it is, in bytes; longer text may be cut by the column's varchar(n).
     var plainBytes: UInt16 = .max
+    /// Number of the column in the planner's list; 0 is an unknown one.
+    var column: UInt16 = 0
 }
 
 /// The plan of a statement that passes through to one shard: any one, or the one of its keys.

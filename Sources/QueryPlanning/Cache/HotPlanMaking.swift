@@ -5,6 +5,9 @@ import ShardMap
 struct HotPlanMaker {
     /// The first is always `.hash`.
     private(set) var methods: [PlacementMethod] = [.hash]
+    /// The first is an unknown one, as are those beyond the last number.
+    private(set) var columns: [KeyColumn] = [.unknown]
+    private var columnNumbers: [String: UInt16] = [:]
 
     /// The hot plan of a statement, or nil if its plan must not be found by shape: it does more than pass through, leaves
     /// traces on the link, or takes a key from anything but parameters and literals taken out of the shape.
@@ -54,7 +57,16 @@ struct HotPlanMaker {
         return HotKey(
             source: source, keyType: condition.placement.keyType, isStored: condition.isStored,
             method: number(of: condition.placement.method),
-            plainBytes: condition.limit.map { UInt16(clamping: $0.maximumCharacters) } ?? .max)
+            plainBytes: condition.limit.map { UInt16(clamping: $0.maximumCharacters) } ?? .max, column: number(of: condition.column))
+    }
+
+    private mutating func number(of column: KeyColumn) -> UInt16 {
+        let name = "\(column.table).\(column.column)"
+        if let number = columnNumbers[name] { return number }
+        guard !column.column.isEmpty, columns.count <= Int(UInt16.max) else { return 0 }
+        columns.append(column)
+        columnNumbers[name] = UInt16(columns.count - 1)
+        return UInt16(columns.count - 1)
     }
 
     private mutating func number(of method: PlacementMethod) -> UInt16 {

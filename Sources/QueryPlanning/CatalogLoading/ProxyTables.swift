@@ -9,7 +9,7 @@ enum ProxyTables {
     static func placement(name: String, columns: [TableKey.Candidate], facts: CatalogFacts) -> Placement? {
         switch name {
         case "saga": keyed(by: "name", columns, facts)
-        case "saga_step": .local
+        case "saga_step", "capacity_sample", "capacity_lease": .local
         case "outbox": .local
         case "reconciliation_tasks": keyed(by: "name", columns, facts)
         default: nil

@@ -40,10 +40,12 @@ public struct KeyCondition: Sendable, Equatable {
     public var leavesNullToShards: Bool
     /// n of a varchar(n) that the key is stored in: blanks beyond it are cut before the key is placed.
     public var limit: CharacterLimit?
+    /// The column that it is a condition on, for reports; conditions are alike whatever it is.
+    public var column: KeyColumn
 
     public init(
         placement: KeyPlacement, operands: [KeyOperand], isArrayParameter: Bool = false, isStored: Bool = false,
-        leavesNullToShards: Bool = false, limit: CharacterLimit? = nil
+        leavesNullToShards: Bool = false, limit: CharacterLimit? = nil, column: KeyColumn = .unknown
     ) {
         self.placement = placement
         self.operands = operands
@@ -51,6 +53,25 @@ public struct KeyCondition: Sendable, Equatable {
         self.isStored = isStored
         self.leavesNullToShards = leavesNullToShards
         self.limit = limit
+        self.column = column
+    }
+}
+
+/// A sharding key's column by name. What is planned does not depend on it, so all are equal.
+public struct KeyColumn: Sendable, Equatable {
+    /// With its schema where that is not `public`.
+    public var table: String
+    public var column: String
+
+    public static let unknown = KeyColumn(table: "", column: "")
+
+    public static func == (left: KeyColumn, right: KeyColumn) -> Bool { true }
+}
+
+extension KeyColumn {
+    init(_ relation: Relation, column: Int) {
+        table = relation.schema == "public" ? relation.name : "\(relation.schema).\(relation.name)"
+        self.column = relation.columns[column].name
     }
 }
 

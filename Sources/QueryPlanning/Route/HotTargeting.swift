@@ -142,7 +142,7 @@ extension Planner {
     }
 
     @inline(__always)
-    private func read(_ key: HotKey, _ text: UnsafeRawBufferPointer, _ parameters: BoundParameters) -> KeyReading {
+    func read(_ key: HotKey, _ text: UnsafeRawBufferPointer, _ parameters: BoundParameters) -> KeyReading {
         switch key.source {
         case .parameter(let number):
             return parameters.value(Int(number)).map { KeyReading($0, keyType: key.keyType) } ?? .unknown

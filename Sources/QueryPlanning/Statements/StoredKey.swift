@@ -21,7 +21,8 @@ struct ShardedKey {
     /// A row's key is one of `operands`.
     func condition(_ operands: [KeyOperand], _ context: AnalysisContext, leavesNullToShards: Bool = false) -> KeyCondition {
         KeyCondition(
-            placement: placement, operands: operands, isStored: true, leavesNullToShards: leavesNullToShards, limit: context.limit(of: self))
+            placement: placement, operands: operands, isStored: true, leavesNullToShards: leavesNullToShards, limit: context.limit(of: self),
+            column: KeyColumn(relation, column: column))
     }
 }
 
