@@ -22,11 +22,12 @@
 # make dump   pg_dump through the proxy while transactions run, restored into one PostgreSQL and other clusters; DUMP="--targets 2 8 ..."
 # make locks  advisory locks of a hundred clients over four shards, with holders being killed; LOCKS="--clients N ..."
 # make capacity  forecasts of made-up histories, heavy keys, samples by two proxies; CAPACITY="--rows N --only skew ..."
+# make status-page  the HTTP endpoint's page in headless Chromium while a shard stops and comes back, with pictures; STATUS_PAGE="--keep DIRECTORY"
 # make crash  kill the proxy and shards under load and look whether any transaction is halved; some minutes
 #
 # Works as root and as an ordinary user. What is missing is installed by apt (with sudo when not root).
 
-.PHONY: run test dialogues build fuzz memory soak build-asan bench train crash contention pgbench transfers simulate mutants difference difference-mutants tpch dump sagas outbox outbox-bench reconcile locks capacity lint packages test-packages clean
+.PHONY: run test dialogues build fuzz memory soak build-asan bench train crash contention pgbench transfers simulate mutants difference difference-mutants tpch dump sagas outbox outbox-bench reconcile locks capacity status-page lint packages test-packages clean
 
 # Where `make run` keeps its servers, and where the proxy listens.
 DATA ?= /tmp/pgbraid-dev
@@ -128,8 +129,12 @@ locks: build
 	/usr/bin/python3 Tests/Campaigns/locks.py $(LOCKS)
 
 capacity: build
-	@bash scripts/install-packages.sh test
+	@bash scripts/install-packages.sh browser
 	/usr/bin/python3 Tests/Campaigns/capacity.py $(CAPACITY)
+
+status-page: build
+	@bash scripts/install-packages.sh browser
+	/usr/bin/python3 Tests/Campaigns/status_page.py $(STATUS_PAGE)
 
 crash: build
 	@bash scripts/install-packages.sh test

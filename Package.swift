@@ -60,6 +60,9 @@ let package = Package(
                 "Primitives", "WireProtocol", "DatabaseClient", "ShardMap", "ProxyCore", "Practice", .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
         .target(
+            name: "HTTPEndpoint", dependencies: ["CLinux", "Primitives", "WireProtocol", "DatabaseClient", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: strict),
+        .target(
             name: "Simulation",
             dependencies: [
                 "Primitives", "WireProtocol", "ShardMap", "QueryPlanning", "DistributedCommit", "ProxyCore",
@@ -75,7 +78,7 @@ let package = Package(
             dependencies: [
                 "Primitives", "WireProtocol", "ShardMap", "QueryPlanning", "DistributedCommit", "ProxyCore", "ProxyHost", "DatabaseClient", "Practice",
                 "Reconciliation", "CapacityPlanning",
-                .product(name: "Logging", package: "swift-log"), .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "HTTPEndpoint", .product(name: "Logging", package: "swift-log"), .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
         .executableTarget(
@@ -98,6 +101,7 @@ let package = Package(
         .testTarget(name: "OutboxRelayTests", dependencies: ["OutboxRelay"], swiftSettings: plain),
         .testTarget(name: "CapacityPlanningTests", dependencies: ["Primitives", "CapacityPlanning"], swiftSettings: plain),
         .testTarget(name: "SimulationTests", dependencies: ["Primitives", "DistributedCommit", "ProxyCore", "Simulation"], swiftSettings: plain),
+        .testTarget(name: "HTTPEndpointTests", dependencies: ["Primitives", "WireProtocol", "DatabaseClient", "HTTPEndpoint", "TestSupport"], swiftSettings: plain),
         .testTarget(
             name: "ReconciliationTests", dependencies: ["Primitives", "WireProtocol", "DatabaseClient", "ShardMap", "ProxyCore", "Reconciliation", "TestSupport"],
             swiftSettings: plain),

@@ -140,6 +140,11 @@ public struct ProxySettings: Sendable {
     /// How old a prepared transaction is when the log says so; zero: never.
     public var preparedAlertAge = Span.seconds(60)
 
+    /// Where the HTTP endpoint listens; nil: nowhere.
+    public var httpListen: ListenAddress?
+    /// What its clients must show to see more than whether the proxy is healthy; nil: nothing.
+    public var httpToken: String?
+
     public var tlsCertificateFile: String?
     public var tlsKeyFile: String?
 

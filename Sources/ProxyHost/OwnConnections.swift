@@ -18,4 +18,13 @@ public final class OwnConnections: Sendable {
         mailboxes[number % mailboxes.count].put(.connect(descriptor: other, role: role))
         return own
     }
+
+    public var workerCount: Int { mailboxes.count }
+
+    /// As `connect(role:)`, to the worker of this number.
+    public func connect(role: String, worker: Int) throws(SystemError) -> Int32 {
+        let (own, other) = try System.makeSocketPair()
+        mailboxes[worker].put(.connect(descriptor: other, role: role))
+        return own
+    }
 }

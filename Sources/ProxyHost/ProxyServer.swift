@@ -17,6 +17,8 @@ public final class ProxyServer {
     private let mailboxes: [Mailbox]
     /// For work in the background.
     public let ownConnections: OwnConnections
+    /// For whoever tells others about it.
+    public let phase = ServingPhaseRecord()
     private let report: LoopReport
     private let listening: ListeningSockets
     private let tls: TLSContexts
@@ -59,6 +61,7 @@ public final class ProxyServer {
             let counts = report.read()
             if !isReady && counts.ready == threads.count {
                 isReady = true
+                phase.enter(.serving)
                 logger.info(
                     "listening",
                     metadata: [
@@ -114,6 +117,7 @@ public final class ProxyServer {
         switch request {
         case .stop:
             stopCount += 1
+            phase.enter(.draining)
             logger.info(stopCount == 1 ? "stopping" : "stopping at once")
             for mailbox in mailboxes { mailbox.put(.shutDown(atOnce: stopCount > 1)) }
         case .reload:
@@ -135,6 +139,9 @@ public final class ProxyServer {
             }
             if settings.listen != self.settings.listen || settings.workerCount != self.settings.workerCount {
                 logger.warning("listen and workers take effect at the next start")
+            }
+            if settings.httpListen != self.settings.httpListen || settings.httpToken != self.settings.httpToken {
+                logger.warning("section http takes effect at the next start")
             }
             let tls = try TLSContexts(settings)
             for mailbox in mailboxes { mailbox.put(.reload(settings, tls)) }

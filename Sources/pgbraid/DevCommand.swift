@@ -36,9 +36,11 @@ struct DevCommand: ParsableCommand {
             defer { servers.stop() }
             try servers.start()
             if signals.isStopRequested() { return }
+            let status = try StatusEndpoint(settings)
             let server = try ProxyServer(settings: settings, signals: signals, logger: logger) {
                 adapted(try path.map { try Configuration.read($0, for: purpose) } ?? .development, servers)
             }
+            status?.start(server, logger: logger)
             try server.run {
                 BackgroundServices(settings: settings, connections: server.ownConnections, logger: logger).start()
                 StandardStreams.printOutput("ready")

@@ -17,9 +17,11 @@ struct RunCommand: ParsableCommand {
         let settings = try readConfiguration(config)
         let path = config
         try exitingOnFailure(logger) {
+            let status = try StatusEndpoint(settings)
             let server = try ProxyServer(settings: settings, signals: signals, logger: logger) {
                 try Configuration.read(path)
             }
+            status?.start(server, logger: logger)
             try server.run(whenReady: BackgroundServices(settings: settings, connections: server.ownConnections, logger: logger).start)
         }
     }

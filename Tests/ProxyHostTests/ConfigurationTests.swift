@@ -60,6 +60,10 @@ private let least = """
             password = "hunter2"
             users = ["anna"]
 
+            [http]
+            listen = "0.0.0.0:9187"
+            token = "correct-horse-battery"
+
             [[shard]]
             host = "db0"
             dbname = "app0"
@@ -112,6 +116,8 @@ private let least = """
         #expect(settings.linkLifetime == .seconds(7200))
         #expect(settings.adminUser == UserSettings(name: "root", password: "hunter2"))
         #expect(settings.adminDatabaseUsers == ["anna"])
+        #expect(settings.httpListen == .tcp(host: "0.0.0.0", port: 9187))
+        #expect(settings.httpToken == "correct-horse-battery")
         #expect(settings.shards.map(\.host) == ["db0", "/run/postgresql"])
         #expect(settings.shards.map(\.port) == [5432, 5433])
         #expect(settings.shards.map(\.database) == ["app0", "postgres"])
@@ -142,6 +148,7 @@ private let least = """
         #expect(settings.listen == plain.listen)
         #expect(settings.workerCount == plain.workerCount)
         #expect(settings.rules == ShardingRules())
+        #expect(settings.httpListen == nil && settings.httpToken == nil)
         #expect(settings.shards == [ShardSettings(host: "a", port: 5432, database: "postgres")])
     }
 
@@ -195,6 +202,12 @@ private let least = """
             "the file /nonexistent/nowhere.crt cannot be read: No such file or directory"
         ),
         ("[tls]\n#\ncertificate = \"/etc/passwd\"\n", 1, "tls.key", "is missing"),
+        ("[http]\nlisten = \"9187\"\n", 2, "http.listen", "\"9187\" is no address"),
+        ("[http]\nlisten = \"/tmp:9187\"\n", 2, "http.listen", "\"/tmp:9187\" is no address"),
+        ("[http]\nlisten = \"*:9187\"\n", 2, "http.listen", "\"*:9187\" can be reached from other machines, and there is no token"),
+        ("[http]\nlisten = \"127.0.0.1:6432\"\n", 2, "http.listen", "is the same as proxy.listen"),
+        ("[http]\nlisten = \"127.0.0.1:9187\"\ntoken = \"short\"\n", 3, "http.token", "must have 16 characters or more, of ASCII without spaces"),
+        ("[http]\n#\ntoken = \"correct-horse-battery\"\n", 1, "http.listen", "is missing"),
         ("[timeouts]\nconnect = \"0s\"\n", 2, "timeouts.connect", "must be longer than zero"),
         (
             "[[shard]]\nhost = \"b\"\n[[shard]]\nhost = \"b\"\n", 4, "shard[1].host",

@@ -8,6 +8,7 @@ extension Worker {
         let session = sessions.at(index)
         // What ran until now lost a link while it waited for another, and has this one undo what was done.
         if session.pointee.activity == .waiting { stopWaiting(index) }
+        if session.pointee.activity != .executing { session.pointee.askedAt = now }
         session.pointee.activity = .executing
         session.pointee.detail?.execution = execution
         execution.resume()
@@ -32,6 +33,7 @@ extension Worker {
         returnReserved(index)
         if session.pointee.phase == .leaving { return leavingQuiet(index) }
         session.pointee.lastActive = now
+        statistics.executedDurations.add(now - session.pointee.askedAt)
         if !session.pointee.isPlain, let execution = executionAtRest(index) { return start(execution, on: index) }
         unpause(index)
     }

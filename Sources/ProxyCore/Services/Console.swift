@@ -108,6 +108,7 @@ extension Worker {
         case "CLIENTS": shownClients
         case "SERVERS": shownServers
         case "STATS": shownStatistics
+        case "LATENCY": shownDurations
         case "TRANSACTIONS": shownTransactions
         case "CONFIG": shownConfiguration
         case "MEMORY": shownMemory
@@ -124,7 +125,8 @@ extension Worker {
                 ["SHOW SHARDS", "the servers, whether they are up, fenced, able to prepare"],
                 ["SHOW POOLS", "links by role and shard, and who waits"],
                 ["SHOW CLIENTS", "client sessions"], ["SHOW SERVERS", "links to shards"],
-                ["SHOW STATS", "counters since the start"], ["SHOW TRANSACTIONS", "prepared transactions, own, in doubt and foreign"],
+                ["SHOW STATS", "counters since the start"], ["SHOW LATENCY", "how long statements took, counts by powers of two"],
+                ["SHOW TRANSACTIONS", "prepared transactions, own, in doubt and foreign"],
                 ["SHOW LOCKS", "advisory locks and who waits for whom, on all shards"], ["SHOW SAGAS", "sagas of each shard by their state"],
                 ["SHOW OUTBOX", "who relays outbox tables, and how they stand"], ["SHOW RECONCILIATIONS", "comparisons and what came of them"],
                 ["SHOW CAPACITY", "sizes of tables on all shards and what they grow by"], ["SHOW KEYS", "the sharding keys asked for most"],
@@ -214,9 +216,12 @@ extension Worker {
 
     private var shownTransactions: ShownTable {
         var table = ShownTable(columns: ["gid", "shard", "owner", "age_seconds", "state", "decider", "client"])
-        let commits = (0..<sessions.highWater).compactMap { sessions.at($0).pointee.detail?.execution as? CommitExecution }
+        var commits: [TransactionHash: CommitExecution] = [:]
+        for index in 0..<sessions.highWater {
+            if let commit = sessions.at(index).pointee.detail?.execution as? CommitExecution, let hash = commit.hash { commits[hash] = commit }
+        }
         for hash in cluster.inFlight.sorted() {
-            guard let commit = commits.first(where: { $0.hash == hash }) else {
+            guard let commit = commits[hash] else {
                 table.rows.append(["\(hash)", nil, nil, nil, "own, under way", nil, nil])
                 continue
             }
@@ -251,10 +256,11 @@ extension Worker {
     }
 
     private var shownMemory: ShownTable {
-        ShownTable(
+        let clients = (0..<sessions.highWater).count { sessions.at($0).pointee.detail?.isAdmitted == true }
+        return ShownTable(
             columns: ["what", "count"],
             rows: [
-                ["sessions", "\(sessions.takenCount)"], ["links", "\(links.takenCount)"], ["streams", "\(streams.openCount)"],
+                ["roles", "\(pools.count)"], ["clients", "\(clients)"], ["sessions", "\(sessions.takenCount)"], ["links", "\(links.takenCount)"], ["streams", "\(streams.openCount)"],
                 ["blocks", "\(streams.pool.lentBlockCount)"], ["large_bytes", "\(streams.pool.lentLargeBytes)"],
             ])
     }

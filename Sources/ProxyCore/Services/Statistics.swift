@@ -34,6 +34,10 @@ struct Statistics {
     var errors: UInt64 = 0
     var queueTimeouts: UInt64 = 0
     var cancels: UInt64 = 0
+    /// From when a statement was sent to its shard until all of the answer had come, of those that only pass.
+    let passedDurations = DurationHistogram()
+    /// From when an execution had the session until it ended.
+    let executedDurations = DurationHistogram()
     private(set) var statementsPerSecond: UInt64 = 0
     private var statementsBefore: UInt64 = 0
 
@@ -49,7 +53,11 @@ struct Statistics {
         drawSample()
     }
 
-    func free() { statementsByShard.deallocate() }
+    func free() {
+        statementsByShard.deallocate()
+        passedDurations.free()
+        executedDurations.free()
+    }
 
     /// Counts a statement.
     /// - Returns: whether it is this statement's key that is to be looked at.

@@ -152,6 +152,7 @@ extension Worker {
                 statistics.drawSample()
                 isKeySampleDue = true
             }
+            session.pointee.askedAt = now
             return link
         case .waiting: result = .blocked
         case .failed(let message):

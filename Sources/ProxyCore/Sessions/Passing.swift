@@ -25,6 +25,7 @@ extension Worker {
         }
         if session.pointee.phase == .leaving { return leavingQuiet(index) }
         session.pointee.lastActive = now
+        statistics.passedDurations.add(now - session.pointee.askedAt)
         if !session.pointee.isPlain, let execution = executionAtRest(index) { return start(execution, on: index) }
         unpause(index)
     }

@@ -30,6 +30,7 @@ extension Worker {
             session.pointee.hasBatchExecuted = false
             session.pointee.unnamedPortalLink = link
             if statistics.isSampled(shard: shard) { sampleKey(statement, message) }
+            session.pointee.askedAt = now
             let record = links.at(link)
             if !record.pointee.prepared.touch(statement.pointee.number) {
                 prepare(statement.pointee.number, session, link)

@@ -89,6 +89,8 @@ struct Session {
     /// An ErrorResponse passed to the client since this was last cleared.
     var sawError = false
     var lastActive = Instant.origin
+    /// When its present work was sent to a shard or given to an execution.
+    var askedAt = Instant.origin
     /// The shards of `pool`.
     var shardPools: UnsafeMutablePointer<ShardPool>?
     /// Those of `detail`, for Binds: reached without counting references.

@@ -38,6 +38,7 @@ extension Worker {
             session.pointee.link = link
             session.pointee.activity = .passing
             if statistics.isSampled(shard: shard) { sampleKey(frame, session) }
+            session.pointee.askedAt = now
             let record = links.at(link)
             record.pointee.unnamedStatement = 0
             streams.at(record.pointee.stream.index).pointee.output.append(frame)

@@ -48,6 +48,7 @@ public enum Configuration {
         readCapacity(root.section("capacity"), &settings.capacity)
         readTLS(root.section("tls"), &settings, directory: directory)
         readAdmin(root.section("admin"), &settings, directory: directory)
+        readHTTP(root.section("http"), &settings, directory: directory)
         readShards(root.entries("shard"), &settings, directory: directory, for: purpose)
         readUsers(root.entries("user"), &settings, directory: directory)
         readRules(root.section("sharding"), root.entries("table"), &settings, for: purpose)

@@ -1,0 +1,49 @@
+// ClusterListings: the SHOW commands of the patterns, which ask the shards and so may take long or fail, each by itself.
+import DatabaseClient
+import WireProtocol
+
+/// A pattern whose state is shown.
+enum ClusterListing: String, CaseIterable, Sendable {
+    case sagas, outbox, capacity
+}
+
+/// What a listing came to.
+enum ListingOutcome: Equatable, Sendable {
+    case rows(ShownRows)
+    /// This version has no such command.
+    case unknown
+    /// In a sentence.
+    case failed(String)
+
+    var rows: ShownRows? { if case .rows(let rows) = self { rows } else { nil } }
+}
+
+typealias ClusterListings = [ClusterListing: ListingOutcome]
+
+struct ListingsReader: Sendable {
+    /// For each listing. The proxy itself gives a shard five seconds.
+    static let patience = Duration.seconds(3)
+
+    let access: AdminAccess
+
+    func read() -> ClusterListings {
+        var listings: ClusterListings = [:]
+        for listing in ClusterListing.allCases { listings[listing] = read(listing) }
+        return listings
+    }
+
+    /// Any worker knows as much as the others.
+    private func read(_ listing: ClusterListing) -> ListingOutcome {
+        do {
+            let connection = try access.connect(0, Self.patience)
+            connection.deadline = ContinuousClock.now + Self.patience
+            defer { connection.terminate() }
+            return .rows(try connection.execute("SHOW \(listing.rawValue)").first.map(ShownRows.init) ?? ShownRows(columns: [], rows: []))
+        } catch let message as DatabaseMessage {
+            // A shard's own syntax errors read otherwise.
+            return message.message == "the admin database does not know this command" ? .unknown : .failed(message.message)
+        } catch {
+            return .failed("\(error)")
+        }
+    }
+}

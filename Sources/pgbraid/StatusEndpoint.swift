@@ -1,0 +1,48 @@
+// StatusEndpoint: the HTTP endpoint of this process, which asks the process itself as a client of its admin database.
+import DatabaseClient
+import Glibc
+import HTTPEndpoint
+import Logging
+import ProxyCore
+import ProxyHost
+
+struct StatusEndpoint {
+    private let endpoint: HTTPEndpoint
+    private let settings: ProxySettings
+
+    /// Binds the address; nil where none is configured.
+    init?(_ settings: ProxySettings) throws {
+        guard case .tcp(let host, let port)? = settings.httpListen else { return nil }
+        self.settings = settings
+        endpoint = try HTTPEndpoint(host: host, port: port)
+    }
+
+    func start(_ server: ProxyServer, logger: Logger) {
+        let (connections, phase, settings) = (server.ownConnections, server.phase, settings)
+        let access = AdminAccess(
+            version: Worker.version, workerCount: connections.workerCount,
+            phase: {
+                switch phase.current {
+                case .starting: .starting
+                case .serving: .serving
+                case .draining: .draining
+                }
+            },
+            connect: { worker, patience in
+                let descriptor = try connections.connect(role: settings.adminUser.name, worker: worker)
+                Self.limitWaits(of: descriptor, to: patience)
+                let parameters = ConnectionParameters(
+                    address: .descriptor(descriptor), user: settings.adminUser.name, database: settings.adminDatabase, settings: [("application_name", "pgbraid")])
+                return try DatabaseConnection(parameters, nonce: [])
+            })
+        endpoint.start(access, token: settings.httpToken, logger: logger)
+    }
+
+    /// Also the login may wait for a worker that does not come to it.
+    private static func limitWaits(of descriptor: Int32, to patience: Duration) {
+        let parts = patience.components
+        // Zero would mean for ever.
+        var time = timeval(tv_sec: Int(parts.seconds), tv_usec: max(1, Int(parts.attoseconds / 1_000_000_000_000)))
+        for option in [SO_RCVTIMEO, SO_SNDTIMEO] { setsockopt(descriptor, SOL_SOCKET, option, &time, socklen_t(MemoryLayout<timeval>.size)) }
+    }
+}
