@@ -19,6 +19,7 @@
 # make sagas  1,000 sagas while the proxy is killed; SAGAS="--sagas N ..."
 # make outbox  200,000 events of an outbox while relays, broker, proxy and shards are killed; OUTBOX="--kafka --events N ..."
 # make reconcile  exactly the planted differences of five million rows, while money moves; RECONCILE="--rows N ..."
+# make idempotency  requests that are cut and killed at every step are done once; IDEMPOTENCY="--only cuts --keys N ..."
 # make dump   pg_dump through the proxy while transactions run, restored into one PostgreSQL and other clusters; DUMP="--targets 2 8 ..."
 # make locks  advisory locks of a hundred clients over four shards, with holders being killed; LOCKS="--clients N ..."
 # make capacity  forecasts of made-up histories, heavy keys, samples by two proxies; CAPACITY="--rows N --only skew ..."
@@ -27,7 +28,7 @@
 #
 # Works as root and as an ordinary user. What is missing is installed by apt (with sudo when not root).
 
-.PHONY: run test dialogues build fuzz memory soak build-asan bench train crash contention pgbench transfers simulate mutants difference difference-mutants tpch dump sagas outbox outbox-bench reconcile locks capacity status-page lint packages test-packages clean
+.PHONY: run test dialogues build fuzz memory soak build-asan bench train crash contention pgbench transfers simulate mutants difference difference-mutants tpch dump sagas outbox outbox-bench reconcile idempotency locks capacity status-page lint packages test-packages clean
 
 # Where `make run` keeps its servers, and where the proxy listens.
 DATA ?= /tmp/pgbraid-dev
@@ -119,6 +120,10 @@ outbox-bench: build
 reconcile: build
 	@bash scripts/install-packages.sh test
 	/usr/bin/python3 Tests/Campaigns/reconcile.py $(RECONCILE)
+
+idempotency: build
+	@bash scripts/install-packages.sh test
+	/usr/bin/python3 Tests/Campaigns/idempotency.py $(IDEMPOTENCY)
 
 dump: build
 	@bash scripts/install-packages.sh test

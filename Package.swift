@@ -106,7 +106,7 @@ let package = Package(
             name: "ReconciliationTests", dependencies: ["Primitives", "WireProtocol", "DatabaseClient", "ShardMap", "ProxyCore", "Reconciliation", "TestSupport"],
             swiftSettings: plain),
         .testTarget(
-            name: "ProxyHostTests", dependencies: ["Primitives", "WireProtocol", "ShardMap", "ProxyCore", "ProxyHost", "COpenSSL", "TestSupport"], swiftSettings: plain),
+            name: "ProxyHostTests", dependencies: ["Primitives", "WireProtocol", "ShardMap", "QueryPlanning", "ProxyCore", "ProxyHost", "COpenSSL", "TestSupport"], swiftSettings: plain),
         .testTarget(
             name: "IntegrationTests", dependencies: ["WireProtocol", "Primitives", "TestSupport", "CRdKafka"], exclude: ["Dialogues", "Drivers", "Explain"],
             swiftSettings: plain),

@@ -102,8 +102,10 @@ class Shards:
 class Target:
     """Something pgbench connects to, and the process whose cost is of interest (none for PostgreSQL itself)."""
 
-    def __init__(self, name, host, port, database, pid=None):
+    def __init__(self, name, host, port, database, pid=None, script=None):
         self.name, self.host, self.port, self.database, self.pid = name, host, port, database, pid
+        # What pgbench runs there, where it is another thing than elsewhere.
+        self.script = script
 
 
 class Relay:

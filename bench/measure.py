@@ -75,7 +75,7 @@ def run_pgbench(binaries, target, load):
     with tempfile.TemporaryDirectory(prefix="pgbench-") as directory:
         give_to_service_user(directory)
         words = [
-            f"{binaries}/pgbench", "-n", "-f", f"{SCRIPTS}/{load.script}.sql", "-D", f"scale={load.scale}", "-c",
+            f"{binaries}/pgbench", "-n", "-f", f"{SCRIPTS}/{target.script or load.script}.sql", "-D", f"scale={load.scale}", "-c",
             str(load.clients), "-j", "1", "-T", str(load.seconds), "-M", load.mode, "-l", f"--log-prefix={directory}/log",
             "-h", target.host, "-p", str(target.port), "-U", "postgres", target.database,
         ]

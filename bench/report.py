@@ -112,7 +112,7 @@ def write(results, directory):
 def document(results):
     return "\n\n".join(part for part in (
         INTRODUCTION.format(machine=machine(), **results), acceptance_text(results), select_text(results), user_text(results),
-        instructions_text(results), distributed_text(results), bulk_text(results), memory_text(results)) if part) + "\n"
+        instructions_text(results), distributed_text(results), keyed_text(results), bulk_text(results), memory_text(results)) if part) + "\n"
 
 
 INTRODUCTION = """# Performance
@@ -207,6 +207,17 @@ def distributed_text(results):
     parts = ["## Several shards at once"]
     for table in results["distributed"]:
         parts.append(f"### {table['mode']}, {table['clients']} clients\n\n{DISTRIBUTED[table['mode']]}.\n\n{lines_of(table)}")
+    return "\n\n".join(parts)
+
+
+def keyed_text(results):
+    if "keyed" not in results:
+        return ""
+    parts = ["## Requests under an idempotency key\n\nThe same payment through pgbraid with a key of its own for each transaction (row pgbraid) and without one: an UPDATE of one "
+             "account (payment), and of two accounts on different shards in a block (transfer). The key is on another shard than the account three times of four, and "
+             "makes two-phase commit of what one shard would have committed."]
+    for table in results["keyed"]:
+        parts.append(f"### {table['mode']}, {table['clients']} clients\n\n{lines_of(table)}")
     return "\n\n".join(parts)
 
 

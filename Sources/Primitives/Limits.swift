@@ -19,6 +19,8 @@ public struct Limits: Sendable {
     public var mergeRowBytes = 16 << 20
     /// All rows a merge holds back, in bytes; above it 53400.
     public var mergeBytes = 64 << 20
+    /// The answers of one request under an idempotency key, which are kept for a retry, in bytes; above it 53400.
+    public var idempotentAnswerBytes = 1 << 20
     /// Bytes waiting for a peer above which its feeders pause.
     public var outputHighWaterBytes = 256 << 10
     /// Bytes waiting for a peer below which its feeders resume.

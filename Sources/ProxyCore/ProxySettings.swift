@@ -104,6 +104,9 @@ public struct ProxySettings: Sendable {
     /// Users who may use the admin database beside `adminUser`.
     public var adminDatabaseUsers: [String] = []
 
+    /// How long the keys of requests are known at least.
+    public var idempotencyKeyLifetime = Span.seconds(24 * 3600)
+
     public var poolMode = PoolMode.transaction
     /// Links per user and shard.
     public var poolSize = 20

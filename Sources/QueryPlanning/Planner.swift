@@ -151,6 +151,7 @@ public final class Planner {
     public func plan(
         text: UnsafeRawBufferPointer, parameterTypes: [UInt32] = [], environment: PlanningEnvironment
     ) throws(Refusal) -> [PlannedStatement] {
+        if let keyed = KeyedText(text) { return try plan(keyed, parameterTypes: parameterTypes, environment: environment) }
         if let known = texts.find(textKeys.key(text, environment.number, parameterTypes, acrossShards: false)) {
             return known
         }
@@ -195,6 +196,8 @@ public final class Planner {
         _ statements: [PlannedStatement], _ text: UnsafeRawBufferPointer, _ parameterTypes: [UInt32],
         _ environment: PlanningEnvironment, acrossShards: Bool
     ) {
+        // With a key it comes no more than twice.
+        if statements.contains(where: { $0.plan.namesKey }) { return }
         let key = textKeys.key(text, environment.number, parameterTypes, acrossShards: acrossShards)
         texts.insert(key, environment: environment.number, plans: statements)
     }

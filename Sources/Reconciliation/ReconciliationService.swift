@@ -27,7 +27,7 @@ public struct ReconciliationService: Sendable {
         self.comparisons = comparisons
         self.limits = limits
         self.logger = logger
-        let reconciled = ReconciledCluster(name: name, shardCount: cluster.shardCount, rules: rules) { try cluster.connectAsAdmin() }
+        let reconciled = ReconciledCluster(name: name, shardCount: cluster.shardCount, rules: rules) { try cluster.connect(as: cluster.adminRole) }
         reconciler = Reconciler(cluster: reconciled, limits: limits)
     }
 
@@ -47,7 +47,7 @@ public struct ReconciliationService: Sendable {
 
     /// Ends when a connection breaks or a shard refuses.
     private func look() throws {
-        let store = ReconciliationStore(connection: try cluster.connectAsAdmin(), limits: limits)
+        let store = ReconciliationStore(connection: try cluster.connectForService(), limits: limits)
         while true {
             for comparison in comparisons {
                 if let interval = comparison.interval { try store.requestWhenDue(comparison.name, seconds: interval.seconds) }
@@ -123,7 +123,7 @@ private final class Lease: Sendable {
 
     /// Until the task is over, or is not ours any more.
     private func prolong() throws {
-        let store = ReconciliationStore(connection: try cluster.connectAsAdmin(), holder: holder, limits: limits)
+        let store = ReconciliationStore(connection: try cluster.connectForService(), holder: holder, limits: limits)
         var steps = 0
         while !isOver.withLock({ $0 }) {
             steps += 1

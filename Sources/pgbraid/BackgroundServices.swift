@@ -22,6 +22,7 @@ struct BackgroundServices {
         SagaRunner(cluster: cluster, limits: SagaLimits(), logger: logger).start()
         ReconciliationService(cluster: cluster, name: settings.clusterName, rules: settings.rules, comparisons: settings.reconciliations, logger: logger).start()
         CapacitySampler(cluster: cluster, sampling: CapacitySampling(settings.capacity), logger: logger).start()
+        KeyCleaner(cluster: cluster, lifetimeSeconds: settings.idempotencyKeyLifetime.seconds, logger: logger).start()
     }
 
     private var cluster: ClusterAccess {

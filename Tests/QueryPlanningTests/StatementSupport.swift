@@ -129,6 +129,7 @@ struct StatementWorld {
         case .fillTable(let plan): "fill [\(plan.definition)] [\(plan.insertion)]"
         case .sagaStep: "saga step"
         case .sagaRun: "saga run"
+        case .idempotencyKey(let command): "\(command)"
         case .place(let call): "\(call.function) \(call.arguments.map { $0.map { "\($0)" } ?? "-" }.joined(separator: " "))"
         case .explain(let plan):
             "explain [\(plan.command)]\(plan.runs ? " runs" : "")\(plan.isJSON ? " json" : "") [\(describe(plan.statement.action))] at \(plan.range.lowerBound)"

@@ -58,7 +58,7 @@ public struct CapacitySampler: Sendable {
     private var pause: Int { min(Self.longestPause, max(Self.shortestPause, sampling.intervalMilliseconds / 10)) }
 
     private func sampleForEver() throws {
-        let store = CapacityStore(connection: try cluster.connectAsAdmin())
+        let store = CapacityStore(connection: try cluster.connectForService())
         try store.prepare()
         var failures = Array(repeating: 0, count: cluster.shardCount)
         while true {

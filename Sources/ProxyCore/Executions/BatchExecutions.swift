@@ -20,7 +20,7 @@ final class BatchStatementExecution: Execution {
     override func resume() {
         guard !isStarted else { return }
         isStarted = true
-        worker.start(StatementExecution(worker: worker, session: session, parent: self, call: call), on: session)
+        worker.start(worker.carryingOut(call, session, parent: self, isAlone: true), on: session)
     }
 
     override func childFinished(_ child: Execution, _ outcome: Outcome) {

@@ -56,7 +56,7 @@ final class ScriptExecution: Execution {
         openImplicit(for: plan)
         isStatementRunning = true
         let call = StatementCall(plan: plan, text: text)
-        worker.start(StatementExecution(worker: worker, session: session, parent: self, call: call), on: session)
+        worker.start(worker.carryingOut(call, session, parent: self, isAlone: !hasSeveralStatements), on: session)
     }
 
     /// A block that has done something does not wait: who reads the catalog may wait for its locks. Nor does what ends a block, which is
@@ -92,6 +92,8 @@ final class ScriptExecution: Execution {
     private func openImplicit(for plan: StatementPlan) {
         let record = worker.sessions.at(session)
         guard statements.count > 1 || worker.needsOwnCommit(plan.effect, record), record.pointee.detail?.transaction == nil else { return }
+        // What runs under a key opens and commits its own.
+        if statements.count == 1, worker.isKeyed(plan, record) { return }
         switch plan.action {
         case .transaction, .empty: return
         // Among several it is refused, as it can be in no block.

@@ -137,6 +137,7 @@ final class SettingExecution: Execution {
             }
         case .resetAll:
             let entries = loginSettings.entries
+            record.pointee.detail?.idempotencyKey = nil
             note(isLocal: false, step: shardText) { list in
                 list.resetAll()
                 for entry in entries { list.set(entry) }
@@ -244,6 +245,7 @@ final class SettingExecution: Execution {
         detail.portals = [:]
         record.pointee.hasPortals = false
         detail.temporaryTables = []
+        detail.idempotencyKey = nil
         for number in detail.statements.removeAll() { worker.statements.release(number) }
         detail.settings = worker.startupSettings(detail)
         record.pointee.settings = worker.settingsTable.number(of: detail.settings)

@@ -20,6 +20,10 @@ struct StatementCall {
     var wantsDescription = true
     /// Rows Execute asks for at a time; 0: all.
     var maximumRows: Int32 = 0
+    /// The types that the client itself has declared.
+    var declaredTypes: [UInt32] = []
+    /// Its answer is kept with the key of its request: none of it passes to the client meanwhile.
+    var isKept = false
 
     /// The result formats of Bind, as many as it gave.
     var resultFormats: [FormatCode] {
@@ -40,6 +44,7 @@ extension StatementCall {
         other.describedTypes = describedTypes
         other.bind = bind
         other.wantsDescription = wantsDescription
+        other.isKept = isKept
         return other
     }
 

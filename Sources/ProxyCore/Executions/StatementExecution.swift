@@ -83,6 +83,7 @@ final class StatementExecution: Execution {
         case .place(let placement): place(placement)
         case .sagaStep(let step): journal(step)
         case .sagaRun(let saga): runSaga(saga)
+        case .idempotencyKey(let command): idempotencyKey(command)
         case .fillTable(let plan): run(FillTableExecution(worker: worker, session: session, parent: self, call: call, plan: plan))
         case .explain(let plan): explain(plan)
         case .notify, .listen: passNotification()
@@ -183,7 +184,7 @@ final class StatementExecution: Execution {
     /// Sends the statement to one shard and lets everything it answers pass to the client.
     func pass(to shard: ShardIndex) {
         // What passes goes to the client itself; a portal with a row limit keeps the rows that it has not been asked for.
-        if record.pointee.isDiverted, call.plan.canBeDiverted {
+        if record.pointee.isDiverted, call.plan.canBeDiverted || call.isKept {
             return run(
                 ModifyExecution(
                     worker: worker, session: session, parent: self, call: call, shards: [shard], texts: [call.text], tag: .first))

@@ -55,8 +55,10 @@ final class TransactionCommandExecution: Execution {
     private func begin(modes: String, tag: String) {
         guard let transaction else {
             worker.openTransaction(session, isExplicit: true, modes: modes)
+            if let problem = worker.attachKey(session, call.plan) { return refuseBlock(problem) }
             return done(tag)
         }
+        if let problem = worker.attachKey(session, call.plan) { return finish(.failure(problem)) }
         if transaction.isExplicit { warn(.activeSQLTransaction, "there is already a transaction in progress") }
         guard !modes.isEmpty else { return begun() }
         // Its shards are in a block: to them the modes are those of SET TRANSACTION, and may come too late.
@@ -65,6 +67,12 @@ final class TransactionCommandExecution: Execution {
                 worker: worker, session: session, parent: self,
                 call: StatementCall(plan: call.plan, text: Array("SET TRANSACTION \(modes)".utf8)), command: .setTransaction(modes: modes),
                 isPartOfBegin: true), on: session)
+    }
+
+    /// No block begins that cannot have its key.
+    private func refuseBlock(_ problem: DatabaseMessage) {
+        worker.endTransaction(session, committed: false)
+        finish(.failure(problem))
     }
 
     /// BEGIN in a block that was open already: the client's own from now on.
@@ -209,7 +217,10 @@ final class TransactionCommandExecution: Execution {
         }
         if let endingError { return finish(.failure(endingError)) }
         let committed = (child as? CommitExecution)?.didCommit ?? false
-        if let chained { worker.openTransaction(session, chained) }
+        if let chained {
+            worker.openTransaction(session, chained)
+            if let problem = worker.attachKey(session, call.plan) { return refuseBlock(problem) }
+        }
         done(committed ? "COMMIT" : "ROLLBACK")
     }
 }

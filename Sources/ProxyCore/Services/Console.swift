@@ -201,6 +201,7 @@ extension Worker {
             ("bytes_to_clients", statistics.bytesToClients), ("scatter_statements", statistics.scatters),
             ("aggregated_statements", statistics.aggregates), ("finished_statements", statistics.finishes),
             ("gathered_statements", statistics.gathers), ("broadcast_statements", statistics.broadcasts),
+            ("keyed_requests", statistics.keyedRequests), ("replayed_requests", statistics.replayedRequests),
             ("fetched_write_statements", statistics.fetchedWrites), ("one_phase_commits", statistics.onePhaseCommits),
             ("two_phase_commits", statistics.twoPhaseCommits), ("prepares", statistics.prepares), ("errors", statistics.errors),
             ("queue_timeouts", statistics.queueTimeouts), ("cancels", statistics.cancels), ("gate_waits", statistics.gateWaits),

@@ -55,6 +55,7 @@ enum InternalSchema {
         \(outbox)
         \(reconciliation)
         \(capacity)
+        \(idempotency)
         COMMIT
         """
 

@@ -21,6 +21,9 @@ struct Statistics {
     var broadcasts: UInt64 = 0
     /// Statements that wrote rows, or changed others with rows, that had been fetched.
     var fetchedWrites: UInt64 = 0
+    /// Requests that have claimed their idempotency key, and those that were answered with what was stored.
+    var keyedRequests: UInt64 = 0
+    var replayedRequests: UInt64 = 0
     var onePhaseCommits: UInt64 = 0
     var twoPhaseCommits: UInt64 = 0
     var prepares: UInt64 = 0

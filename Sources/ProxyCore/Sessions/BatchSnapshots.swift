@@ -27,6 +27,6 @@ extension Worker {
     /// Whether hot paths need not stop for the session while it is in no block.
     func isPlainAtRest(_ index: Int32) -> Bool {
         guard let detail = sessions.at(index).pointee.detail else { return true }
-        return detail.transaction == nil && detail.pinnedLinks.isEmpty && settings.poolMode == .transaction && !keepsSnapshots(index)
+        return detail.transaction == nil && detail.idempotencyKey == nil && detail.pinnedLinks.isEmpty && settings.poolMode == .transaction && !keepsSnapshots(index)
     }
 }

@@ -22,7 +22,21 @@ extension Worker {
     ) -> FrameResult {
         session.pointee.bindsInBlock = bindsInBlock(index, following: received.following(frame))
         defer { session.pointee.bindsInBlock = false }
+        if hasKey(session) { return bindUnderKey(index, session, message, frame) }
         return bindWithCare(index, session, message, frame)
+    }
+
+    /// Binds where no plan is so well known that it need not be looked at.
+    private func bindUnderKey(
+        _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ message: BindMessage, _ frame: UnsafeRawBufferPointer
+    ) -> FrameResult {
+        guard let detail = session.pointee.detail else { return .consumed }
+        if session.pointee.hasPortals, message.portal.isEmpty, detail.portals[[]]?.cursor != nil, let result = dropUnnamedPortal(index, session) { return result }
+        let number = message.statement.isEmpty ? detail.unnamedStatement : detail.statements.number(of: message.statement)
+        guard let statement = statements.at(number) else { return raise(index, missing(message.statement)) }
+        if session.pointee.hasPortals, detail.portals.count >= settings.limits.portalsPerSession { return raise(index, tooManyPortals) }
+        if statement.isUncertain(in: session.pointee.environment), let result = confirmColumns(index, session, statement, isDescribe: false) { return result }
+        return bindPlanned(index, session, detail, message, frame, statement)
     }
 
     @inline(never)
@@ -107,7 +121,8 @@ extension Worker {
                 route, session: index, statement: statement, bind: message, prefer: currentShard(session))
             {
             case .one(let shard):
-                return bindOnLink(index, session, detail, message, frame, statement, plan, shard, isPassed: true)
+                // Of a request under a key PostgreSQL checks the parameters, and describes; Execute is looked at first.
+                return bindOnLink(index, session, detail, message, frame, statement, plan, shard, isPassed: !isKeyed(plan, session))
             case .refused(let refusal):
                 let shard = currentShard(session) ?? anyShard(index)
                 let result = bindOnLink(index, session, detail, message, frame, statement, plan, shard, isPassed: false)

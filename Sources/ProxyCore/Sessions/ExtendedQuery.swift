@@ -87,7 +87,7 @@ extension StatementPlan {
     var isAnsweredHere: Bool {
         switch action {
         case .refuse(let refusal): drawing == nil && !refusal.isOfRow
-        case .transaction, .prepared, .empty, .notify, .listen, .shardByShard: true
+        case .transaction, .prepared, .empty, .notify, .listen, .shardByShard, .idempotencyKey: true
         case .cursor(let command):
             switch command {
             case .closeAll: true

@@ -66,6 +66,7 @@ extension Worker {
         detail.transaction = nil
         if committed {
             detail.temporaryTables.removeAll(where: transaction.temporaryTablesUntilCommit.contains)
+            if transaction.idempotentRequest != nil { letGoOfKey(transaction, detail) }
         } else {
             detail.settings = transaction.settingsBefore
             detail.temporaryTables = transaction.temporaryTablesBefore

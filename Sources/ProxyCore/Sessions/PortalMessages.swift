@@ -17,8 +17,7 @@ extension Worker {
         if statement.plan?.isAnsweredHere == true {
             guard isDrained(session) else { return .blocked }
             output(ofSession: index).pointee.output.writeParameterDescription(statement.parameterTypes)
-            output(ofSession: index).pointee.output.writeNoData()
-            return .consumed
+            return describeAnswered(statement.plan, index)
         }
         if let cursor = statement.plan.flatMap({ fetchedCursor($0, detail) }) {
             return describe(cursor, formats: [], index, session, isStatement: true)
@@ -60,8 +59,7 @@ extension Worker {
         }
         if portal.plan.isAnsweredHere {
             guard isDrained(session) else { return .blocked }
-            output(ofSession: index).pointee.output.writeNoData()
-            return .consumed
+            return describeAnswered(portal.plan, index)
         }
         if let cursor = portal.cursor ?? fetchedCursor(portal.plan, detail) { return describe(cursor, formats: resultFormats(of: portal), index, session, isStatement: false) }
         if portal.link >= 0 { return forward(index, session, frame, to: portal.link, .passDescribePortal) }
@@ -70,6 +68,16 @@ extension Worker {
         }
         guard let statement = statements.at(portal.statement) else { return raise(index, missing(message.name)) }
         return describe(executed: statement, formats: resultFormats(of: portal), index, session, isStatement: false)
+    }
+
+    /// Says what the proxy itself answers with.
+    private func describeAnswered(_ plan: StatementPlan?, _ index: Int32) -> FrameResult {
+        if let columns = plan?.answeredColumns {
+            output(ofSession: index).pointee.output.writeRowDescription(columns)
+        } else {
+            output(ofSession: index).pointee.output.writeNoData()
+        }
+        return .consumed
     }
 
     /// Passes a frame on to a link of the batch.
@@ -124,6 +132,7 @@ extension Worker {
             if session.pointee.status == TransactionStatus.failed.rawValue, let refusal = refusal(of: portal.plan, session) {
                 return raise(index, refusal)
             }
+            if !session.pointee.isPlain, isKeyed(portal.plan, session) { return raise(index, .boundBeforeKey) }
             guard links.at(portal.link).pointee.session == index else {
                 return raise(index, DatabaseMessage(error: .invalidCursorName, "portal \"\(message.portal.text)\" does not exist",
                     hint: "Execute it before another statement is bound that concerns another shard."))
@@ -136,7 +145,8 @@ extension Worker {
         }
         if let refusal = portal.refusal { return raise(index, refusal) }
         if let result = refuseLate(index, session, portal, message.portal) { return result }
-        if let result = executeStreamed(index, portal, statement, message) { return result }
+        let isOfRequest = isKeyed(portal.plan, session)
+        if !isOfRequest, let result = executeStreamed(index, portal, statement, message) { return result }
         if let buffer = portal.buffer {
             if buffer.isSpent {
                 return raise(index, cannotBeRun(message.portal))
@@ -162,11 +172,15 @@ extension Worker {
             return .blocked
         }
         detail.portals[name]?.isDone = true
-        openForBatch(index, executedPlan(portal.plan, index, detail), isLast: received.following(frame).startsWithSync)
+        if isOfRequest {
+            if detail.transaction == nil { openTransaction(index, isExplicit: false, modes: "") }
+        } else {
+            openForBatch(index, executedPlan(portal.plan, index, detail), isLast: received.following(frame).startsWithSync)
+        }
         var call = self.call(of: portal, statement)
         if message.maximumRows > 0, !portal.plan.isCopy, !portal.plan.declaresCursor {
             call.maximumRows = message.maximumRows
-            divertPortal(session, detail)
+            if !isOfRequest { divertPortal(session, detail) }
         }
         let execution = BatchStatementExecution(worker: self, session: index, call: call)
         execution.portalName = name
@@ -197,7 +211,7 @@ extension Worker {
     func openForBatch(_ index: Int32, _ plan: StatementPlan, isLast: Bool) {
         guard sessions.at(index).pointee.detail?.transaction == nil else { return }
         switch plan.action {
-        case .transaction, .shardByShard, .sagaRun, .prepared, .empty: return
+        case .transaction, .shardByShard, .sagaRun, .prepared, .empty, .idempotencyKey: return
         case .setting(let command): guard command.belongsToTransaction else { return }
         default: guard plan.effect != .reads || !isLast && (plan.outlastsItself || keepsSnapshots(index)) else { return }
         }
@@ -258,6 +272,11 @@ extension Worker {
         let number = detail.statements.remove(name)
         return number == 0 ? .none : .closed(Array(name), number: number)
     }
+}
+
+extension DatabaseMessage {
+    fileprivate static let boundBeforeKey = DatabaseMessage(
+        error: .activeSQLTransaction, "a portal that was bound before the idempotency key was set cannot be part of its request", hint: "Bind it again.")
 }
 
 extension SettingCommand {

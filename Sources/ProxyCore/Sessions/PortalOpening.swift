@@ -78,7 +78,7 @@ extension Worker {
     private func open(
         _ index: Int32, _ session: UnsafeMutablePointer<Session>, _ detail: SessionDetail, _ portal: Portal, _ name: [UInt8]
     ) -> Bool {
-        guard portal.plan.isQuery, portal.plan.streamed != nil || portal.plan.canBeFilledAhead, mayOpen(session) else { return true }
+        guard portal.plan.isQuery, portal.plan.streamed != nil || portal.plan.canBeFilledAhead, mayOpen(session), !isKeyed(portal.plan, session) else { return true }
         if session.pointee.heldParse != 0 {
             guard case .consumed = flushHeldParse(index, session) else { return false }
         }
@@ -126,6 +126,7 @@ extension Worker {
     func call(of portal: Portal, _ statement: SharedStatement) -> StatementCall {
         var call = StatementCall(plan: portal.plan, text: statement.text)
         call.parameterTypes = statement.knownTypes
+        call.declaredTypes = statement.parameterTypes
         call.routingTypes = statement.routingTypes
         call.describedTypes = statement.describedTypes
         call.bind = portal.bind

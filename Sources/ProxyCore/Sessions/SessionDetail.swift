@@ -20,6 +20,8 @@ final class SessionDetail {
     var authentication: ClientAuthentication?
     /// The explicit or implicit transaction block; nil outside one.
     var transaction: Transaction?
+    /// The key of the session's next transaction.
+    var idempotencyKey: String?
     /// What has the session while its activity is `executing`.
     var execution: Execution?
     /// Named prepared statements, by protocol or by SQL PREPARE: one namespace.

@@ -14,7 +14,7 @@ extension Worker {
             failQuery(index, error.asError)
             return .consumed
         }
-        if session.pointee.status != TransactionStatus.failed.rawValue, session.pointee.isPlain || !isBlockImplicit(session),
+        if session.pointee.status != TransactionStatus.failed.rawValue, session.pointee.isPlain || !isCarriedOut(session),
             let target = hotTarget(text, session: session), !needsOwnCommit(target.effect, session)
         {
             return passQuery(index, session, shard: target.shard, effect: target.effect, frame)
@@ -22,10 +22,10 @@ extension Worker {
         return plannedQuery(index, session, text, frame)
     }
 
-    /// A batch without Sync left a block that ends with this Query.
+    /// A batch without Sync left a block that ends with this Query, or the Query is part of a request under a key: nothing passes.
     @inline(never)
-    private func isBlockImplicit(_ session: UnsafeMutablePointer<Session>) -> Bool {
-        session.pointee.detail?.transaction?.isExplicit == false
+    private func isCarriedOut(_ session: UnsafeMutablePointer<Session>) -> Bool {
+        session.pointee.detail?.transaction?.isExplicit == false || hasKey(session)
     }
 
     /// Sends a Query frame to the one shard it concerns.
@@ -79,7 +79,7 @@ extension Worker {
             return .blocked
         }
         let effect = planned.reduce(DataEffect.reads) { $0.joined($1.plan.effect) }
-        if session.pointee.status != TransactionStatus.failed.rawValue, !isBlockImplicit(session), !needsOwnCommit(effect, session),
+        if session.pointee.status != TransactionStatus.failed.rawValue, session.pointee.isPlain || !isCarriedOut(session), !needsOwnCommit(effect, session),
             let shard = commonShard(planned, text, index)
         {
             return passQuery(index, session, shard: shard, effect: effect, frame)
@@ -126,7 +126,7 @@ extension StatementPlan {
     /// Passing the bytes is all there is to do.
     var isPlainPassThrough: Bool {
         guard case .passThrough = action else { return false }
-        return pins.isEmpty && !changesCatalog && !taintsLink && !runsTriggers && !isCopy
+        return pins.isEmpty && !changesCatalog && !taintsLink && !runsTriggers && !isCopy && idempotencyKey == nil
     }
 }
 

@@ -42,7 +42,7 @@ final class CommitExecution: Execution {
 
     override func resume() {
         guard let transaction, step == .idle else { return }
-        if let preparation = pauseExecution(transaction) { return worker.start(preparation, on: session) }
+        if let preparation = storing(transaction) ?? pauseExecution(transaction) { return worker.start(preparation, on: session) }
         participants = transaction.participants
         for participant in participants { _ = addLeg(link: participant.link) }
         questions = Array(repeating: nil, count: legs.count)
@@ -63,6 +63,13 @@ final class CommitExecution: Execution {
         if unknown.isEmpty || unknown.count + writing <= 1 { return choose() }
         step = .askingWriters
         for leg in unknown { ask(leg, "SELECT pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL") }
+    }
+
+    /// A request's answers are stored first; nil: there are none, or they will not be committed.
+    private func storing(_ transaction: Transaction) -> Execution? {
+        guard transaction.idempotentRequest != nil, pauseFailure == nil, !transaction.hasLostParticipant, transaction.untoldLoss == nil else { return nil }
+        let isWhole = transaction.participants.allSatisfy { worker.links.at($0.link).pointee.status == TransactionStatus.inTransaction.rawValue }
+        return isWhole ? worker.storingExecution(transaction, session, parent: self) : nil
     }
 
     /// What must be done before the transaction may commit; nil: nothing more.

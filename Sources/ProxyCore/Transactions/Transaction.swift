@@ -102,6 +102,8 @@ final class Transaction {
     var snapshotScope: ShardSet?
     /// What its role had by default when it began, where that is not so any more: its links were told this.
     var formerDefaults: RoleDefaults?
+    /// It is done once under a key.
+    var idempotentRequest: IdempotentRequest?
     /// DDL ran in it.
     var changesCatalog = false
     /// It is one statement of DDL, whose effect on what others have planned is looked at before it commits.

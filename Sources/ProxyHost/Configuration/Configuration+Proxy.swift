@@ -58,6 +58,7 @@ extension Configuration {
         section.size("shard_message", into: &limits.shardFrameBytes, atLeast: 1 << 10)
         section.size("merge_row", into: &limits.mergeRowBytes)
         section.size("merge", into: &limits.mergeBytes, atMost: 1 << 40)
+        section.size("idempotent_answer", into: &limits.idempotentAnswerBytes)
         section.size("output_high_water", into: &limits.outputHighWaterBytes, atLeast: 16 << 10)
         section.size("output_low_water", into: &limits.outputLowWaterBytes)
         section.size("statement", into: &limits.statementBytes)
@@ -74,6 +75,12 @@ extension Configuration {
         if limits.mergeRowBytes > limits.mergeBytes {
             section.mistake("merge_row", "must not be above merge")
         }
+        // They are read back as rows of hexadecimal digits.
+        let longestAnswer = max(0, limits.shardFrameBytes / 2 - 1024)
+        if section.has("idempotent_answer"), limits.idempotentAnswerBytes > longestAnswer {
+            section.mistake("idempotent_answer", "must be less than half of shard_message by a kilobyte")
+        }
+        limits.idempotentAnswerBytes = min(limits.idempotentAnswerBytes, longestAnswer)
     }
 
     static func readTimeouts(_ section: ConfigurationSection, _ settings: inout ProxySettings) {
@@ -97,6 +104,7 @@ extension Configuration {
         if let scope: SerializableScope = section.choice("serializable") { settings.serializable = scope }
         section.duration("snapshot_window", into: &settings.snapshotWindowLimit)
         section.duration("prepared_alert", into: &settings.preparedAlertAge, isZeroAllowed: true)
+        section.duration("idempotency_keys", into: &settings.idempotencyKeyLifetime)
         section.duration("deadlock_timeout", into: &settings.deadlockTimeout, isZeroAllowed: true)
         section.finish()
         if settings.consistentReads == .strict, settings.workerCount > 1 {

@@ -16,13 +16,16 @@ package struct Analyser: StatementAnalyser {
         let tree = try ParseTree(text)
         var environment = environment
         let directives = try Directives(text)
-        if !directives.isEmpty { try check(tree) }
+        if directives.shard != nil { try check(tree) }
+        if !directives.isEmpty, tree.statements.count != 1 { throw Directives.severalStatements }
         if let shard = directives.shard { environment.addressedShard = shard }
         var planned: [PlannedStatement] = []
         for statement in tree.statements {
             let context = AnalysisContext(
                 environment: environment, text: text, range: statement.range, parameterTypes: parameterTypes, acrossShards: acrossShards)
-            planned.append(PlannedStatement(plan: plan(statement.node, context), range: statement.range))
+            let plan = plan(statement.node, context)
+            let keyed = directives.idempotencyKey.map { plan.changed(idempotencyKey: $0) } ?? plan
+            planned.append(PlannedStatement(plan: keyed, range: statement.range))
         }
         if planned.isEmpty {
             let empty = StatementPlan(action: .empty, effect: .reads, commandName: "")
@@ -55,7 +58,8 @@ package struct Analyser: StatementAnalyser {
         let runsTriggers = plan.effect != .reads && TableReference.all(in: node).contains {
             $0.relation(in: context).map { mayRunTriggers($0, context.environment.catalog) } ?? false
         }
-        return runsTriggers ? plan.runningTriggers() : plan
+        let seen = runsTriggers ? plan.runningTriggers() : plan
+        return IdempotencyKey.isAskedFor(in: node, context.statementText) ? seen.changed(asksForOutcome: true) : seen
     }
 
     /// Writes to a view, a parent or a table that others refer to may reach tables that the statement does not name.
@@ -69,6 +73,7 @@ package struct Analyser: StatementAnalyser {
         do throws(Refusal) {
             try checkNames(context)
             try ParameterNumbers.check(node, context)
+            if let command = try IdempotencyKeyCommand(node) { return command.plan(node) }
             switch node.kind {
             case PG_QUERY__NODE__NODE_SELECT_STMT, PG_QUERY__NODE__NODE_UPDATE_STMT, PG_QUERY__NODE__NODE_DELETE_STMT,
                 PG_QUERY__NODE__NODE_MERGE_STMT:

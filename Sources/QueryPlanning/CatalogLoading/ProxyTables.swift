@@ -12,6 +12,7 @@ enum ProxyTables {
         case "saga_step", "capacity_sample", "capacity_lease": .local
         case "outbox": .local
         case "reconciliation_tasks": keyed(by: "name", columns, facts)
+        case "idempotency": keyed(by: "key", columns, facts)
         default: nil
         }
     }

@@ -36,6 +36,8 @@ public indirect enum Action: Sendable {
     case sagaStep(SagaStepCall)
     /// CALL pgbraid.saga_run
     case sagaRun(SagaRunCall)
+    /// SET, RESET and SHOW of pgbraid.idempotency_key
+    case idempotencyKey(IdempotencyKeyCommand)
     /// EXPLAIN of a statement over several shards.
     case explain(ExplainPlan)
     /// NOTIFY: once, on the transaction's first writer.

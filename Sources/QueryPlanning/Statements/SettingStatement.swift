@@ -87,6 +87,7 @@ public enum SettingValues {
             throw Refusal(
                 "0A000", "client encoding \(encoding) is not supported: its characters may hold bytes of ASCII characters",
                 hint: "Use UTF8.")
+        case IdempotencyKey.settingName: throw IdempotencyKey.onlyBySet
         case "pgbraid.shard":
             if case .integer(let number) = value, number >= 0 { return }
             if case .string(let word) = value, word.isEmpty || Int(word).map({ $0 >= 0 }) == true { return }
