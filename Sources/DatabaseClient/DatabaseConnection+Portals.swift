@@ -6,6 +6,7 @@ extension DatabaseConnection {
     /// The columns of a query's result; nothing is run.
     /// - Throws: DatabaseMessage where the server refuses the text; ConnectionLost.
     public func describe(_ text: String) throws -> [FieldDescription] {
+        begin()
         output.writeParse(name: "", text: text)
         output.writeDescribe(.statement, name: "")
         output.writeSync()
@@ -18,13 +19,15 @@ extension DatabaseConnection {
     /// Reads the next rows of a portal, in text format. The portal lives as long as the transaction block, which must be open.
     /// - Parameters:
     ///   - text: the query, which opens the portal; nil: it is open.
+    ///   - values: of the query's parameters.
     ///   - body: called with each DataRow frame, whose bytes are valid only meanwhile.
     /// - Returns: whether there may be more rows.
     /// - Throws: DatabaseMessage, with the connection ready again; ConnectionLost; what `body` throws, when the part has been read.
-    public func fetch(portal: String, opening text: String?, rows: Int, _ body: (UnsafeRawBufferPointer) throws -> Void) throws -> Bool {
+    public func fetch(portal: String, opening text: String?, _ values: [String?] = [], rows: Int, _ body: (UnsafeRawBufferPointer) throws -> Void) throws -> Bool {
+        begin()
         if let text {
             output.writeParse(name: "", text: text)
-            output.writeBind(portal: portal, values: [])
+            output.writeBind(portal: portal, values: values.map { $0.map { Array($0.utf8) } })
         }
         output.writeExecute(portal: portal, maximumRows: Int32(clamping: rows))
         output.writeSync()

@@ -12,6 +12,8 @@ public struct StatementResult: Sendable, Equatable {
     public var rows: [[String?]] = []
     public var tag = ""
 
+    public init() {}
+
     /// How many rows the statement has changed or returned, by its tag.
     public var rowCount: Int { tag.split(separator: " ").last.flatMap { Int($0) } ?? 0 }
 }
@@ -37,13 +39,13 @@ public struct ConnectionParameters: Sendable {
 
 /// One session with a server.
 public final class DatabaseConnection {
-    /// The largest frame taken from a server, in bytes.
-    static let maximumFrameBytes = 1 << 30
     static let loginLimit = Duration.seconds(30)
     /// Notifications kept until somebody takes them; older ones are dropped, since each only says that there is something to look at.
     static let keptNotifications = 1000
 
     let socket: ClientSocket
+    /// The largest frame taken from a server, in bytes, and so the largest row; at a larger one the connection ends. PostgreSQL's own limit is 1 GB.
+    public var maximumFrameBytes = 1 << 30
     private let pool = BlockPool(keepCount: 4)
     var output: ByteQueue
     private var input: ByteQueue
@@ -168,7 +170,7 @@ public final class DatabaseConnection {
     public func awaitNotification(milliseconds: Int32) throws -> Bool {
         var isReadable = true
         while notifications.isEmpty, isReadable {
-            while case .frame = FrameScanner.header(in: input.readable, at: 0, limit: Self.maximumFrameBytes) {
+            while case .frame = FrameScanner.header(in: input.readable, at: 0, limit: maximumFrameBytes) {
                 try nextFrame { frame, type in if type == BackendMessageType.errorResponse { throw try DatabaseMessage(frame: frame) } }
             }
             if notifications.isEmpty {
@@ -184,7 +186,7 @@ public final class DatabaseConnection {
         return notifications
     }
 
-    private func begin() {
+    func begin() {
         let limits = [deadline, requestLimit.map { .now + $0 }].compactMap { $0 }
         requestDeadline = limits.min()
     }
@@ -234,8 +236,10 @@ public final class DatabaseConnection {
     /// Waits for one frame; what any session may be sent at any time is noted here.
     func nextFrame(_ body: (UnsafeRawBufferPointer, UInt8) throws -> Void) throws {
         while true {
-            switch FrameScanner.frame(in: input.readable, at: 0, limit: Self.maximumFrameBytes) {
-            case .violation: throw ConnectionLost(description: "the server does not speak the protocol")
+            switch FrameScanner.frame(in: input.readable, at: 0, limit: maximumFrameBytes) {
+            case .violation(let header):
+                if header.length <= maximumFrameBytes { throw ConnectionLost(description: "the server does not speak the protocol") }
+                throw ConnectionLost(description: "a row or another message of \(header.length) bytes is larger than the \(maximumFrameBytes) taken here")
             case .frame(let header):
                 defer { input.consume(header.length) }
                 let frame = UnsafeRawBufferPointer(rebasing: input.readable[0..<header.length])

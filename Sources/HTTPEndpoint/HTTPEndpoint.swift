@@ -2,9 +2,9 @@
 //
 //   server thread     connections, requests, answers; never waits for a worker or a shard
 //   facts thread      when somebody asks: SHOW commands that the workers answer out of memory
-//   listings thread   when somebody asks: SHOW commands for which the shards are asked, which may take seconds
+//   listing threads   when somebody asks: a SHOW command each for which the shards are asked, which may take seconds
 //
-// Nobody asks: all three sleep. Many ask: they share a look a second.
+// Nobody asks: all of them sleep. Many ask: they share a look a second.
 import Foundation
 import Logging
 
@@ -34,7 +34,7 @@ public struct HTTPEndpoint: Sendable {
             }
             return outcome
         }
-        let listings = Lookout<ClusterListings>(name: "http listings", whenSeen: { server.ring() }) { ListingsReader(access: access).read() }
+        let listings = ListingLookouts(access: access, whenSeen: { server.ring() })
         let responder = StatusResponder(access: access, token: token, facts: facts, listings: listings, history: history, lastGood: lastGood)
         let thread = Thread { server.run(responder) }
         thread.name = "http"

@@ -5,11 +5,14 @@
 // a time even, tells each aggregate's events for the first time in their order.
 //
 // An event that the broker refuses is tried again after a delay, then given up. What follows in its lane is forgotten meanwhile, so that it
-// takes no room, and read again (`wantsRereading`) when the first is through.
+// takes no room, and read again (`wantsRereading`) when the first is through. One that is given up keeps its lane until the shard has stored that.
+//
+// Events that cannot be marked at the moment, since others have locked their rows, are withheld: known, so that nothing publishes them again, and
+// in nobody's way.
 
 /// What the broker has said of an event.
 public struct EventRefusal: Equatable, Sendable {
-    public var sequence: Int64
+    public var mark: EventMark
     public var attempts: Int
     public var reason: String
     /// No further attempt is made.
@@ -33,7 +36,12 @@ public struct DeliveryQueue {
         var first = 0
         /// Events behind the first were forgotten, and none is taken.
         var isCut = false
+        /// How often the broker has put off the first one.
+        var postponements = 0
     }
+
+    /// So many events may wait for another attempt, or for the unlocking of their rows, without taking the room of others.
+    static let sparedLimit = 10_000
 
     private let limits: Limits
     private var lanes: [String: Lane] = [:]
@@ -42,24 +50,37 @@ public struct DeliveryQueue {
     private var nextReady = 0
     /// Aggregates whose first event waits for another attempt.
     private var delayed: [(aggregate: String, until: ContinuousClock.Instant)] = []
+    /// When the first of `delayed` may be tried again; nil: none waits.
+    public private(set) var nextWake: ContinuousClock.Instant?
     private var flying: [Int64: String] = [:]
     /// Events of which one makes the broker close the channel: they are published one at a time.
     private var suspects: Set<Int64> = []
     /// All events that are here, and those that are confirmed and not marked yet.
     private var known: Set<Int64> = []
+    /// Events that are given up, while that is not stored, with their aggregates.
+    private var givenUp: [Int64: String] = [:]
     /// Confirmed events that are to be marked.
-    public private(set) var confirmed: [Int64] = []
+    public private(set) var confirmed: [EventMark] = []
     /// Refusals that are to be stored.
     public private(set) var refusals: [EventRefusal] = []
+    /// Those of both that the shard could not take yet.
+    private var withheld: (confirmed: [EventMark], refusals: [EventRefusal]) = ([], [])
     /// Events were left out that are to be read again from the first on.
     public private(set) var wantsRereading = false
+    /// Memory that the events to be published take, in bytes.
+    public private(set) var heldBytes = 0
 
     public init(_ limits: Limits) { self.limits = limits }
 
-    /// Events that are not confirmed, forgotten or given up.
-    public var count: Int { known.count - confirmed.count }
+    /// Events that take the room of others: those that are neither confirmed nor forgotten nor given up, and do not wait for another attempt.
+    public var count: Int {
+        let spared = min(delayed.count + givenUp.count + withheld.confirmed.count, Self.sparedLimit)
+        return known.count - confirmed.count - spared
+    }
     public var inFlight: Int { flying.count }
     public var isEmpty: Bool { known.isEmpty }
+    /// How many events wait for the shard to take what became of them.
+    public var withheldCount: Int { withheld.confirmed.count + withheld.refusals.count }
 
     // MARK: In
 
@@ -67,17 +88,22 @@ public struct DeliveryQueue {
     public mutating func add(_ events: [OutboxEvent]) {
         for event in events where !known.contains(event.sequence) {
             guard var lane = lanes.removeValue(forKey: event.aggregate) else {
-                known.insert(event.sequence)
+                take(event)
                 lanes[event.aggregate] = Lane(events: [event])
                 ready.append(event.aggregate)
                 continue
             }
             if !lane.isCut {
-                known.insert(event.sequence)
+                take(event)
                 lane.events.append(event)
             }
             lanes[event.aggregate] = lane
         }
+    }
+
+    private mutating func take(_ event: OutboxEvent) {
+        known.insert(event.sequence)
+        heldBytes += event.bytes
     }
 
     /// The reading from the first event on has begun.
@@ -85,53 +111,74 @@ public struct DeliveryQueue {
 
     // MARK: Out
 
-    /// The next event to publish, which then is on its way; nil: none at the moment.
+    /// The next event to publish, which then is on its way; nil: none at the moment. Those that no broker can be told are given up at their turn.
     public mutating func next(now: ContinuousClock.Instant) -> OutboxEvent? {
         wake(now)
-        guard nextReady < ready.count, flying.count < (suspects.isEmpty ? limits.inFlight : 1) else { return nil }
+        while nextReady < ready.count, flying.count < (suspects.isEmpty ? limits.inFlight : 1) {
+            guard let aggregate = takeReady(), let lane = lanes[aggregate] else { continue }
+            let event = lane.events[lane.first]
+            flying[event.sequence] = aggregate
+            guard let flaw = event.flaw else { return event }
+            refuse(event.sequence, reason: flaw, now: now)
+        }
+        return nil
+    }
+
+    private mutating func takeReady() -> String? {
         let aggregate = ready[nextReady]
         nextReady += 1
         if nextReady >= 1024, nextReady * 2 >= ready.count {
             ready.removeSubrange(..<nextReady)
             nextReady = 0
         }
-        guard let lane = lanes[aggregate] else { return nil }
-        let event = lane.events[lane.first]
-        flying[event.sequence] = aggregate
-        return event
+        return aggregate
     }
 
     private mutating func wake(_ now: ContinuousClock.Instant) {
-        guard delayed.contains(where: { $0.until <= now }) else { return }
+        guard let nextWake, nextWake <= now else { return }
         ready += delayed.filter { $0.until <= now }.map(\.aggregate)
         delayed.removeAll { $0.until <= now }
+        self.nextWake = delayed.map(\.until).min()
+    }
+
+    private mutating func delay(_ aggregate: String, until: ContinuousClock.Instant) {
+        delayed.append((aggregate, until))
+        nextWake = min(nextWake ?? until, until)
     }
 
     // MARK: Outcomes
 
     /// The broker has it. Events that are not on their way are passed over.
     public mutating func confirm(_ sequence: Int64) {
-        guard let aggregate = land(sequence) else { return }
-        confirmed.append(sequence)
+        guard let aggregate = land(sequence), let lane = lanes[aggregate] else { return }
+        confirmed.append(lane.events[lane.first].mark)
         advance(aggregate)
     }
 
     /// The broker does not take this event.
     public mutating func refuse(_ sequence: Int64, reason: String, now: ContinuousClock.Instant) {
-        guard let aggregate = land(sequence), var lane = lanes[aggregate] else { return }
+        guard let aggregate = land(sequence), var lane = lanes.removeValue(forKey: aggregate) else { return }
         cut(&lane)
-        lane.events[0].attempts += 1
-        let attempts = lane.events[0].attempts
-        let isFinal = attempts >= limits.attempts
-        refusals.append(EventRefusal(sequence: sequence, attempts: attempts, reason: reason, isFinal: isFinal))
+        // The column may have any number.
+        let attempts = min(max(lane.events[0].attempts, 0) + 1, Int(Int32.max))
+        lane.events[0].attempts = attempts
+        let isFinal = lane.events[0].flaw != nil || attempts >= limits.attempts
+        refusals.append(EventRefusal(mark: lane.events[0].mark, attempts: attempts, reason: reason, isFinal: isFinal))
+        lanes[aggregate] = lane
         if isFinal {
-            known.remove(sequence)
-            lanes[aggregate] = nil
-            wantsRereading = true
+            givenUp[sequence] = aggregate
         } else {
-            lanes[aggregate] = lane
-            delayed.append((aggregate, now + limits.delay.duration(after: attempts)))
+            delay(aggregate, until: now + limits.delay.duration(after: attempts))
         }
+    }
+
+    /// The broker does not take this event now, and it is not the event's fault: it is tried again without end, after longer and longer delays.
+    public mutating func postpone(_ sequence: Int64, now: ContinuousClock.Instant) {
+        guard let aggregate = land(sequence), var lane = lanes.removeValue(forKey: aggregate) else { return }
+        cut(&lane)
+        lane.postponements += 1
+        lanes[aggregate] = lane
+        delay(aggregate, until: now + limits.delay.duration(after: lane.postponements))
     }
 
     /// The broker has refused one of those on their way, and it is not known which.
@@ -149,17 +196,6 @@ public struct DeliveryQueue {
         nextReady = 0
     }
 
-    /// What was confirmed, up to a number of events; they are known until `forget`.
-    public func confirmed(atMost count: Int) -> [Int64] { Array(confirmed.prefix(count)) }
-
-    /// The first of the confirmed events are marked.
-    public mutating func forgetConfirmed(_ count: Int) {
-        known.subtract(confirmed.prefix(count))
-        confirmed.removeFirst(count)
-    }
-
-    public mutating func forgetRefusals() { refusals = [] }
-
     private mutating func land(_ sequence: Int64) -> String? {
         suspects.remove(sequence)
         return flying.removeValue(forKey: sequence)
@@ -168,7 +204,10 @@ public struct DeliveryQueue {
     private mutating func advance(_ aggregate: String) {
         guard var lane = lanes.removeValue(forKey: aggregate) else { return }
         if lane.isCut { wantsRereading = true }
+        heldBytes -= lane.events[lane.first].bytes
+        lane.events[lane.first].data = ""
         lane.first += 1
+        lane.postponements = 0
         guard lane.first < lane.events.count else { return }
         lanes[aggregate] = lane
         ready.append(aggregate)
@@ -176,7 +215,41 @@ public struct DeliveryQueue {
 
     /// Forgets what stands behind the first event of a lane.
     private mutating func cut(_ lane: inout Lane) {
-        known.subtract(lane.events[(lane.first + 1)...].map(\.sequence))
-        lane = Lane(events: [lane.events[lane.first]], isCut: true)
+        for event in lane.events[(lane.first + 1)...] {
+            known.remove(event.sequence)
+            heldBytes -= event.bytes
+        }
+        lane = Lane(events: [lane.events[lane.first]], isCut: true, postponements: lane.postponements)
+    }
+
+    // MARK: What the shard has taken
+
+    /// What was confirmed, up to a number of events; they are known until `forgetConfirmed`.
+    public func confirmed(atMost count: Int) -> [EventMark] { Array(confirmed.prefix(count)) }
+
+    /// The first of the confirmed events are marked, but for those whose rows others have locked: they are withheld.
+    public mutating func forgetConfirmed(_ count: Int, locked: Set<Int64> = []) {
+        for mark in confirmed.prefix(count) {
+            if locked.contains(mark.sequence) { withheld.confirmed.append(mark) } else { known.remove(mark.sequence) }
+        }
+        confirmed.removeFirst(count)
+    }
+
+    /// The first of the refusals is stored, or could not be and is withheld. One that is not the last of its event need not be stored: the next says it again.
+    public mutating func forgetRefusal(isStored: Bool) {
+        let refusal = refusals.removeFirst()
+        guard refusal.isFinal else { return }
+        guard isStored else { return withheld.refusals.append(refusal) }
+        guard let aggregate = givenUp.removeValue(forKey: refusal.mark.sequence) else { return }
+        known.remove(refusal.mark.sequence)
+        heldBytes -= lanes.removeValue(forKey: aggregate)?.events.first?.bytes ?? 0
+        wantsRereading = true
+    }
+
+    /// What was withheld is to be marked and stored again.
+    public mutating func retryWithheld() {
+        confirmed = withheld.confirmed + confirmed
+        refusals = withheld.refusals + refusals
+        withheld = ([], [])
     }
 }

@@ -6,6 +6,8 @@ public enum PublishOutcome: Equatable, Sendable {
     case confirmed(sequence: Int64)
     /// The broker does not take this event; others it does.
     case refused(sequence: Int64, reason: String)
+    /// The broker does not take this event now, for a reason of its own.
+    case postponed(sequence: Int64, reason: String)
     /// The broker does not take one of those that are on their way, and has forgotten them all.
     case oneRefused(reason: String)
 }

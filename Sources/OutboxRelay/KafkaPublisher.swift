@@ -79,7 +79,7 @@ public final class KafkaPublisher: EventPublisher {
             }
         }
         if error == RD_KAFKA_RESP_ERR_NO_ERROR { return nil }
-        guard Self.isOfEvent(error) else { throw BrokerLost(description: Self.text(error)) }
+        guard Self.isOfEvent(error, topicVaries: settings.topic.dependsOnEvent) else { throw BrokerLost(description: Self.text(error)) }
         return Self.text(error)
     }
 
@@ -106,7 +106,7 @@ public final class KafkaPublisher: EventPublisher {
             let sequence = Int64(Int(bitPattern: message._private))
             if message.err == RD_KAFKA_RESP_ERR_NO_ERROR {
                 outcomes.append(.confirmed(sequence: sequence))
-            } else if Self.isOfEvent(message.err) {
+            } else if Self.isOfEvent(message.err, topicVaries: settings.topic.dependsOnEvent) {
                 outcomes.append(.refused(sequence: sequence, reason: Self.text(message.err)))
             } else {
                 lost = message.err
@@ -116,11 +116,13 @@ public final class KafkaPublisher: EventPublisher {
         if let lost { throw BrokerLost(description: "delivery failed: \(Self.text(lost))") }
     }
 
-    /// Whether an error is about the message itself.
-    static func isOfEvent(_ error: rd_kafka_resp_err_t) -> Bool {
-        [
+    /// Whether an error is about the message itself. A right to write to a topic is missing for some messages only where the topic depends on them.
+    static func isOfEvent(_ error: rd_kafka_resp_err_t, topicVaries: Bool) -> Bool {
+        if error == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED { return topicVaries }
+        return [
             RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE, RD_KAFKA_RESP_ERR_INVALID_RECORD, RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION,
             RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, RD_KAFKA_RESP_ERR__INVALID_ARG,
+            RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP, RD_KAFKA_RESP_ERR_POLICY_VIOLATION,
         ].contains(error)
     }
 

@@ -28,6 +28,9 @@ public struct NameTemplate: Sendable, Equatable {
         self.parts = parts.filter { $0 != .text("") }
     }
 
+    /// Whether two events of a shard may have other names.
+    public var dependsOnEvent: Bool { parts.contains { $0 == .eventType || $0 == .aggregate } }
+
     public func name(of event: OutboxEvent, shard: Int) -> String {
         parts.reduce(into: "") { name, part in
             switch part {

@@ -3,6 +3,8 @@
 import DatabaseClient
 import Foundation
 import Logging
+import Primitives
+import WireProtocol
 
 public final class OutboxRelay: Sendable {
     private let settings: RelaySettings
@@ -13,26 +15,48 @@ public final class OutboxRelay: Sendable {
     /// Tells this relay from others.
     private let holder: String
 
-    /// Looks whether the table has what it needs.
-    /// - Throws: RelayMistake; ConnectionLost, DatabaseMessage.
+    /// Shards of which it is not known yet whether the table has there what it needs, and why. They are looked at again when they are claimed.
+    public let unchecked: [(shard: Int, reason: String)]
+
+    /// Looks whether the table has what it needs, on all shards that answer.
+    /// - Throws: RelayMistake; ConnectionLost, DatabaseMessage where the proxy does not let the relay in.
     public init(_ settings: RelaySettings, logger: Logger) throws {
         let connection = try DatabaseConnection(settings.proxy, nonce: Nonce.random())
         defer { connection.terminate() }
         connection.deadline = .now + settings.patience
-        try OutboxTable.check(settings.table, connection)
         let count = try OutboxTable.shardCount(connection)
         if let missing = settings.shards?.first(where: { $0 >= count }) {
             throw RelayMistake(message: "shard \(missing) does not exist", hint: "the cluster has shards 0 to \(count - 1)")
         }
         self.settings = settings
         self.logger = logger
-        shards = settings.shards ?? Array(0..<count)
+        let shards = settings.shards ?? Array(0..<count)
+        self.shards = shards
+        var unchecked: [(shard: Int, reason: String)] = []
+        for shard in shards {
+            connection.deadline = .now + settings.patience
+            do { try OutboxTable.check(settings.table, connection, shard: shard) } catch let error as DatabaseMessage {
+                unchecked.append((shard, Self.text(of: error)))
+            }
+        }
+        self.unchecked = unchecked
         holder = "\(ProcessInfo.processInfo.hostName.prefix(200))/\(getpid())/\(UUID().uuidString.prefix(8))"
     }
+
+    /// Whether an error of `init` comes from the configuration or the table, so that waiting is of no use: RelayMistake, a login that is refused (class
+    /// 28), a database that does not exist (3D).
+    public static func isMistake(_ error: any Error) -> Bool {
+        if error is RelayMistake { return true }
+        return (error as? DatabaseMessage).map { ["28", "3D"].contains(String($0.sqlState.classCode)) } ?? false
+    }
+
+    /// An error for people: of what the database says, the SQLSTATE and the message.
+    public static func text(of error: any Error) -> String { (error as? DatabaseMessage).map { "\($0.sqlState) \($0.message)" } ?? "\(error)" }
 
     /// Begins; the work goes on on other threads.
     public func start() {
         logger.info("relaying", metadata: ["table": "\(settings.table)", "shards": "\(shards.map(String.init).joined(separator: ","))", "holder": "\(holder)"])
+        for (shard, reason) in unchecked { logger.warning("the shard does not answer", metadata: ["shard": "\(shard)", "error": "\(reason)"]) }
         for shard in shards {
             onThread("shard \(shard)") { [self] in ShardRelay(settings, shard: shard, holder: holder, wakeup: wakeup, logger: logger).run() }
         }
@@ -74,7 +98,7 @@ public final class OutboxRelay: Sendable {
                 connection.terminate()
             } catch {
                 failures += 1
-                logger.warning("notifications are not heard", metadata: ["error": "\(error)"])
+                logger.warning("notifications are not heard", metadata: ["error": "\(Self.text(of: error))"])
                 wakeup.pause(settings.delivery.delay.duration(after: failures))
             }
         }
@@ -85,5 +109,5 @@ public final class OutboxRelay: Sendable {
 }
 
 extension String {
-    var quotedIdentifier: String { "\"\(replacing("\"", with: "\"\""))\"" }
+    var quotedIdentifier: String { QuotedText.identifier(self) }
 }

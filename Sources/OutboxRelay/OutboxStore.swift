@@ -18,9 +18,30 @@ public struct ShardStatus: Sendable, Equatable {
     public var trouble: String?
 }
 
+/// Some events of a shard, in their order.
+struct OutboxPage {
+    var events: [OutboxEvent] = []
+    /// Up to here everything was read.
+    var end: Int64
+    /// Which events have failed, as a text to compare: it changes when others fail, are tried again or are given up.
+    var blocks: String
+}
+
+/// How many events wait and have failed, and the age of the oldest that waits.
+struct OutboxFigures {
+    var pending = 0
+    var failed = 0
+    var oldestSeconds = 0.0
+}
+
 public final class OutboxStore {
     /// Events that wait are counted up to here: counting a long queue would take longer than working it off.
     public static let countedEvents = 100_000
+
+    /// Events of so many bytes together are read by one statement; a single one may be larger.
+    static let batchBytes = 16 << 20
+    /// How long the shard may count for the figures: behind rows that VACUUM may not clear away yet that takes long.
+    private static let figuresLimit = Duration.seconds(2)
 
     /// Characters of `ShardStatus.trouble` that are told to others.
     private static let troubleLength = 500
@@ -30,6 +51,8 @@ public final class OutboxStore {
     private let shard: Int
     private let patience: Duration
     private let failureBlocks: Bool
+    private let maximumEventBytes: Int
+    private let lease: Duration
 
     /// - Parameter table: as SQL writes it.
     /// - Throws: ConnectionLost; DatabaseMessage where the proxy refuses the login.
@@ -38,12 +61,26 @@ public final class OutboxStore {
         self.shard = shard
         patience = settings.patience
         failureBlocks = settings.delivery.failureBlocks
+        maximumEventBytes = settings.maximumEventBytes
+        lease = settings.lease
         connection = try DatabaseConnection(settings.proxy, nonce: Nonce.random())
+        connection.deadline = .now + patience
+        // Who waits for a lock of others must still be in time to renew the lease, which is due each third of it.
+        try connection.execute("SET lock_timeout = '\(Self.milliseconds(lease / 4))'")
     }
+
+    /// A time as settings take it.
+    private static func milliseconds(_ time: Duration) -> String { "\(Int(time.seconds * 1000))ms" }
 
     private func run(_ text: String, _ values: [String?] = []) throws -> StatementResult {
         connection.deadline = .now + patience
         return try connection.execute("/* pgbraid: shard=\(shard) */ \(text)", values)
+    }
+
+    /// - Throws: RelayMistake for a table that lacks something on this shard; ConnectionLost, DatabaseMessage.
+    func checkTable() throws {
+        connection.deadline = .now + patience
+        try OutboxTable.check(table, connection, shard: shard)
     }
 
     // MARK: Who relays
@@ -82,9 +119,10 @@ public final class OutboxStore {
 
     // MARK: Reading
 
-    /// The newest event that waits and is visible; nil: there is none.
-    public func newest() throws -> Int64? {
-        try run("SELECT pg_catalog.max(sequence) FROM \(table) WHERE status = 'pending'").rows.first?.first??.number
+    /// The newest event that waits and is visible, above a number; nil: there is none.
+    public func newest(above sequence: Int64) throws -> Int64? {
+        let text = "SELECT pg_catalog.max(sequence) FROM \(table) WHERE status = 'pending' AND sequence > $1::pg_catalog.int8"
+        return try run(text, ["\(sequence)"]).rows.first?.first??.number
     }
 
     /// Who has the lock that inserting takes, and when the server was started.
@@ -97,39 +135,101 @@ public final class OutboxStore {
         return (Set((row[1] ?? "").split(separator: " ").map(String.init)), row[0] ?? "")
     }
 
-    /// Events behind `after` up to `through` in their order; and what tells whether others have failed, been tried again or given up since: of whom
-    /// failed events block the aggregate.
-    /// - Returns: no blocks where there are no events.
-    public func events(after: Int64, through: Int64, limit: Int) throws -> (events: [OutboxEvent], blocks: String?) {
+    private var blocksQuery: String {
+        """
+        SELECT pg_catalog.count(*)::pg_catalog.text || '/' || pg_catalog.sum(pg_catalog.hashint8extended(b.sequence, 0))::pg_catalog.text AS blocks
+        FROM \(table) AS b WHERE b.status = 'failed'
+        """
+    }
+
+    /// `OutboxPage.blocks` alone.
+    func blocks() throws -> String { Self.blocks(try run(blocksQuery).rows.first) }
+
+    private static func blocks(_ row: [String?]?) -> String { (row?.first ?? nil) ?? "none" }
+
+    /// Events behind `after` up to `through` in their order, as many as the limits of number and bytes allow. Where failed events block their aggregates, the
+    /// younger events of these are left out.
+    ///
+    /// A row that cannot be told to anybody, since it lacks something or is too large, comes with its flaw and without what is wrong with it.
+    func events(after: Int64, through: Int64, limit: Int) throws -> OutboxPage {
+        let rows = try run(eventsQuery(limit), ["\(after)", "\(through)", "\(maximumEventBytes)"]).rows
+        var page = OutboxPage(end: through, blocks: Self.blocks(rows.first))
+        var bytes = 0
+        for row in rows {
+            guard let sequence = row[1]?.number else { continue }
+            page.events.append(OutboxEvent(row, sequence: sequence, maximumBytes: maximumEventBytes))
+            bytes += row[8].flatMap { Int($0) } ?? 0
+        }
+        if let last = page.events.last, page.events.count >= limit || bytes >= Self.batchBytes { page.end = last.sequence }
+        return page
+    }
+
+    /// There is one row at least, with what blocks. Texts are made of the data only for rows within the limits.
+    private func eventsQuery(_ limit: Int) -> String {
         let blocked = """
              AND NOT EXISTS (SELECT FROM \(table) AS f WHERE f.status = 'failed' AND f.aggregate_id = e.aggregate_id AND f.sequence < e.sequence)
             """
-        let text = """
-            SELECT e.sequence, e.event_id, e.aggregate_id, e.event_type, e.event_data, e.attempts, EXTRACT(epoch FROM e.created_at)::pg_catalog.int8,
-              (SELECT pg_catalog.count(*)::pg_catalog.text || '/' || pg_catalog.sum(pg_catalog.hashint8extended(b.sequence, 0))::pg_catalog.text
-               FROM \(table) AS b WHERE b.status = 'failed')
-            FROM \(table) AS e WHERE e.status = 'pending' AND e.sequence > $1::pg_catalog.int8 AND e.sequence <= $2::pg_catalog.int8\(failureBlocks ? blocked : "")
-            ORDER BY e.sequence LIMIT \(limit)
+        func text(_ column: String) -> String { "\(column)::pg_catalog.text" }
+        func length(_ column: String) -> String { "COALESCE(pg_catalog.octet_length(\(text(column))), 0)::pg_catalog.int8" }
+        func short(_ column: String) -> String { "CASE WHEN pg_catalog.octet_length(\(text(column))) <= $3::pg_catalog.int8 THEN \(text(column)) END" }
+        return """
+            SELECT b.blocks, r.sequence, \(short("r.event_id")), \(short("r.aggregate_id")), CASE WHEN r.bytes <= $3::pg_catalog.int8 THEN \(text("r.event_type")) END,
+              CASE WHEN r.bytes <= $3::pg_catalog.int8 THEN \(text("r.event_data")) END, r.attempts,
+              CASE WHEN pg_catalog.isfinite(r.created_at) THEN EXTRACT(epoch FROM r.created_at)::pg_catalog.int8 END, r.bytes
+            FROM (\(blocksQuery)) AS b LEFT JOIN (
+              SELECT q.*, pg_catalog.sum(q.bytes) OVER (ORDER BY q.sequence ROWS UNBOUNDED PRECEDING) - q.bytes AS bytes_before FROM (
+                SELECT e.sequence, e.event_id, e.aggregate_id, e.event_type, e.event_data, e.attempts, e.created_at,
+                  \(length("e.event_id")) + \(length("e.aggregate_id")) + \(length("e.event_type")) + \(length("e.event_data")) AS bytes
+                FROM \(table) AS e
+                WHERE e.status = 'pending' AND e.sequence > $1::pg_catalog.int8 AND e.sequence <= $2::pg_catalog.int8\(failureBlocks ? blocked : "")
+                ORDER BY e.sequence LIMIT \(limit)) AS q
+            ) AS r ON r.bytes_before < \(Self.batchBytes)
+            ORDER BY r.sequence
             """
-        let rows = try run(text, ["\(after)", "\(through)"]).rows
-        return (rows.compactMap(OutboxEvent.init), rows.first.map { $0[7] ?? "none" })
     }
 
     // MARK: Writing
 
-    public func markSent(_ sequences: [Int64]) throws {
-        let text = "UPDATE \(table) SET status = 'sent', processed_at = pg_catalog.clock_timestamp() WHERE status = 'pending' AND sequence = ANY ($1::pg_catalog.int8[])"
-        _ = try run(text, ["{\(sequences.map(String.init).joined(separator: ","))}"])
+    /// Marks events as sent.
+    /// - Returns: how many were marked, and those that wait still, since others have locked their rows. What somebody else has marked, changed or
+    ///   deleted is in neither.
+    func markSent(_ marks: [EventMark]) throws -> (count: Int, locked: Set<Int64>) {
+        let values: [String?] = [Self.array(marks.map { "\($0.sequence)" }), Self.array(marks.map { $0.id ?? "" })]
+        let meant = """
+            FROM \(table) AS o JOIN (SELECT ($1::pg_catalog.int8[])[i] AS sequence, ($2::pg_catalog.text[])[i] AS id
+              FROM pg_catalog.generate_subscripts($1::pg_catalog.int8[], 1) AS i) AS d
+              ON o.sequence = d.sequence AND o.event_id::pg_catalog.text = d.id WHERE o.status = 'pending'
+            """
+        let update = """
+            UPDATE \(table) SET status = 'sent', processed_at = pg_catalog.clock_timestamp()
+            WHERE ctid = ANY (ARRAY(SELECT o.ctid \(meant) FOR UPDATE OF o SKIP LOCKED))
+            """
+        let count = try run(update, values).rowCount
+        guard count < marks.count else { return (count, []) }
+        return (count, Set(try run("SELECT o.sequence \(meant)", values).rows.compactMap { $0[0]?.number }))
     }
 
-    /// Stores that the broker has refused an event.
-    public func store(_ refusal: EventRefusal) throws {
-        let text = """
-            UPDATE \(table) SET attempts = $2::pg_catalog.int4, reason = $3, status = CASE WHEN $4::pg_catalog.bool THEN 'failed' ELSE status END,
-              processed_at = CASE WHEN $4::pg_catalog.bool THEN pg_catalog.clock_timestamp() END
-            WHERE status = 'pending' AND sequence = $1::pg_catalog.int8
+    /// Stores that the broker has refused an event, or that it cannot be told to any.
+    /// - Returns: whether it is stored, or the event is not pending any more; false: others have locked the row.
+    /// - Throws: DatabaseMessage also for what an index or a constraint does not take; ConnectionLost.
+    func store(_ refusal: EventRefusal) throws -> Bool {
+        let meant = """
+            FROM \(table) AS o WHERE o.status = 'pending' AND o.sequence = $1::pg_catalog.int8
+              AND ($2::pg_catalog.text IS NULL OR o.event_id::pg_catalog.text = $2::pg_catalog.text)
             """
-        _ = try run(text, ["\(refusal.sequence)", "\(refusal.attempts)", refusal.reason, refusal.isFinal ? "t" : "f"])
+        let update = """
+            UPDATE \(table) SET attempts = $3::pg_catalog.int4, reason = $4, status = CASE WHEN $5::pg_catalog.bool THEN 'failed' ELSE status END,
+              processed_at = CASE WHEN $5::pg_catalog.bool THEN pg_catalog.clock_timestamp() END
+            WHERE ctid = ANY (ARRAY(SELECT o.ctid \(meant) FOR UPDATE OF o SKIP LOCKED))
+            """
+        let mark: [String?] = ["\(refusal.mark.sequence)", refusal.mark.id]
+        if try run(update, mark + ["\(refusal.attempts)", refusal.reason, refusal.isFinal ? "t" : "f"]).rowCount > 0 { return true }
+        return try run("SELECT o.sequence \(meant)", mark).rows.isEmpty
+    }
+
+    /// An array as SQL writes it.
+    private static func array(_ texts: [String]) -> String {
+        "{\(texts.map { "\"\($0.replacing("\\", with: "\\\\").replacing("\"", with: "\\\""))\"" }.joined(separator: ","))}"
     }
 
     /// Deletes some events that were sent long ago.
@@ -137,30 +237,50 @@ public final class OutboxStore {
     public func deleteSent(olderThan age: Duration, atMost count: Int) throws -> Bool {
         let text = """
             DELETE FROM \(table) WHERE ctid = ANY (ARRAY(SELECT ctid FROM \(table) WHERE status = 'sent'
-              AND processed_at < pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => $1::pg_catalog.float8) LIMIT \(count)))
+              AND processed_at < pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => $1::pg_catalog.float8) LIMIT \(count) FOR UPDATE SKIP LOCKED))
             """
         return try run(text, ["\(age.seconds)"]).rowCount == count
     }
 
-    /// How many events wait and have failed, and the age of the oldest that waits.
-    public func figures() throws -> (pending: Int, failed: Int, oldestSeconds: Double) {
+    /// How the outbox stands. It has a time limit of its own.
+    /// - Throws: DatabaseMessage, with the session ready again; ConnectionLost.
+    func figures() throws -> OutboxFigures {
         let text = """
             SELECT (SELECT pg_catalog.count(*) FROM (SELECT FROM \(table) WHERE status = 'pending' LIMIT \(Self.countedEvents)) AS p),
               (SELECT pg_catalog.count(*) FROM (SELECT FROM \(table) WHERE status = 'failed' LIMIT \(Self.countedEvents)) AS f),
-              (SELECT EXTRACT(epoch FROM pg_catalog.clock_timestamp() - created_at) FROM \(table) WHERE status = 'pending' ORDER BY sequence LIMIT 1)
+              (SELECT CASE WHEN pg_catalog.isfinite(created_at) THEN EXTRACT(epoch FROM pg_catalog.clock_timestamp() - created_at) END
+               FROM \(table) WHERE status = 'pending' ORDER BY sequence LIMIT 1)
             """
-        let row = try run(text).rows.first ?? [nil, nil, nil]
-        return (row[0].flatMap { Int($0) } ?? 0, row[1].flatMap { Int($0) } ?? 0, max(0, row[2].flatMap { Double($0) } ?? 0))
+        connection.deadline = .now + patience
+        try connection.execute("BEGIN")
+        do {
+            // The shard is the first of the transaction: so the setting needs no other one, which may be down.
+            _ = try run("SELECT 1")
+            try connection.execute("SET LOCAL statement_timeout = '\(Self.milliseconds(min(Self.figuresLimit, lease / 4)))'")
+            let row = try run(text).rows.first ?? [nil, nil, nil]
+            try connection.execute("COMMIT")
+            return OutboxFigures(
+                pending: row[0].flatMap { Int($0) } ?? 0, failed: row[1].flatMap { Int($0) } ?? 0, oldestSeconds: max(0, row[2].flatMap { Double($0) } ?? 0))
+        } catch let error as DatabaseMessage {
+            try connection.execute("ROLLBACK")
+            throw error
+        }
     }
 }
 
 extension OutboxEvent {
     /// A row of `OutboxStore.events`.
-    fileprivate init?(_ row: [String?]) {
-        guard let sequence = row[0]?.number, let id = row[1], let aggregate = row[2], let type = row[3] else { return nil }
+    fileprivate init(_ row: [String?], sequence: Int64, maximumBytes: Int) {
+        let bytes = row[8].flatMap { Int($0) } ?? 0
+        var flaw: String?
+        if bytes > maximumBytes {
+            flaw = "it has \(bytes) bytes, and max_event_bytes is \(maximumBytes)"
+        } else if let missing = zip(["event_id", "aggregate_id", "event_type"], row[2...4]).first(where: { $0.1 == nil }) {
+            flaw = "\(missing.0) is NULL"
+        }
         self.init(
-            sequence: sequence, id: id, aggregate: aggregate, type: type, data: row[4] ?? "", attempts: row[5].flatMap { Int($0) } ?? 0,
-            createdAt: row[6]?.number ?? 0)
+            sequence: sequence, id: row[2], aggregate: row[3] ?? "", type: row[4] ?? "", data: row[5] ?? "", attempts: row[6].flatMap { Int($0) } ?? 0,
+            createdAt: row[7]?.number ?? 0, flaw: flaw)
     }
 }
 

@@ -1,4 +1,5 @@
-// OutboxTable: whether the outbox table has what the relay builds on, and how many shards the cluster has. Asked once, before anything is sent.
+// OutboxTable: whether the outbox table has what the relay builds on, and how many shards the cluster has. Asked on each shard before
+// anything of it is sent.
 import DatabaseClient
 import WireProtocol
 
@@ -6,6 +7,11 @@ import WireProtocol
 public struct RelayMistake: Error, CustomStringConvertible, Equatable {
     public var message: String
     public var hint: String
+
+    public init(message: String, hint: String) {
+        self.message = message
+        self.hint = hint
+    }
 
     public var description: String { "\(message). Hint: \(hint)" }
 }
@@ -22,11 +28,15 @@ public enum OutboxTable {
         "created_at": ["timestamp with time zone"], "processed_at": ["timestamp with time zone"],
     ]
 
+    /// Columns without which an event cannot be told to anybody, or is never found.
+    private static let needed = ["event_id", "aggregate_id", "event_type", "status"]
+
+    /// The catalogs are alike on all shards, and any shard that is up is asked for them.
     /// - Throws: RelayMistake for a table that is not there or lacks something; ConnectionLost, DatabaseMessage.
-    public static func check(_ table: String, _ connection: DatabaseConnection) throws {
+    public static func check(_ table: String, _ connection: DatabaseConnection, shard: Int) throws {
         let text = """
             SELECT c.relkind, a.attname, pg_catalog.format_type(a.atttypid, NULL), a.attidentity, s.seqcache, s.seqincrement > 0, s.seqcycle,
-              pg_catalog.current_setting('server_version_num')::pg_catalog.int4 >= 140001
+              pg_catalog.current_setting('server_version_num')::pg_catalog.int4 >= 140001, a.attnotnull
             FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
             LEFT JOIN pg_catalog.pg_depend AS d ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = c.oid AND d.refobjsubid = a.attnum
               AND d.deptype = 'i' AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
@@ -34,14 +44,14 @@ public enum OutboxTable {
             WHERE c.oid = pg_catalog.to_regclass($1)
             """
         try check(table, try connection.execute(text, [table]).rows)
-        try checkPlacement(table, connection)
+        try checkPlacement(table, connection, shard)
     }
 
     /// Only rows of local tables may be inserted into a shard that is named. With other placements the proxy may draw a number before the table is
     /// locked.
-    private static func checkPlacement(_ table: String, _ connection: DatabaseConnection) throws {
+    private static func checkPlacement(_ table: String, _ connection: DatabaseConnection, _ shard: Int) throws {
         do {
-            try connection.execute("/* pgbraid: shard=0 */ INSERT INTO \(table) (aggregate_id) SELECT NULL WHERE false")
+            try connection.execute("/* pgbraid: shard=\(shard) */ INSERT INTO \(table) (aggregate_id) SELECT NULL WHERE false")
         } catch let error as DatabaseMessage where error.sqlState == .featureNotSupported {
             throw RelayMistake(message: "\(table) is not a local table: \(error.message)", hint: "[[table]] name = \"\(table)\" kind = \"local\" in proxy.conf")
         } catch let error as DatabaseMessage where error.sqlState == .insufficientPrivilege {
@@ -50,7 +60,7 @@ public enum OutboxTable {
         }
     }
 
-    /// - Parameter rows: kind, column, type, identity, cache, whether numbers go up, whether they begin anew, whether the server is new enough.
+    /// - Parameter rows: kind, column, type, identity, cache, whether numbers go up, whether they begin anew, whether the server is new enough, NOT NULL.
     static func check(_ table: String, _ rows: [[String?]]) throws(RelayMistake) {
         guard let first = rows.first else { throw RelayMistake(message: "table \(table) does not exist", hint: hint) }
         guard first[7] == "t" else { throw RelayMistake(message: "PostgreSQL is older than 14.1", hint: "prepared transactions cannot be told apart there") }
@@ -60,6 +70,7 @@ public enum OutboxTable {
             guard let type = row[2], types.contains(type) else {
                 throw RelayMistake(message: "column \(name) of \(table) has type \(row[2] ?? ""), not \(types.joined(separator: " or "))", hint: hint)
             }
+            if needed.contains(name), row[8] != "t" { throw RelayMistake(message: "column \(name) of \(table) may be NULL", hint: hint) }
             guard name == "sequence" else { continue }
             guard row[3] == "a" else {
                 throw RelayMistake(message: "column sequence of \(table) is not GENERATED ALWAYS AS IDENTITY", hint: "a number that a client gives is in no order")

@@ -17,6 +17,8 @@ public struct RabbitSettings: Sendable {
     public var exchange = ""
     public var routingKey = NameTemplate("outbox_events")!
     public var contentType = "application/json"
+    /// How long the broker may take to confirm a message.
+    public var patience = Duration.seconds(30)
     /// Certificates of who may have signed the broker's; nil: no TLS.
     public var authorityFile: String?
 
@@ -33,6 +35,15 @@ public final class RabbitPublisher: EventPublisher {
     /// The most words of the broker that are read at a time.
     static let outcomesAtATime = 10_000
 
+    /// Bytes of a message's header that its own names, and what is not the aggregate, take at most.
+    static let otherHeaderBytes = 2048
+
+    /// A message that is not confirmed yet.
+    private struct OpenMessage {
+        var sequence: Int64
+        var since: ContinuousClock.Instant
+    }
+
     private let settings: RabbitSettings
     private let shard: Int
     private let connection: amqp_connection_state_t
@@ -40,7 +51,7 @@ public final class RabbitPublisher: EventPublisher {
     private var nextTag: UInt64 = 1
     /// All tags below this one are settled.
     private var firstOpenTag: UInt64 = 1
-    private var open: [UInt64: Int64] = [:]
+    private var open: [UInt64: OpenMessage] = [:]
     /// Events that came back, with the reason, by the message's id; their confirmation follows.
     private var returned: [Int64: String] = [:]
     private var sequences: [String: Int64] = [:]
@@ -97,6 +108,9 @@ public final class RabbitPublisher: EventPublisher {
         for (what, name) in [("routing key", key), ("event id", identifier), ("event type", event.type)] where name.utf8.count > Self.nameBytes || name.utf8.contains(0) {
             return "the \(what) is longer than \(Self.nameBytes) bytes, or has a zero byte"
         }
+        // The header of a message is one frame. librabbitmq notices only when half of the message is sent, behind which the connection is of no use.
+        let room = Int(amqp_get_frame_max(connection)) - Self.otherHeaderBytes
+        guard event.aggregate.utf8.count <= room else { return "the aggregate_id is longer than \(room) bytes, so that it fits no header" }
         let headers = ["aggregate_id", event.aggregate, "shard", "\(shard)", "sequence", "\(event.sequence)"]
         let status = headers.withPointers { headers in
             var data = event.data
@@ -106,7 +120,7 @@ public final class RabbitPublisher: EventPublisher {
             }
         }
         guard status == 0 else { throw BrokerLost(description: "sending failed: \(String(cString: amqp_error_string2(status)))") }
-        open[nextTag] = event.sequence
+        open[nextTag] = OpenMessage(sequence: event.sequence, since: .now)
         nextTag += 1
         sequences[identifier] = event.sequence
         messageIDs[event.sequence] = identifier
@@ -120,13 +134,17 @@ public final class RabbitPublisher: EventPublisher {
         while outcomes.count < Self.outcomesAtATime {
             crabbitmq_next(connection, patience, &news)
             switch news.kind {
-            case CRABBITMQ_CONFIRMED: for tag in tags(news) { settle(tag, refusal: nil, &outcomes) }
-            case CRABBITMQ_REFUSED: for tag in tags(news) { settle(tag, refusal: "the broker does not take it (basic.nack)", &outcomes) }
+            case CRABBITMQ_CONFIRMED: for tag in tags(news) { settle(tag, isTaken: true, &outcomes) }
+            case CRABBITMQ_REFUSED: for tag in tags(news) { settle(tag, isTaken: false, &outcomes) }
             case CRABBITMQ_RETURNED: noteReturn(news)
             case CRABBITMQ_CHANNEL_CLOSED: return outcomes + [try channelClosed(news)]
             case CRABBITMQ_CONNECTION_CLOSED: throw BrokerLost(description: "the broker closes the connection: \(news.code) \(Self.text(of: news))")
             case CRABBITMQ_BROKEN: throw BrokerLost(description: "the connection broke: \(Self.text(of: news))")
-            default: if news.status != 0 { return outcomes }
+            default:
+                if news.status != 0 {
+                    if outcomes.isEmpty { try checkPatience() }
+                    return outcomes
+                }
             }
             patience = 0
         }
@@ -140,11 +158,20 @@ public final class RabbitPublisher: EventPublisher {
         news.is_multiple == 0 || news.delivery_tag < firstOpenTag ? [news.delivery_tag] : Array(firstOpenTag...min(news.delivery_tag, nextTag - 1))
     }
 
-    private func settle(_ tag: UInt64, refusal: String?, _ outcomes: inout [PublishOutcome]) {
-        guard let sequence = open.removeValue(forKey: tag) else { return }
+    /// - Throws: BrokerLost when the oldest message waits for its confirmation for too long, as under an alarm of memory or disk, or without a quorum.
+    private func checkPatience() throws(BrokerLost) {
+        guard let oldest = open[firstOpenTag], oldest.since.duration(to: .now) > settings.patience else { return }
+        throw BrokerLost(description: "the broker does not confirm: \(open.count) messages wait, the oldest for more than \(settings.patience)")
+    }
+
+    /// - Parameter isTaken: false: basic.nack, by which the broker says that something is wrong with itself.
+    private func settle(_ tag: UInt64, isTaken: Bool, _ outcomes: inout [PublishOutcome]) {
+        guard let sequence = open.removeValue(forKey: tag)?.sequence else { return }
         while firstOpenTag < nextTag, open[firstOpenTag] == nil { firstOpenTag += 1 }
         if let identifier = messageIDs.removeValue(forKey: sequence) { sequences[identifier] = nil }
-        if let reason = refusal ?? returned[sequence] {
+        if !isTaken {
+            outcomes.append(.postponed(sequence: sequence, reason: "it could not store an event (basic.nack)"))
+        } else if let reason = returned[sequence] {
             outcomes.append(.refused(sequence: sequence, reason: reason))
         } else {
             outcomes.append(.confirmed(sequence: sequence))

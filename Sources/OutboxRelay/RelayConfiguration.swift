@@ -14,7 +14,7 @@ public enum RelayConfiguration {
         readProxy(root.section("proxy"), &settings)
         readOutbox(root.section("outbox"), &settings)
         switch (root.has("rabbitmq"), root.has("kafka")) {
-        case (true, false): settings.broker = .rabbit(rabbit(root.section("rabbitmq")))
+        case (true, false): settings.broker = .rabbit(rabbit(root.section("rabbitmq"), patience: settings.patience))
         case (false, true): settings.broker = .kafka(kafka(root.section("kafka")))
         default: root.mistake("rabbitmq", "there must be one section [rabbitmq] or [kafka]")
         }
@@ -38,6 +38,7 @@ public enum RelayConfiguration {
         settings.channel = section.string("channel") ?? settings.channel
         settings.pollInterval = section.duration("poll_interval", from: .milliseconds(1)) ?? settings.pollInterval
         settings.batch = section.integer("batch", in: 1...50_000) ?? settings.batch
+        settings.maximumEventBytes = section.integer("max_event_bytes", in: 1000...256 << 20) ?? settings.maximumEventBytes
         settings.lease = section.duration("lease", from: .seconds(1)) ?? settings.lease
         settings.patience = section.duration("patience", from: .seconds(1)) ?? settings.patience
         settings.reportInterval = section.duration("report_interval", from: .seconds(1)) ?? settings.reportInterval
@@ -51,8 +52,9 @@ public enum RelayConfiguration {
         section.finish()
     }
 
-    private static func rabbit(_ section: SettingsReader) -> RabbitSettings {
+    private static func rabbit(_ section: SettingsReader, patience: Duration) -> RabbitSettings {
         var rabbit = RabbitSettings()
+        rabbit.patience = patience
         rabbit.host = section.string("host") ?? rabbit.host
         rabbit.port = section.integer("port", in: 1...65_535) ?? rabbit.port
         rabbit.user = section.string("user") ?? rabbit.user

@@ -31,11 +31,13 @@ public struct RelaySettings: Sendable {
     public var pollInterval = Duration.milliseconds(100)
     /// The most events that are read, or marked, by one statement. Twice as many are held for a shard.
     public var batch = 1000
+    /// Larger events have failed, in bytes of data, type, aggregate and id together. RabbitMQ takes 16 MiB unless it is told otherwise, Kafka 1 MB.
+    public var maximumEventBytes = 16 << 20
     /// How long a relay has a shard for itself after it has last said so.
     public var lease = Duration.seconds(10)
     /// How long sent events are kept; nil: for ever.
     public var retention: Duration? = .seconds(7 * 86_400)
-    /// How long one statement, and one attempt to publish, may take before the connection is given up.
+    /// How long one statement may take, and RabbitMQ to confirm an event, before the connection is given up.
     public var patience = Duration.seconds(30)
     /// How often the figures of each shard are logged.
     public var reportInterval = Duration.seconds(60)

@@ -22,6 +22,12 @@ final class ShardRelay {
 
     private var publisher: (any EventPublisher)?
     private var brokerFailures = 0
+    /// How often it has begun again without having got through, and what is wrong: with the database, the broker, an event, the figures.
+    private var failures = 0
+    private var databaseTrouble: String?
+    private var brokerTrouble: String?
+    private var eventTrouble: String?
+    private var figuresTrouble: String?
     private var nextConnect = ContinuousClock.now
     private var status = ShardStatus()
     private var reported = (sent: 0, at: ContinuousClock.now)
@@ -39,30 +45,44 @@ final class ShardRelay {
 
     /// Relays until the end.
     func run() {
-        var failures = 0
         while !wakeup.isEnded {
             do {
                 let store = try OutboxStore(settings, shard: shard)
                 while !wakeup.isEnded {
-                    if try store.claim(holder, for: settings.lease, ShardStatus()) {
+                    if try isOurs(store) {
                         logger.info("the shard is ours")
-                        failures = 0
+                        try store.checkTable()
                         try relay(store)
+                    } else {
+                        (failures, databaseTrouble) = (0, nil)
                     }
                     wakeup.pause(settings.lease / 3)
                 }
             } catch {
                 failures += 1
-                logger.warning("the shard is tried again", metadata: ["error": "\(error)"])
+                databaseTrouble = "begins again: \(OutboxRelay.text(of: error))"
+                logger.warning("the shard is tried again", metadata: ["error": "\(OutboxRelay.text(of: error))", "failures": "\(failures)"])
                 publisher = nil
                 wakeup.pause(settings.delivery.delay.duration(after: failures))
             }
         }
     }
 
+    /// Claims the shard, and tells what kept it from being relayed before.
+    private func isOurs(_ store: OutboxStore) throws -> Bool {
+        var status = ShardStatus()
+        status.trouble = databaseTrouble
+        do { return try store.claim(holder, for: settings.lease, status) } catch let error as DatabaseMessage {
+            // What is wrong with the table says more.
+            try store.checkTable()
+            throw error
+        }
+    }
+
     /// Until somebody else has the shard's events, or the end.
     private func relay(_ store: OutboxStore) throws {
         status = ShardStatus()
+        (brokerTrouble, eventTrouble, figuresTrouble) = (nil, nil, nil)
         reported = (0, .now)
         var turn = RelayTurn(settings)
         while !wakeup.isEnded {
@@ -72,15 +92,36 @@ final class ShardRelay {
             log(turn.queue.refusals)
             try turn.store(store, marksAll: false)
             try turn.load(store)
+            if turn.takeOtherServer() { publisher = nil }
             guard serveBroker(&turn) else {
-                wakeup.pause(settings.pollInterval)
+                noteRound(turn)
+                wakeup.pause(min(settings.pollInterval, settings.lease / 3))
                 continue
             }
-            if turn.isIdle {
-                turn.rung = wakeup.wait(after: turn.rung, atMost: settings.pollInterval)
-            }
+            noteRound(turn)
+            if turn.isIdle, try !awaitWork(store, &turn) { return logger.info("another relay has the shard") }
         }
         try leave(store, &turn)
+    }
+
+    /// Waits for news, or until it is time to look by itself. The lease is renewed meanwhile.
+    /// - Returns: whether the shard is still ours.
+    private func awaitWork(_ store: OutboxStore, _ turn: inout RelayTurn) throws -> Bool {
+        let limit = ContinuousClock.now + turn.idleTime
+        repeat {
+            let rung = wakeup.wait(after: turn.rung, atMost: min(max(.zero, ContinuousClock.now.duration(to: limit)), settings.lease / 3))
+            if rung > turn.rung {
+                turn.rung = rung
+                return true
+            }
+            if turn.isClaimDue, try !claim(store, &turn) { return false }
+        } while !wakeup.isEnded && ContinuousClock.now < limit
+        return true
+    }
+
+    /// What broke before has been got through once something was marked, or all that may be was read.
+    private func noteRound(_ turn: RelayTurn) {
+        if turn.sent > 0 || turn.isIdle { (failures, databaseTrouble) = (0, nil) }
     }
 
     /// What is on its way is waited for and marked; then others may have the shard.
@@ -102,17 +143,33 @@ final class ShardRelay {
             if publishes { try turn.publish(publisher) }
             let outcomes = try publisher.outcomes(withinMilliseconds: turn.queue.inFlight > 0 ? Self.outcomePatience : 0)
             turn.take(outcomes)
-            if !outcomes.isEmpty { (brokerFailures, status.trouble) = (0, nil) }
+            note(outcomes)
             return true
         } catch {
             brokerFailures += 1
-            status.trouble = "broker: \(error)"
+            brokerTrouble = "broker: \(error)"
             logger.warning("the broker is lost", metadata: ["error": "\(error)", "failures": "\(brokerFailures)"])
             publisher = nil
             nextConnect = .now + settings.delivery.delay.duration(after: brokerFailures)
             turn.queue.lose()
             return false
         }
+    }
+
+    private func note(_ outcomes: [PublishOutcome]) {
+        var (isConfirmed, reason) = (false, String?.none)
+        for outcome in outcomes {
+            switch outcome {
+            case .confirmed: isConfirmed = true
+            case .postponed(_, let why): reason = why
+            case .refused, .oneRefused: break
+            }
+        }
+        if !outcomes.isEmpty { brokerFailures = 0 }
+        if isConfirmed { (brokerTrouble, eventTrouble) = (nil, nil) }
+        guard let reason else { return }
+        if brokerTrouble == nil { logger.warning("the broker puts events off", metadata: ["reason": "\(reason)"]) }
+        brokerTrouble = "broker: \(reason)"
     }
 
     private func connected() throws(BrokerLost) -> (any EventPublisher)? {
@@ -127,8 +184,7 @@ final class ShardRelay {
 
     private func claim(_ store: OutboxStore, _ turn: inout RelayTurn) throws -> Bool {
         let now = ContinuousClock.now
-        let figures = try store.figures()
-        (status.pending, status.failed, status.oldestSeconds) = (figures.pending, figures.failed, figures.oldestSeconds)
+        try count(store)
         status.writerSeconds = turn.writerAge(now)?.seconds ?? 0
         status.rate = Double(turn.sent - reported.sent) / max(reported.at.duration(to: now).seconds, 0.001)
         status.sent = turn.sent
@@ -136,15 +192,27 @@ final class ShardRelay {
         warnOfWriter(turn, now)
         report(now)
         turn.noteClaim(now)
+        let troubles = [databaseTrouble, brokerTrouble, turn.trouble, eventTrouble, figuresTrouble].compactMap { $0 }
+        status.trouble = troubles.isEmpty ? nil : troubles.joined(separator: "; ")
         return try store.claim(holder, for: settings.lease, status)
+    }
+
+    /// What cannot be counted in time keeps its last figures: they are no reason to relay nothing.
+    private func count(_ store: OutboxStore) throws {
+        do {
+            let figures = try store.figures()
+            (status.pending, status.failed, status.oldestSeconds, figuresTrouble) = (figures.pending, figures.failed, figures.oldestSeconds, nil)
+        } catch let error as DatabaseMessage {
+            figuresTrouble = "the events were not counted: \(error.message)"
+        }
     }
 
     private func log(_ refusals: [EventRefusal]) {
         for refusal in refusals {
-            if refusal.isFinal { status.trouble = "failed: \(refusal.reason)" }
+            if refusal.isFinal { eventTrouble = "failed: \(refusal.reason)" }
             logger.warning(
                 refusal.isFinal ? "an event has failed" : "an event is refused",
-                metadata: ["sequence": "\(refusal.sequence)", "attempts": "\(refusal.attempts)", "reason": "\(refusal.reason)"])
+                metadata: ["sequence": "\(refusal.mark.sequence)", "attempts": "\(refusal.attempts)", "reason": "\(refusal.reason)"])
         }
     }
 

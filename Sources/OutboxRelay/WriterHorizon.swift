@@ -12,12 +12,17 @@
 // they are. Each look is such a pair; later looks strike off the writers that have ended.
 //
 // Writers are told apart by their virtual transaction identifiers, which prepared transactions keep (since PostgreSQL 14.1) until the server
-// starts anew. Then all begins again.
+// starts anew. Then all begins again. The server also starts anew when one of its processes crashes, and its start time stays then; but the
+// prepared transactions that it finds are called -1/ and their number from then on. So an identifier of this kind that was not there at the
+// look before tells of it.
 
 /// How far events of one shard may be delivered.
 public struct WriterHorizon {
     /// The most looks that wait at a time; beyond that the last one is replaced.
     static let lookLimit = 32
+
+    /// What the identifiers of prepared transactions begin with that the server has found at its start.
+    private static let recoveredPrefix = "-1/"
 
     private struct Look {
         var newest: Int64
@@ -28,6 +33,8 @@ public struct WriterHorizon {
     public private(set) var sequence: Int64 = 0
     private var looks: [Look] = []
     private var serverStart: String?
+    /// Who wrote at the last look; nil: there was none.
+    private var lastWriters: Set<String>?
     private var firstSeen: [String: ContinuousClock.Instant] = [:]
 
     public init() {}
@@ -47,8 +54,9 @@ public struct WriterHorizon {
     /// - Returns: whether this is another server than at the look before: what was read of the former holds no more.
     @discardableResult
     public mutating func look(newest: Int64?, writers: Set<String>, serverStart: String, now: ContinuousClock.Instant) -> Bool {
-        let isOther = self.serverStart.map { $0 != serverStart } ?? false
-        self.serverStart = serverStart
+        let isRecovered = lastWriters.map { last in writers.contains { $0.hasPrefix(Self.recoveredPrefix) && !last.contains($0) } } ?? false
+        let isOther = isRecovered || self.serverStart.map { $0 != serverStart } ?? false
+        (self.serverStart, lastWriters) = (serverStart, writers)
         if isOther {
             sequence = 0
             looks = []

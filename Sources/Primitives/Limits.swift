@@ -9,6 +9,11 @@ public struct Limits: Sendable {
     /// Buckets of the hash placement: 5,040 = 7!, divisible by every shard count up to 10 and many beyond.
     public static let bucketCount = 5040
 
+    /// What can be stored of one request under an idempotency key, in bytes. Fixed: each proxy must be able to read what another has stored.
+    public static let idempotentRequestBytes = 2 << 20
+    /// A frame from a shard that holds all of that in hexadecimal digits.
+    public static let leastShardFrameBytes = 5 << 20
+
     /// A frame from a client that must be seen whole (Query, Parse, Bind ...), in bytes.
     public var clientFrameBytes = 64 << 20
     /// A frame before authentication, in bytes (PostgreSQL's own limit for a startup packet).

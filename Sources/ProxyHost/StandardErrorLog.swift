@@ -35,7 +35,12 @@ public struct StandardErrorLog: LogHandler {
     static func quoted(_ value: String) -> String {
         let isPlain = !value.isEmpty && value.utf8.allSatisfy { $0 > 0x20 && $0 != UInt8(ascii: "\"") && $0 != 0x7F }
         if isPlain { return value }
-        return "\"" + escaped(value).replacing("\"", with: "\\\"") + "\""
+        // Scalar by scalar: a quote with an accent is one character.
+        let inner = escaped(value).unicodeScalars.reduce(into: "") { result, scalar in
+            if scalar == "\"" { result.unicodeScalars.append("\\") }
+            result.unicodeScalars.append(scalar)
+        }
+        return "\"" + inner + "\""
     }
 
     /// Control characters would let a client forge log lines.

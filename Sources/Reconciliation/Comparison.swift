@@ -90,23 +90,33 @@ struct Comparison {
         let isSource = side.role == source.role
         let list = columns.map { "q.\(SQL.name($0))" }.joined(separator: ", ")
         let sorting = zip(columns, order.kinds).map { KeyOrder.expression($0, $1) }.joined(separator: ", ")
-        let condition = keys.map { " WHERE " + self.condition($0, types[isSource ? 0 : 1], types[isSource ? 1 : 0]) } ?? ""
+        var parameters: [String?] = []
+        let condition = keys.map { " WHERE " + self.condition($0, types[isSource ? 0 : 1], types[isSource ? 1 : 0], &parameters) } ?? ""
         let text = SQL.addressed(side.shard, "SELECT \(list) FROM (\n\(Self.trimmed(side.query))\n) AS q\(condition) ORDER BY \(sorting)")
-        let (session, portal) = (side.session, side.session.nextPortal())
+        let (session, portal, values) = (side.session, side.session.nextPortal(), parameters)
         var isOpen = false
         return RowReader(order: order, limits: limits, name: side.name) { rows, take in
             defer { isOpen = true }
             session.awaitAnswer()
-            return try session.connection.fetch(portal: portal, opening: isOpen ? nil : text, rows: rows, take)
+            return try session.connection.fetch(portal: portal, opening: isOpen ? nil : text, values, rows: rows, take)
         }
     }
 
-    private func condition(_ keys: [[String?]], _ types: [UInt32], _ others: [UInt32]) -> String {
-        keys.map { values in
-            let parts = values.enumerated().map { KeyOrder.condition(columns[$0], order.kinds[$0], type: types[$0], other: others[$0], value: $1) }
-            return "(" + parts.joined(separator: " AND ") + ")"
-        }.joined(separator: " OR ")
+    /// The values of the keys go into `parameters`: nothing of a client's stands in the text.
+    private func condition(_ keys: [[String?]], _ types: [UInt32], _ others: [UInt32], _ parameters: inout [String?]) -> String {
+        var conditions: [String] = []
+        for values in keys {
+            var parts: [String] = []
+            for (index, value) in values.enumerated() {
+                parts.append(KeyOrder.condition(columns[index], order.kinds[index], type: types[index], other: others[index], value: value, &parameters))
+            }
+            conditions.append("(" + parts.joined(separator: " AND ") + ")")
+        }
+        return conditions.joined(separator: " OR ")
     }
+
+    /// Keys that one statement may ask for, whose values are its parameters.
+    var keysPerStatement: Int { max(1, min(limits.keysPerStatement, ReconciliationLimits.parametersPerStatement / max(1, keyCount))) }
 
     /// Merges both sides once.
     /// - Parameter keys: only the rows of these; nil: all.
@@ -123,8 +133,10 @@ struct Comparison {
 
     func keyValues(_ candidate: Candidate) -> [String?] { candidate.row.map { Array($0.values.prefix(keyCount)) } ?? [] }
 
-    /// Equal for candidates of one key, whichever side has written it.
-    func identity(_ candidate: Candidate) -> [String?] { zip(keyValues(candidate), order.kinds).map { value, kind in value.map { KeyOrder.canonical($0, kind) } } }
+    /// Equal for candidates of one key, whichever side has written it. Bytes: Swift takes texts for equal that are two keys to PostgreSQL.
+    func identity(_ candidate: Candidate) -> [[UInt8]?] {
+        zip(keyValues(candidate), order.kinds).map { value, kind in value.map { Array(KeyOrder.canonical($0, kind).utf8) } }
+    }
 
     func named(_ row: ResultRow?) -> [String: String?]? {
         row.map { Dictionary(zip(columns, $0.values)) { first, _ in first } }

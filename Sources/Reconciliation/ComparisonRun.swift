@@ -56,9 +56,10 @@ struct ComparisonRun {
             try session.end()
             try session.begin()
         }
-        for start in stride(from: 0, to: kept.count, by: limits.keysPerStatement) {
-            let asked = Array(kept[start..<min(start + limits.keysPerStatement, kept.count)])
-            var now: [[String?]: Candidate] = [:]
+        let step = comparison.keysPerStatement
+        for start in stride(from: 0, to: kept.count, by: step) {
+            let asked = Array(kept[start..<min(start + step, kept.count)])
+            var now: [[[UInt8]?]: Candidate] = [:]
             _ = try comparison.run(keys: asked.map(comparison.keyValues)) { now[comparison.identity($0)] = $0.copied }
             for candidate in asked {
                 guard let found = now[comparison.identity(candidate)] else { continue }

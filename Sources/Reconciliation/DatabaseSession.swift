@@ -23,6 +23,7 @@ final class DatabaseSession {
         self.connection = connection
         self.name = name
         answerSeconds = limits.answerSeconds
+        connection.maximumFrameBytes = limits.rowBytes
         for (setting, value) in Self.settings { try execute("SET \(setting) TO \(SQL.literal(value))") }
     }
 

@@ -41,20 +41,26 @@ struct KeyOrder {
     /// Types whose values are found by `column = 'text'`, where both sides have the same one.
     private static let comparable: Set<UInt32> = [16, 17, 18, 19, 25, 26, 869, 1042, 1043, 1082, 1083, 1114, 1184, 2950]
 
-    /// The condition that finds a key's value again, in a column of the type `type`.
-    /// - Parameter other: the type of the other side's column, from which the value may be.
-    static func condition(_ column: String, _ kind: Kind, type: UInt32, other: UInt32, value: String?) -> String {
+    /// The condition that finds a key's value again, in a column of the type `type`, on whatever shard: the proxy must not take it for a sharding key
+    /// whose shard it knows, since rows that are elsewhere are what is looked for. Indexes serve it all the same.
+    /// - Parameters:
+    ///   - other: the type of the other side's column, from which the value may be.
+    ///   - parameters: of the statement; the value is added to them.
+    static func condition(_ column: String, _ kind: Kind, type: UInt32, other: UInt32, value: String?, _ parameters: inout [String?]) -> String {
         let name = "q.\(SQL.name(column))"
         guard let value else { return "\(name) IS NULL" }
+        let written = canonical(value, kind)
+        parameters.append(written)
+        let parameter = "$\(parameters.count)"
         switch kind {
         case .number:
-            let written = canonical(value, kind)
             // An integer can be looked up in an index of integers, another number only be compared with them.
-            return "\(name) = " + (Int64(written) == nil ? "\(SQL.literal(written))::pg_catalog.numeric" : written)
-        case .uuid, .text: return "\(name) = \(SQL.literal(value))"
+            return "\(name) = \(parameter)::pg_catalog.text::pg_catalog.\(Int64(written) == nil ? "numeric" : "int8")"
+        case .uuid: return "\(name) = \(parameter)::pg_catalog.text::pg_catalog.uuid"
+        case .text: return "\(name) = (\(parameter)::pg_catalog.text || '')"
         case .written:
             let isSame = type == other && comparable.contains(type)
-            return "\(isSame ? name : "pg_catalog.format('%s', \(name))") = \(SQL.literal(value))"
+            return "\(isSame ? name : "pg_catalog.format('%s', \(name))") = \(parameter)"
         }
     }
 

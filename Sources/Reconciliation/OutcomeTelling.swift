@@ -18,7 +18,7 @@ extension ReconciliationResult {
     mutating func add(_ outcome: ComparisonOutcome, _ comparison: Comparison, _ telling: OutcomeTelling, _ room: inout DetailRoom) {
         for candidate in outcome.confirmed {
             let key = Dictionary(zip(comparison.key, comparison.keyValues(candidate))) { first, _ in first }
-            let others = { (row: ResultRow?) in comparison.named(row)?.filter { !comparison.key.contains($0.key) } }
+            let others = { (row: ResultRow?) in comparison.columns.count == comparison.keyCount ? nil : comparison.named(row)?.filter { !comparison.key.contains($0.key) } }
             add(
                 Inconsistency(
                     kind: telling.kind ?? candidate.kind.rawValue, table: telling.table, shard: telling.shard, key: key, source: others(candidate.source),

@@ -11,14 +11,20 @@ public struct ReconciledCluster: Sendable {
     public var name: String
     public var shardCount: Int
     public var rules: ShardingRules
-    /// A new session, of a role that may read all that is compared.
+    /// A new session, of a role that may read the catalog, and run the queries of the configuration.
     public var connect: @Sendable () throws -> DatabaseConnection
+    /// A new session of the owner of a table; nil: all tables are read as the role of `connect`.
+    public var connectAs: (@Sendable (_ owner: String) throws -> DatabaseConnection)?
 
-    public init(name: String, shardCount: Int, rules: ShardingRules, connect: @escaping @Sendable () throws -> DatabaseConnection) {
+    public init(
+        name: String, shardCount: Int, rules: ShardingRules, connect: @escaping @Sendable () throws -> DatabaseConnection,
+        connectAs: (@Sendable (_ owner: String) throws -> DatabaseConnection)? = nil
+    ) {
         self.name = name
         self.shardCount = shardCount
         self.rules = rules
         self.connect = connect
+        self.connectAs = connectAs
     }
 }
 
@@ -82,12 +88,13 @@ public struct Reconciler: Sendable {
         }
         let session = try clusterSession()
         defer { session.connection.terminate() }
-        let checks = ShardChecks(session: session, shardCount: cluster.shardCount, limits: limits)
+        let readers = TableReaders(cluster, limits)
+        let checks = ShardChecks(session: session, readers: readers, shardCount: cluster.shardCount, limits: limits)
         switch comparison.check {
         case .queries, .childrenWithoutParents: break
         case .misplacedRows: try checks.misplacedRows(tables(session), &result, &room)
         case .referenceTables:
-            try ReferenceTables(session: session, shardCount: cluster.shardCount, limits: limits).check(tables(session), &result, &room)
+            try ReferenceTables(readers: readers, shardCount: cluster.shardCount, limits: limits).check(tables(session), &result, &room)
         case .preparedTransactions: try checks.preparedTransactions(olderThan: comparison.olderThan.seconds, &result, &room)
         case .outbox: try checks.stuckEvents(in: comparison.table, olderThan: comparison.olderThan.seconds, &result, &room)
         }
@@ -128,6 +135,6 @@ public struct Reconciler: Sendable {
                 RepairText.orphan(table: table ?? "", key: Array(columns.prefix(keyCount)), values: Array((candidate.row?.values ?? []).prefix(keyCount)))
             }
         }
-        return OutcomeTelling(table: table) { RepairText.row($0, table: table, columns: $1, keyCount: $2) }
+        return OutcomeTelling(table: table) { RepairText.row($0, table: table.map { RepairText.Table(name: $0) }, columns: $1, keyCount: $2) }
     }
 }

@@ -18,11 +18,15 @@ public struct ReconciliationLimits: Sendable {
     public var pauseMilliseconds = 1000
     /// Keys that one statement asks for again.
     public var keysPerStatement = 100
+    /// Parameters that PostgreSQL's protocol has room for, and some less.
+    static let parametersPerStatement = 60_000
     /// Bytes and rows read at a time of each side.
     public var partBytes = 1 << 20
     public var partRows = 5000
     /// What one part may have at most, where rows are suddenly large; beyond it the comparison fails.
-    public var largestPartBytes = 256 << 20
+    public var largestPartBytes = 128 << 20
+    /// What one row may have at most.
+    public var rowBytes = 64 << 20
     /// How long one answer of a server may take, also one that must be sorted first.
     public var answerSeconds = 3600
     /// Results kept of each comparison.
@@ -31,8 +35,6 @@ public struct ReconciliationLimits: Sendable {
     public var leaseSeconds = 60
     /// Between two looks for comparisons that are due.
     public var lookMilliseconds = 2000
-    /// Comparisons that one proxy runs at a time.
-    public var threads = 1
 
     public init() {}
 }

@@ -47,7 +47,10 @@ public struct ReconciliationResult: Codable, Sendable {
     public var seconds = 0.0
     /// The first inconsistencies.
     public var inconsistencies: [Inconsistency] = []
+    /// What has kept the comparison, or a part of it, from being made.
     public var error: String?
+    /// Tables that could not be checked: nothing is known of them. The first ones are told in `error`.
+    public var uncheckedTables = 0
 
     enum CodingKeys: String, CodingKey {
         case name, status, seconds, error, inconsistencies
@@ -59,6 +62,7 @@ public struct ReconciliationResult: Codable, Sendable {
         case unsettledCount = "unsettled_count"
         case firstLookCount = "first_look_count"
         case rowCount = "row_count"
+        case uncheckedTables = "unchecked_tables"
     }
 
     /// SQL that would repair what was found, for people to read and run; not part of the JSON.
@@ -78,19 +82,26 @@ public struct ReconciliationResult: Codable, Sendable {
         if let told = room.fitting(inconsistency) { inconsistencies.append(told) }
     }
 
+    /// Takes a table of which nothing could be found out.
+    mutating func addUnchecked(_ table: String, _ reason: String) {
+        uncheckedTables += 1
+        guard uncheckedTables <= Self.toldTables else { return }
+        error = (error.map { $0 + "; " } ?? "not checked: ") + "\(table.prefix(Self.toldCharacters)): \(reason.prefix(Self.toldCharacters))"
+    }
+
+    /// Tables told one by one of those that could not be checked, and characters of the name and the reason.
+    private static let (toldTables, toldCharacters) = (20, 300)
+
     /// Sets the status by the counts.
     mutating func conclude(seconds: Double) {
         self.seconds = seconds
-        status = inconsistencyCount > 0 ? .differences : unsettledCount > 0 ? .unsettled : .equal
+        status = inconsistencyCount > 0 ? .differences : error != nil ? .error : unsettledCount > 0 ? .unsettled : .equal
+        if uncheckedTables > Self.toldTables { error = (error ?? "") + "; and \(uncheckedTables - Self.toldTables) more" }
     }
 
     /// One line of JSON, with sorted keys.
     public var json: String {
         get throws { String(decoding: try Self.encoder.encode(self), as: UTF8.self) }
-    }
-
-    public var inconsistenciesJSON: String {
-        get throws { String(decoding: try Self.encoder.encode(inconsistencies), as: UTF8.self) }
     }
 
     private static var encoder: JSONEncoder {
@@ -103,7 +114,7 @@ public struct ReconciliationResult: Codable, Sendable {
     public var text: String {
         let head = "\(name): \(status.rawValue), \(inconsistencyCount) inconsistencies in \(rowCount) rows of \(sourceSystem) and \(targetSystem)"
         var lines = [head + String(format: ", %.1f s", seconds)]
-        if let error { lines = ["\(name): error: \(error)"] }
+        if let error { lines = status == .error ? ["\(name): error: \(error)"] : lines + ["  \(error)"] }
         lines += inconsistencies.map { "  \($0.text)" }
         if inconsistencies.count < inconsistencyCount { lines.append("  and \(inconsistencyCount - inconsistencies.count) more") }
         if unverifiedCount > 0 { lines.append("  \(unverifiedCount) of them were seen once only: there are too many to look again") }

@@ -27,7 +27,9 @@ public struct ReconciliationService: Sendable {
         self.comparisons = comparisons
         self.limits = limits
         self.logger = logger
-        let reconciled = ReconciledCluster(name: name, shardCount: cluster.shardCount, rules: rules) { try cluster.connect(as: cluster.adminRole) }
+        let reconciled = ReconciledCluster(
+            name: name, shardCount: cluster.shardCount, rules: rules, connect: { try cluster.connect(as: cluster.adminRole) },
+            connectAs: { try cluster.connect(as: $0) })
         reconciler = Reconciler(cluster: reconciled, limits: limits)
     }
 

@@ -9,7 +9,7 @@ struct Candidate {
         case extra
         /// Both have it, with other values.
         case changed
-        /// One side has it several times, so that rows cannot be told apart by it.
+        /// A side has it several times, so that rows cannot be told apart by it.
         case duplicate
     }
 
@@ -44,10 +44,10 @@ struct RowMerge {
         while source.current != nil || target.current != nil {
             let order = order(source.current, target.current)
             if order < 0 {
-                try found(candidate(.missing, source, nil))
+                try found(candidate(isUnique(source) ? .missing : .duplicate, source, nil))
                 try source.advance()
             } else if order > 0 {
-                if !isSubset { try found(candidate(.extra, nil, target)) }
+                if !isSubset { try found(candidate(isUnique(target) ? .extra : .duplicate, nil, target)) }
                 try target.advance()
             } else {
                 if let kind = difference(source, target) { try found(candidate(kind, source, target)) }
@@ -56,6 +56,9 @@ struct RowMerge {
             }
         }
     }
+
+    /// Of a subset it does not matter how often a key is there.
+    private func isUnique(_ side: RowReader) -> Bool { isSubset || side.copies == 1 }
 
     private func order(_ source: ResultRow?, _ target: ResultRow?) -> Int {
         guard let source, let target else { return source == nil ? 1 : -1 }

@@ -76,11 +76,11 @@ final class RowReader {
         next = 0
         mayHaveMore = try fetch(rowsWanted) { frame in
             _ = try DataRowMessage(frame)
-            part += UnsafeRawBufferPointer(rebasing: frame[MessageHeader.byteCount...])
-            ends.append(part.count)
-            if part.count > limits.largestPartBytes {
+            if part.count + frame.count > limits.largestPartBytes {
                 throw ReconciliationError("53400", "rows of the \(name) are too large", hint: "Compare a hash of large values: md5(column).")
             }
+            part += UnsafeRawBufferPointer(rebasing: frame[MessageHeader.byteCount...])
+            ends.append(part.count)
         }
         // As many rows as fit if they are like the largest one seen here.
         var largest = 1

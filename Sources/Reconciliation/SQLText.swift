@@ -1,9 +1,10 @@
-// Names and values as SQL text. All sessions here have standard_conforming_strings on.
+// Names and values as SQL text.
+import Primitives
 
 enum SQL {
-    static func name(_ name: String) -> String { "\"" + name.replacing("\"", with: "\"\"") + "\"" }
+    static func name(_ name: String) -> String { QuotedText.identifier(name) }
 
-    static func literal(_ text: String) -> String { "'" + text.replacing("'", with: "''") + "'" }
+    static func literal(_ text: String) -> String { QuotedText.literal(text) }
 
     static func literal(_ text: String?) -> String { text.map { literal($0) } ?? "NULL" }
 

@@ -10,8 +10,14 @@ private struct ToldRow: Equatable {
     var values: [String: String?]
 }
 
+/// Enough has been read.
+private struct Enough: Error {}
+
 struct ShardChecks {
+    /// For the catalog.
     let session: DatabaseSession
+    /// For tables.
+    let readers: TableReaders
     let shardCount: Int
     let limits: ReconciliationLimits
 
@@ -20,46 +26,83 @@ struct ShardChecks {
     /// Rows of sharded tables that lie elsewhere than their keys say, seen twice.
     func misplacedRows(_ tables: [ClusterTable], _ result: inout ReconciliationResult, _ room: inout DetailRoom) throws {
         for table in tables {
-            guard case .sharded(let key, let type, let method) = table.kind else { continue }
-            let place = PlacementExpression.shard(of: "t.\(SQL.name(key))", type, method, shardCount: shardCount)
-            let first = try found(table, place, &result.rowCount)
-            if first.total == 0 { continue }
-            result.firstLookCount += first.total
-            BackgroundThread.sleep(milliseconds: limits.pauseMilliseconds)
-            var rows = 0
-            let second = try found(table, place, &rows)
-            let known = Set(first.rows.map { $0.identity(table) })
-            for row in second.rows where known.contains(row.identity(table)) { add(row, of: table, &result, &room) }
-            let beyond = max(0, second.total - second.rows.count)
-            result.inconsistencyCount += beyond
-            result.unverifiedCount += beyond
+            switch table.kind {
+            case .reference, .local: continue
+            case .unknown(let reason): result.addUnchecked(table.shownName, reason)
+            case .sharded(let key, let type, let method):
+                let place = PlacementExpression.shard(of: "t.\(SQL.name(key))", type, method, shardCount: shardCount)
+                try readers.check(table, &result, &room) { session, result, room in try lookTwice(session, table, place, &result, &room) }
+            }
         }
+    }
+
+    private func lookTwice(
+        _ session: DatabaseSession, _ table: ClusterTable, _ place: String, _ result: inout ReconciliationResult, _ room: inout DetailRoom
+    ) throws {
+        let first = try found(session, table, place, &result.rowCount)
+        if first.total == 0 { return }
+        result.firstLookCount += first.total
+        BackgroundThread.sleep(milliseconds: limits.pauseMilliseconds)
+        var rows = 0
+        let second = try found(session, table, place, &rows)
+        let known = Set(first.rows.map { $0.identity(table) })
+        var unverified = max(0, second.total - second.rows.count)
+        for row in second.rows {
+            if known.contains(row.identity(table)) {
+                add(row, of: table, &result, &room)
+            } else if first.total > first.rows.count {
+                // It may have been among those that the first look has only counted.
+                unverified += 1
+            }
+        }
+        result.inconsistencyCount += unverified
+        result.unverifiedCount += unverified
     }
 
     private static let placeColumn = "pgbraid place"
 
-    private func found(_ table: ClusterTable, _ place: String, _ rowCount: inout Int) throws -> (rows: [ToldRow], total: Int) {
+    /// What one look sees, in one moment of all shards, and in the same order each time.
+    private func found(_ session: DatabaseSession, _ table: ClusterTable, _ place: String, _ rowCount: inout Int) throws -> (rows: [ToldRow], total: Int) {
         var rows: [ToldRow] = []
-        var (total, bytes) = (0, 0)
+        var (total, room) = (0, limits.candidateBytes)
         let names = [Self.placeColumn] + table.columns
         let columns = table.columns.map { "t.\(SQL.name($0))" }.joined(separator: ", ")
+        // Without a primary key by what is written: not every type has an order.
+        let order = table.identity.map { table.primaryKey.isEmpty ? "pg_catalog.format('%s', t.\(SQL.name($0))) COLLATE \"C\"" : "t.\(SQL.name($0))" }
+        try session.begin()
         for shard in 0..<shardCount {
             let condition = "\(place) IS DISTINCT FROM \(shard)"
-            let counts = try ask(shard, "SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE \(condition)) FROM \(table.sqlName) AS t")
-            guard let row = counts.rows.first, let all = row[0].flatMap({ Int($0) }), let wrong = row[1].flatMap({ Int($0) }) else { continue }
+            let text = "SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE \(condition)) FROM \(table.sqlName) AS t"
+            guard let counts = try session.execute(SQL.addressed(shard, text)).rows.first, let all = counts[0].flatMap({ Int($0) }), let wrong = counts[1].flatMap({ Int($0) })
+            else { continue }
             rowCount += all
             total += wrong
             let left = limits.candidates - rows.count
-            guard wrong > 0, left > 0 else { continue }
-            session.awaitAnswer()
-            let text = "SELECT \(place) AS \(SQL.name(Self.placeColumn)), \(columns) FROM \(table.sqlName) AS t WHERE \(condition) LIMIT \(left)"
-            try session.connection.forEachRow(of: SQL.addressed(shard, text), partRows: 100) { values in
-                session.awaitAnswer()
-                bytes += values.reduce(0) { $0 + ($1?.utf8.count ?? 0) }
-                if bytes <= limits.candidateBytes { rows.append(ToldRow(shard: shard, values: Dictionary(zip(names, values)) { first, _ in first })) }
+            guard wrong > 0, left > 0, room > 0 else { continue }
+            let query = """
+                SELECT \(place) AS \(SQL.name(Self.placeColumn)), \(columns) FROM \(table.sqlName) AS t WHERE \(condition)
+                ORDER BY \(order.joined(separator: ", ")) LIMIT \(left)
+                """
+            try read(session, SQL.addressed(shard, query), &room) { values in
+                rows.append(ToldRow(shard: shard, values: Dictionary(zip(names, values)) { first, _ in first }))
             }
         }
+        try session.end()
         return (rows, total)
+    }
+
+    /// Reads rows one by one until there is no more room for them.
+    /// - Parameter room: bytes that values may still have.
+    private func read(_ session: DatabaseSession, _ text: String, _ room: inout Int, _ body: ([String?]) -> Void) throws {
+        session.awaitAnswer()
+        do {
+            try session.connection.forEachRow(of: text, partRows: 10) { values in
+                session.awaitAnswer()
+                room -= values.reduce(0) { $0 + ($1?.utf8.count ?? 0) }
+                if room < 0 { throw Enough() }
+                body(values)
+            }
+        } catch is Enough {}
     }
 
     private func add(_ row: ToldRow, of table: ClusterTable, _ result: inout ReconciliationResult, _ room: inout DetailRoom) {
@@ -79,7 +122,7 @@ struct ShardChecks {
             SELECT gid, owner, prepared FROM pg_catalog.pg_prepared_xacts WHERE database = pg_catalog.current_database()
               AND prepared < pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => \(age)) ORDER BY prepared
             """
-        try tell(text, "prepared", table: nil, key: ["gid"], &result, &room) { shard, values in
+        try tell(session, text, "prepared", table: nil, key: ["gid"], &result, &room) { shard, values in
             let gid = values["gid"] ?? nil
             return RepairText.comment("on shard \(shard) itself, when nobody will end it: ROLLBACK PREPARED \(SQL.literal(gid)); or COMMIT PREPARED")
         }
@@ -88,45 +131,62 @@ struct ShardChecks {
     /// Events that have failed, or wait for longer than `age` seconds.
     func stuckEvents(in table: String, olderThan age: Double, _ result: inout ReconciliationResult, _ room: inout DetailRoom) throws {
         let isLate = "created_at < pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => \(age))"
+        let columns = ["event_id", "aggregate_id", "status", "created_at"].map { "pg_catalog.left(pg_catalog.format('%s', \($0)), \(limits.valueCharacters)) AS \($0)" }
         let text = """
-            SELECT event_id, aggregate_id, status, created_at FROM \(table) WHERE status = 'failed' OR status = 'pending' AND \(isLate)
-            ORDER BY created_at
+            SELECT \(columns.joined(separator: ", ")) FROM \(table) WHERE status = 'failed' OR status = 'pending' AND \(isLate)
+            ORDER BY \(table).created_at
             """
-        try tell(text, nil, table: table, key: ["event_id"], &result, &room) { shard, values in
+        try tell(readers.session(of: owner(of: table)), text, nil, table: table, key: ["event_id"], &result, &room) { shard, values in
             let condition = SQL.condition(["event_id"], [values["event_id"] ?? nil])
             guard values["status"] == "failed" else { return RepairText.comment("is the relay running? shard \(shard), \(condition)") }
-            return SQL.addressed(shard, "UPDATE \(table) SET status = 'pending' WHERE \(condition);")
+            return SQL.addressed(shard, "UPDATE \(table) SET status = 'pending' WHERE \(condition) AND status = 'failed';")
         }
+    }
+
+    /// - Parameter table: as SQL text.
+    private func owner(of table: String) throws -> String {
+        session.awaitAnswer()
+        let text = "SELECT pg_catalog.pg_get_userbyid(c.relowner) FROM pg_catalog.pg_class AS c WHERE c.oid = pg_catalog.to_regclass($1)"
+        guard let owner = try session.connection.execute(text, [table]).rows.first?[0] else {
+            throw ReconciliationError("42P01", "relation \"\(table)\" does not exist", hint: "Name the table of events: table = \"...\".")
+        }
+        return owner
     }
 
     /// Every row that a shard tells is an inconsistency.
     /// - Parameter kind: nil: failed or waiting, by the row's status.
     private func tell(
-        _ text: String, _ kind: String?, table: String?, key: [String], _ result: inout ReconciliationResult, _ room: inout DetailRoom,
+        _ session: DatabaseSession, _ text: String, _ kind: String?, table: String?, key: [String], _ result: inout ReconciliationResult, _ room: inout DetailRoom,
         repair: (Int, [String: String?]) -> String
     ) throws {
+        try session.begin()
+        let names = try session.connection.describe(SQL.addressed(0, text)).map(\.nameText)
+        var bytes = limits.candidateBytes
         for shard in 0..<shardCount {
-            let told = try ask(shard, "\(text) LIMIT \(limits.candidates)")
-            result.rowCount += told.rows.count
-            if told.rows.count == limits.candidates {
-                let all = try ask(shard, "SELECT pg_catalog.count(*) FROM (\(text)) AS q").rows.first?.first.flatMap { $0 }.flatMap { Int($0) } ?? 0
-                result.inconsistencyCount += max(0, all - told.rows.count)
+            var told: [[String?]] = []
+            try read(session, SQL.addressed(shard, "\(text) LIMIT \(limits.candidates)"), &bytes) { told.append($0) }
+            result.rowCount += told.count
+            if told.count == limits.candidates || bytes < 0 {
+                let all = try session.execute(SQL.addressed(shard, "SELECT pg_catalog.count(*) FROM (\(text)) AS q")).rows.first?.first.flatMap { $0 }.flatMap { Int($0) } ?? 0
+                let unverified = max(0, all - told.count)
+                result.inconsistencyCount += unverified
+                result.unverifiedCount += unverified
             }
-            for row in told.rows {
-                let values = Dictionary(zip(told.columnNames, row)) { first, _ in first }
-                let told = kind ?? (values["status"] == "failed" ? "failed" : "waiting")
+            for row in told {
+                let values = Dictionary(zip(names, row)) { first, _ in first }
+                let found = kind ?? (values["status"] == "failed" ? "failed" : "waiting")
                 result.add(
-                    Inconsistency(kind: told, table: table, shard: shard, key: values.filter { key.contains($0.key) }, source: values.filter { !key.contains($0.key) }),
+                    Inconsistency(kind: found, table: table, shard: shard, key: values.filter { key.contains($0.key) }, source: values.filter { !key.contains($0.key) }),
                     repair: repair(shard, values), &room)
             }
         }
-    }
-
-    private func ask(_ shard: Int, _ text: String) throws -> StatementResult {
-        try session.execute(SQL.addressed(shard, text))
+        try session.end()
     }
 }
 
 extension ToldRow {
-    fileprivate func identity(_ table: ClusterTable) -> [String?] { ["\(shard)"] + table.identity.map { values[$0] ?? nil } }
+    /// Bytes: Swift takes texts for equal that are two keys to PostgreSQL.
+    fileprivate func identity(_ table: ClusterTable) -> [[UInt8]?] {
+        [Array("\(shard)".utf8)] + table.identity.map { column in (values[column] ?? nil).map { Array($0.utf8) } }
+    }
 }

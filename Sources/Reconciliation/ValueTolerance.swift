@@ -10,7 +10,7 @@ struct ValueTolerance {
         self.amount = amount
     }
 
-    /// Whether two texts are close enough. Numbers of more than 38 digits, and what is neither number nor time, must be the same.
+    /// Whether two texts are close enough. Numbers of more than 38 digits or beyond 1e60, and what is neither number nor time, must be the same.
     func accepts(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Bool {
         if KeyOrder.compareBytes(a, b) == 0 { return true }
         guard let left = Self.number(a) ?? Self.seconds(a), let right = Self.number(b) ?? Self.seconds(b) else { return false }
@@ -22,28 +22,55 @@ struct ValueTolerance {
         // Without an exponent a minus stands only in front: dates are no numbers.
         let isPlain = text.contains(UInt8(ascii: "e")) || !text.dropFirst().contains(UInt8(ascii: "-"))
         guard isPlain, text.count <= 38, !text.isEmpty, text.allSatisfy({ "+-.e0123456789".utf8.contains($0) }) else { return nil }
-        return Decimal(string: String(decoding: text, as: UTF8.self), locale: Locale(identifier: "C"))
+        let written = String(decoding: text, as: UTF8.self)
+        // So that the distance of two of them is a number.
+        if let exponent = written.split(separator: "e", maxSplits: 1, omittingEmptySubsequences: false).dropFirst().first {
+            guard let value = Int(exponent), (-largestExponent...largestExponent).contains(value) else { return nil }
+        }
+        return Decimal(string: written, locale: Locale(identifier: "C"))
     }
 
-    /// `2026-01-31 12:30:00.25+00`, as DateStyle ISO and TimeZone UTC write it; also without the zone or the time.
+    private static let largestExponent = 60
+
+    /// `2026-01-31 12:30:00.25+00`, as DateStyle ISO and TimeZone UTC write it; also without the zone or the time. Nil for anything else: the text
+    /// may be whatever somebody has put into a column of texts.
     static func seconds(_ text: UnsafeRawBufferPointer) -> Decimal? {
+        guard text.count <= longestTime else { return nil }
         var parts = String(decoding: text, as: UTF8.self).split(separator: " ")[...]
         let isBeforeChrist = parts.last == "BC"
         if isBeforeChrist { parts.removeLast() }
-        guard (1...2).contains(parts.count), let day = days(parts[0], isBeforeChrist) else { return nil }
+        guard (1...2).contains(parts.count), let day = days(parts[parts.startIndex], isBeforeChrist) else { return nil }
         guard parts.count == 2 else { return Decimal(day * 86_400) }
-        var clock = parts[1]
+        var clock = parts[parts.startIndex + 1]
         if clock.hasSuffix("+00") { clock.removeLast(3) }
-        let units = clock.split(separator: ":")
-        guard units.count == 3, let hours = Int(units[0]), let minutes = Int(units[1]), let rest = Decimal(string: String(units[2]), locale: Locale(identifier: "C"))
+        let units = clock.split(separator: ":", omittingEmptySubsequences: false)
+        guard units.count == 3, let hours = number(units[0], to: 24), let minutes = number(units[1], to: 59) else { return nil }
+        let fraction = units[2].split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
+        guard number(fraction[0], to: 60) != nil, fraction.count == 1 || fraction[1].utf8.allSatisfy(isDigit),
+            let rest = Decimal(string: String(units[2]), locale: Locale(identifier: "C"))
         else { return nil }
         return Decimal(day * 86_400 + hours * 3600 + minutes * 60) + rest
     }
 
-    /// Days since 1970-01-01 in the Gregorian calendar (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+    /// Bytes of the longest time that PostgreSQL writes, and some more.
+    private static let longestTime = 64
+    /// The last year of PostgreSQL's dates, and its first one B.C. is far above it.
+    private static let lastYear = 5_874_897
+
+    private static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
+
+    /// Digits, and no more than `limit`.
+    private static func number(_ text: Substring, to limit: Int) -> Int? {
+        guard !text.isEmpty, text.utf8.allSatisfy(isDigit), let value = Int(text), value <= limit else { return nil }
+        return value
+    }
+
+    /// Days since 1970-01-01 in the Gregorian calendar (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms"). No step can overflow: the units are
+    /// bounded.
     private static func days(_ text: Substring, _ isBeforeChrist: Bool) -> Int? {
-        let units = text.split(separator: "-").map { Int($0) }
-        guard units.count == 3, let written = units[0], let month = units[1], let day = units[2] else { return nil }
+        let units = text.split(separator: "-", omittingEmptySubsequences: false)
+        guard units.count == 3, let written = number(units[0], to: lastYear), let month = number(units[1], to: 12), let day = number(units[2], to: 31), month > 0, day > 0
+        else { return nil }
         let year = (isBeforeChrist ? 1 - written : written) - (month <= 2 ? 1 : 0)
         let era = (year >= 0 ? year : year - 399) / 400
         let yearOfEra = year - era * 400

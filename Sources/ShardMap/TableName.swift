@@ -1,6 +1,7 @@
 // TableName: a table as a rule names it, `table` or `schema.table`.
 //
 // Read as PostgreSQL reads identifiers: letters fold to lower case unless quoted, `""` inside quotes is one quote.
+import Primitives
 
 /// A table's name in a rule; without a schema it means the table in every schema.
 public struct TableName: Hashable, Sendable, CustomStringConvertible {
@@ -27,9 +28,7 @@ public struct TableName: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// An SQL identifier in double quotes.
-    static func quoted(_ identifier: String) -> String {
-        "\"" + identifier.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
-    }
+    static func quoted(_ identifier: String) -> String { QuotedText.identifier(identifier) }
 
     private static func identifiers(in text: [UInt8]) -> [String]? {
         var parts: [String] = []

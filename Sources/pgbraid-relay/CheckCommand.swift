@@ -11,10 +11,11 @@ struct CheckCommand: ParsableCommand {
     func run() throws {
         let settings = try options.settings()
         do {
-            _ = try OutboxRelay(settings, logger: options.logger)
+            let relay = try OutboxRelay(settings, logger: options.logger)
+            if let (shard, reason) = relay.unchecked.first { throw RelayMistake(message: "shard \(shard) does not answer: \(reason)", hint: "run waits for it") }
             _ = try settings.broker.publisher(shard: 0)
         } catch {
-            FileHandle.standardError.write(Data("\(error)\n".utf8))
+            FileHandle.standardError.write(Data("\(OutboxRelay.text(of: error))\n".utf8))
             throw ExitCode(1)
         }
         print("\(options.config): no mistakes")

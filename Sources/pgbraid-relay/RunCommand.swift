@@ -46,15 +46,32 @@ struct RunCommand: ParsableCommand {
         pthread_sigmask(SIG_BLOCK, &signals, nil)
         signal(SIGPIPE, SIG_IGN)
         do {
-            let relay = try OutboxRelay(settings, logger: logger)
+            guard let relay = try awaitRelay(settings, logger, until: &signals) else { return }
             relay.start()
             var number: Int32 = 0
             sigwait(&signals, &number)
             logger.info("stopping")
             relay.stop()
         } catch {
-            logger.critical("cannot run", metadata: ["error": "\(error)"])
+            logger.critical("cannot run", metadata: ["error": "\(OutboxRelay.text(of: error))"])
             throw ExitCode(1)
+        }
+    }
+
+    /// Waits for a proxy that is not there, or cannot serve the relay yet.
+    /// - Returns: nil when a signal came first.
+    /// - Throws: what is wrong with the configuration or the table.
+    private func awaitRelay(_ settings: RelaySettings, _ logger: Logger, until signals: inout sigset_t) throws -> OutboxRelay? {
+        var failures = 0
+        while true {
+            do { return try OutboxRelay(settings, logger: logger) } catch {
+                guard !OutboxRelay.isMistake(error) else { throw error }
+                failures += 1
+                logger.warning("the proxy is tried again", metadata: ["error": "\(OutboxRelay.text(of: error))", "failures": "\(failures)"])
+                let (seconds, attoseconds) = settings.delivery.delay.duration(after: failures).components
+                var time = timespec(tv_sec: Int(seconds), tv_nsec: Int(attoseconds / 1_000_000_000))
+                if sigtimedwait(&signals, nil, &time) > 0 { return nil }
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ struct CapacityCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "capacity", abstract: "Tell sizes, growth, forecasts, skew and the heaviest keys of a cluster.",
         discussion: "Connects to a proxy as any client does; the password is taken from PGPASSWORD. Which keys are heavy is told to roles that may use the "
-            + "admin database.")
+            + "admin database. Counting rows can run functions of a table's owner: use a role that is no superuser, unless all owners are trusted.")
 
     @OptionGroup var server: ServerOptions
     @Option(help: "The proxy's admin database.") var adminDatabase = "pgbraid"
@@ -20,6 +20,9 @@ struct CapacityCommand: ParsableCommand {
     @Option(help: "Keys in each list.") var keys = 10
     @Flag(help: "Print the report as JSON.") var json = false
     @Option(help: "Write the report as a page with charts to this file.") var html: String?
+
+    /// The largest row taken: keys of clients are in it.
+    private static let frameBytes = 64 << 20
 
     func validate() throws {
         guard (1...200).contains(tables) else { throw ValidationError("--tables must be from 1 to 200") }
@@ -42,6 +45,7 @@ struct CapacityCommand: ParsableCommand {
 
     private func report() throws -> CapacityReport {
         let connection = try server.connect(to: server.database)
+        connection.maximumFrameBytes = Self.frameBytes
         defer { connection.terminate() }
         let console = try openConsole()
         defer { console?.terminate() }

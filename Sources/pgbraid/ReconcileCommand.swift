@@ -17,7 +17,7 @@ struct ReconcileCommand: ParsableCommand {
     @Option(help: "The configuration file.") var config = "proxy.conf"
     @Option(help: "Where the proxy is: a name, an address, or the directory of a unix socket.") var host: String?
     @Option(help: "Its port.") var port: Int?
-    @Option(help: "The role to read as; it must be a superuser for results to be stored.") var user: String?
+    @Option(help: "The role to read as. Reading a table can run functions of its owner: take no superuser, and --no-store, unless you trust all owners.") var user: String?
     @Flag(help: "One line of JSON for each comparison.") var json = false
     @Flag(help: "Only list the names of the comparisons.") var list = false
     @Flag(help: "Do not store the results in pgbraid.reconciliation_tasks.") var noStore = false
@@ -32,7 +32,7 @@ struct ReconcileCommand: ParsableCommand {
         let all = Reconciler.names(settings.reconciliations)
         if list { return StandardStreams.printOutput(all.joined(separator: "\n")) }
         let reconciler = Reconciler(
-            cluster: ReconciledCluster(name: settings.clusterName, shardCount: settings.shards.count, rules: settings.rules) { try connect(settings) })
+            cluster: ReconciledCluster(name: settings.clusterName, shardCount: settings.shards.count, rules: settings.rules, connect: { try connect(settings) }))
         // An outbox is looked at unasked only where the configuration has one.
         let wanted = names.isEmpty ? all.filter { name in name != "outbox" || settings.reconciliations.contains { $0.name == name } } : names
         var script: [String] = []
@@ -40,7 +40,7 @@ struct ReconcileCommand: ParsableCommand {
         for name in wanted {
             let result = made(name, reconciler, settings)
             StandardStreams.printOutput(json ? try result.json : result.text)
-            status = max(status, result.status == .error ? Self.failing : result.status == .equal ? 0 : Self.differing)
+            status = max(status, result.error != nil ? Self.failing : result.status == .equal ? 0 : Self.differing)
             script += result.repair
             if !noStore { status = max(status, stored(result, settings)) }
         }

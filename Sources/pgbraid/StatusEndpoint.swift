@@ -33,10 +33,15 @@ struct StatusEndpoint {
                 Self.limitWaits(of: descriptor, to: patience)
                 let parameters = ConnectionParameters(
                     address: .descriptor(descriptor), user: settings.adminUser.name, database: settings.adminDatabase, settings: [("application_name", "pgbraid")])
-                return try DatabaseConnection(parameters, nonce: [])
+                let connection = try DatabaseConnection(parameters, nonce: [])
+                connection.maximumFrameBytes = Self.frameBytes
+                return connection
             })
         endpoint.start(access, token: settings.httpToken, logger: logger)
     }
+
+    /// The largest row taken: what is shown has names in it that anybody chose.
+    private static let frameBytes = 64 << 20
 
     /// Also the login may wait for a worker that does not come to it.
     private static func limitWaits(of descriptor: Int32, to patience: Duration) {

@@ -1,7 +1,9 @@
 """Brokers of a campaign: a RabbitMQ node of its own, and Kafka brokers as librdkafka's mock cluster, each with consumers that count."""
 
+import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -17,9 +19,12 @@ RABBITMQ = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 
 
 def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """One that nobody listens on, below those that the kernel gives to outgoing connections: a broker comes back to its port."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 class RabbitNode:

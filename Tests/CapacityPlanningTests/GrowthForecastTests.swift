@@ -50,6 +50,13 @@ import Testing
         #expect(abs(month.value - Double(130 + days)) < 5, "\(month)")
     }
 
+    /// In four weeks a wave of ten times a day's growth hides it from who does not know of weeks.
+    @Test(arguments: 0..<7) func fourWeeksTellOfWeekdays(_ weekday: Int) throws {
+        let forecast = GeneratedHistory(days: 28 + weekday, growth: 1, noise: 0.2, weekly: 10).forecast(seed: 9)
+        let growth = try #require(forecast.growthPerDay)
+        #expect(abs(growth.value - 1) < 0.08, "\(growth)")
+    }
+
     /// It grows by ten on six days and is emptied on the seventh: that is no growth, and no purge that happened once.
     @Test(arguments: 0..<7) func aWeeklyPurgeIsNoGrowth(_ weekday: Int) throws {
         let days = 70 + weekday
@@ -68,6 +75,37 @@ import Testing
         #expect(forecast.shifts.count == 1 && abs(Double(shift.daysAgo) - Double(120 - day)) <= 1 && abs(shift.size - size) < 10, "\(forecast.shifts)")
         let month = try #require(forecast.value(afterDays: 30))
         #expect(abs(month.value - (550 + size)) < 10, "\(month)")
+    }
+
+    /// Too young to be a shift: what is there now is there all the same, and the forecast begins with it.
+    @Test(arguments: [1, 2, 3], [60.0, -60]) func aJumpOfTheLastDaysIsWhereTheForecastBegins(_ daysAgo: Int, _ size: Double) throws {
+        for noise in [0.0, 0.5] {
+            let forecast = GeneratedHistory(days: 60, level: 100, noise: noise, steps: [(60 - daysAgo, size)]).forecast(seed: 37)
+            #expect(abs(forecast.latest - (100 + size)) < 3)
+            #expect(abs(try #require(forecast.recentJump) - size) < 3)
+            let month = try #require(forecast.value(afterDays: 30))
+            #expect(abs(month.value - (100 + size)) < 8, "\(month)")
+            // It may be undone, or happen again.
+            #expect(month.low <= min(100, 100 + size) + 3 && month.high >= max(100, 100 + size) - 3, "\(month)")
+        }
+        #expect(GeneratedHistory(days: 60, level: 100, noise: 0.5, steps: [(20, size)]).forecast(seed: 37).recentJump == nil)
+    }
+
+    /// Whether it counts as a recent jump already, or as a shift that is over.
+    @Test(arguments: [4, 5, 6, 7, 8, 9]) func noJumpIsMissedBetweenRecentAndOver(_ daysAgo: Int) throws {
+        let forecast = GeneratedHistory(days: 60, level: 100, noise: 0.5, steps: [(60 - daysAgo, 60)]).forecast(seed: 37)
+        let month = try #require(forecast.value(afterDays: 30))
+        #expect(abs(month.value - 160) < 8, "\(month)")
+        #expect((forecast.recentJump == nil) != forecast.shifts.isEmpty, "\(forecast.shifts)")
+    }
+
+    @Test func wavesAndNoiseAreNoJumps() {
+        for seed in Self.seeds {
+            for history in [
+                GeneratedHistory(days: 60, growth: 1, noise: 2, daily: 10), GeneratedHistory(days: 60, growth: 1, noise: 0.5, weekly: 10),
+                GeneratedHistory(days: 60, samples: 1, growth: 5), GeneratedHistory(days: 14, growth: 1, noise: 0.3),
+            ] { #expect(history.forecast(seed: seed).recentJump == nil, "\(history), seed \(seed)") }
+        }
     }
 
     @Test func severalBulkLoadsOnAFlatHistory() throws {

@@ -48,6 +48,56 @@ import Testing
         #expect(report(histories, limit: 1000).advice == ["Nothing needs to be done: no shard comes near its limit within a year, and none is much larger than the others."])
     }
 
+    private static func report(_ limits: [LimitForecast?]) -> CapacityReport {
+        let size = SizeForecast(GeneratedHistory(days: 30, samples: 2, level: 100).forecast(seed: 1))
+        let shards = limits.enumerated().map { ShardReport(shard: $0.offset, size: size, limit: $0.element, transactionsPerDay: nil) }
+        return CapacityReport(
+            madeAt: "now", sampledAt: "then", cluster: size, shards: shards, skew: nil, tables: [], heaviestByRows: [], heaviestByTraffic: [], notes: [])
+    }
+
+    private static func limit(_ state: LimitForecast.State, _ days: Double?, earliest: Double? = nil) -> LimitForecast {
+        var limit = LimitForecast(bytes: 500 * gigabyte, GrowthForecast([]))
+        (limit.state, limit.days, limit.earliest) = (state, days, earliest)
+        return limit
+    }
+
+    /// The middle of the forecast is beyond what can be told, its edge is near.
+    @Test func aLimitThatMayBeReachedIsTold() {
+        #expect(
+            Self.report([Self.limit(.notWithin, 180, earliest: 40), Self.limit(.notWithin, 180)]).advice == [
+                "Shard 0 may reach its limit of 500 GB in 40 days, and need not within 180 days: plan more room, or further shards, in time."
+            ])
+        #expect(Self.report([Self.limit(.notWithin, 600, earliest: 400), Self.limit(.notWithin, 600)]).advice.first?.hasPrefix("Nothing needs to be done") == true)
+    }
+
+    @Test func nothingIsPromisedBeyondWhatTheHistoryTells() {
+        #expect(
+            Self.report([Self.limit(.notWithin, 42), Self.limit(.notWithin, 600)]).advice == [
+                "Nothing needs to be done: no shard comes near its limit within 42 days, which is as far as the history tells, and none is much larger than the others."
+            ])
+    }
+
+    @Test func shardsOfWhichNothingIsKnownAreCounted() {
+        #expect(
+            Self.report([Self.limit(.notWithin, 600), nil, Self.limit(.tooLittleHistory, nil), nil]).advice == [
+                "Nothing needs to be done: no shard that has a limit and a forecast comes near its limit within a year, and none is much larger than the others.",
+                "2 of 4 shards have no limit: nothing is known of when they are full.",
+                "1 of 4 shards has too little history for a forecast: nothing is known of when it is full.",
+            ])
+    }
+
+    @Test func withoutLimitsNoneAreSpokenOf() {
+        #expect(
+            Self.report([nil, nil]).advice == [
+                "Nothing is known to need doing: none is much larger than the others. No shard has a limit to compare a forecast with: set capacity_limit, or --limit."
+            ])
+    }
+
+    @Test func aJumpOfTheLastDaysIsTold() {
+        let advice = report([GeneratedHistory(days: 60, samples: 2, noise: 0.1, steps: [(57, 60)])], limit: 1000).advice
+        #expect(advice.contains { $0.hasPrefix("Shard 0 grew by ") && $0.hasSuffix("at once in the last days: its forecast begins with what is there now, and may be off by as much.") }, "\(advice)")
+    }
+
     @Test func aHeavyKeyIsTheCauseOfALargeShard() {
         let histories = [100.0, 300, 100, 100].map { GeneratedHistory(days: 30, samples: 2, level: $0) }
         let key = HeavyKey(table: "orders", column: "user_id", value: "42", count: 400_000, share: 0.4, shard: 1, isExact: true)
@@ -89,7 +139,7 @@ import Testing
 
     @Test func bytesAreWrittenAsPeopleReadThem() {
         let written: [(Double, String)] = [
-            (0, "0 B"), (1023, "1023 B"), (1024, "1.00 kB"), (1_536, "1.50 kB"), (1_073_741_824 * 12.34, "12.3 GB"), (-2_097_152, "-2.00 MB"),
+            (0, "0 B"), (999, "999 B"), (1023, "1.00 kB"), (1024, "1.00 kB"), (1_536, "1.50 kB"), (1_073_741_824 * 12.34, "12.3 GB"), (-2_097_152, "-2.00 MB"),
             (1_125_899_906_842_624 * 5000, "5000 PB"),
         ]
         for (bytes, text) in written { #expect(Quantity.bytes(bytes) == text) }

@@ -32,6 +32,10 @@ import Testing
         #expect(HTTPRequest.headLength(Array("a\r\n\r\nb\r\n\r\n".utf8)) == 5)
         #expect(HTTPRequest.headLength(Array("a\r\n\r".utf8)) == nil)
         #expect(HTTPRequest.headLength([]) == nil)
+        // Whatever has been looked at before.
+        let bytes = Array("ab\r\n\r\n".utf8)
+        for known in 0..<bytes.count { #expect(HTTPRequest.headLength(bytes, known: known) == bytes.count) }
+        #expect(HTTPRequest.headLength(Array("\r\n\r".utf8), known: 2) == nil)
     }
 
     @Test(arguments: [

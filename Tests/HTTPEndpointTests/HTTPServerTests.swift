@@ -10,14 +10,17 @@ import Testing
 private final class Echo: HTTPResponder {
     let isKnown = Mutex(false)
     let lateCount = Mutex(0)
+    /// How often somebody wanted to know what is at /later.
+    let askedCount = Mutex(0)
 
     func response(to request: HTTPRequest, since: ContinuousClock.Instant, isLate: Bool) -> HTTPResponse? {
+        if request.path == "/later" { askedCount.withLock { $0 += 1 } }
         if request.path == "/later", !isKnown.withLock({ $0 }) {
             guard isLate else { return nil }
             lateCount.withLock { $0 += 1 }
             return HTTPResponse(.serviceUnavailable, body: "late\n")
         }
-        if request.path == "/long" { return HTTPResponse(body: String(repeating: "x", count: 8 << 20)) }
+        if request.path == "/long" { return HTTPResponse(body: String(decoding: [UInt8](repeating: 0x78, count: 8 << 20), as: UTF8.self)) }
         return HTTPResponse(body: "at \(request.path)\n")
     }
 }
@@ -132,6 +135,20 @@ private final class Running: Sendable {
         }
     }
 
+    /// Others who come and go have no answer for it.
+    @Test func whoWaitsIsLookedAfterWhenTheBellHasRung() throws {
+        try with { running in
+            let client = try RawHTTP(port: running.port)
+            client.send("GET /later HTTP/1.1\r\nHost: a\r\n\r\n")
+            for _ in 0..<10 { #expect(try RawHTTP.get("/other", port: running.port).hasSuffix("at /other\n")) }
+            #expect(running.echo.askedCount.withLock { $0 } == 1)
+            running.echo.isKnown.withLock { $0 = true }
+            running.server.ring()
+            #expect(try client.rest().hasSuffix("at /later\n"))
+            #expect(running.echo.askedCount.withLock { $0 } == 2)
+        }
+    }
+
     @Test func anAnswerThatIsNotKnownInTimeSaysSo() throws {
         try with({ $0.answerSeconds = 0.3 }) { running in
             let answer = try RawHTTP.get("/later", port: running.port)
@@ -176,7 +193,7 @@ private final class Running: Sendable {
         let (looks, seen) = (Looks(), DispatchSemaphore(value: 0))
         let lookout = Lookout<Int>(name: "test", whenSeen: { seen.signal() }) { looks.next() }
         let now = ContinuousClock.now
-        #expect(lookout.sight(since: now) == nil && lookout.latest == nil)
+        #expect(lookout.sight(since: now) == nil)
         #expect(seen.wait(timeout: .now() + 5) == .success)
         for _ in 0..<100 { #expect(lookout.sight(since: now)?.value == 1) }
         #expect(lookout.sight(since: .now) == nil)

@@ -19,6 +19,18 @@ import Testing
                 """)
     }
 
+    /// Names of tables are what anybody chose. Each line of the text is one sample, and each value ends where it ends.
+    @Test func noNameEndsItsValue() {
+        for (name, written) in [
+            ("a\r\nb", "a\u{FFFD}\\nb"), ("\u{600}\"", "\u{600}\\\""), ("\"\u{301}", "\\\"\u{301}"), ("\\\u{301}", "\\\\\u{301}"), ("\u{600}\\", "\u{600}\\\\"), ("\n\r", "\\n\u{FFFD}"),
+        ] {
+            var family = MetricFamily("pgbraid_table_size_bytes", .gauge, "Size.")
+            family.add(.whole(1), [("table", name)])
+            let lines = OpenMetrics.text([family]).unicodeScalars.split { $0 == "\n" || $0 == "\r" }.map { Array(String($0).utf8) }
+            #expect(lines.count == 4 && lines[2] == Array("pgbraid_table_size_bytes{table=\"\(written)\"} 1".utf8))
+        }
+    }
+
     @Test func whatHasNoSampleIsNotThere() {
         #expect(OpenMetrics.text([MetricFamily("pgbraid_nothing", .gauge, "Nothing.")]) == "# EOF\n")
     }

@@ -86,10 +86,11 @@ extension IntegrationTests {
                 "DELETE FROM pgbraid.capacity_sample", "UPDATE pgbraid.capacity_sample SET bytes = 0", "SELECT * FROM pgbraid.capacity_sample FOR UPDATE",
                 "/* pgbraid: shard=0 */ INSERT INTO pgbraid.capacity_sample SELECT * FROM pgbraid.capacity_sample",
                 "/* pgbraid: shard=0 */ UPDATE pgbraid.capacity_lease SET next_at = 'infinity'", "SELECT * FROM pgbraid.capacity_lease FOR UPDATE",
-                "LOCK TABLE pgbraid.capacity_sample IN SHARE MODE",
+                "BEGIN; LOCK TABLE pgbraid.capacity_sample IN SHARE MODE",
             ] {
                 let state = try reader.run(statement).state
                 #expect(["42501", "0A000"].contains(state), "\(statement): \(state ?? "no error")")
+                if statement.hasPrefix("BEGIN") { try reader.rows("ROLLBACK") }
             }
         }
 
@@ -123,6 +124,20 @@ extension IntegrationTests {
             let sizes = try console("SHOW CAPACITY", of: cluster)
             #expect(Set(sizes.map { $0[0] }) == ["0", "1"] && sizes.contains { $0[1] == "(all)" && $0[5] == "1073741824" })
             #expect(sizes.contains { $0[1] == "public.capacity_key" })
+            // A day's samples tell of no growth; those of a week do.
+            #expect(sizes.first { $0[1] == "public.capacity_key" }?[4] == nil)
+            for server in cluster.servers {
+                try server.psql(
+                    """
+                    INSERT INTO pgbraid.capacity_sample (shard, sampled_at, schema_name, table_name, rows, bytes, inserted, updated, deleted, sequential_scans, index_scans)
+                    SELECT number, now() - interval '6 days 12 hours', 'public', 'capacity_key', 0, 0, 0, 0, 0, 0, 0 FROM pgbraid.shard_number
+                    """, database: CapacityClusters.database)
+            }
+            try eventually("growth is shown") {
+                let row = try console("SHOW CAPACITY", of: cluster).first { $0[0] == "1" && $0[1] == "public.capacity_key" }
+                guard let bytes = row?[3].flatMap({ Double($0) }), let growth = row?[4].flatMap({ Double($0) }) else { return false }
+                return abs(growth - bytes / 6.5) < bytes / 100
+            }
             #expect(try console("SHOW TABLES", of: cluster).contains(["public", "capacity_key", "sharded", "user_id"]))
             for turn in 0..<400 {
                 try client.rows("SELECT n FROM capacity_key WHERE user_id = \(turn % 4 == 0 ? turn % 100 + 1 : 42)")

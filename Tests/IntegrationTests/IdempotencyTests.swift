@@ -5,7 +5,7 @@ import WireProtocol
 
 extension IntegrationTests {
     @Suite struct IdempotencyTests {
-        private static func prepared() throws -> (TestCluster, WireClient) {
+        static func prepared() throws -> (TestCluster, WireClient) {
             let cluster = try SharedClusters.shared.get().four
             let client = try WireClient(port: cluster.port)
             try client.rows(
@@ -19,15 +19,15 @@ extension IntegrationTests {
             return (cluster, client)
         }
 
-        private func payments(_ client: WireClient) throws -> String? { try client.rows("SELECT count(*) FROM keyed_payment")[0][0] }
+        func payments(_ client: WireClient) throws -> String? { try client.rows("SELECT count(*) FROM keyed_payment")[0][0] }
 
-        private func state(_ key: String, _ client: WireClient) throws -> String? {
+        func state(_ key: String, _ client: WireClient) throws -> String? {
             // It may wait for five seconds itself.
             try client.rows("SELECT state FROM pgbraid.outcome('\(key)')", deadlineSeconds: 20).first?.first ?? nil
         }
 
         /// All frames of an answer up to ReadyForQuery.
-        private func frames(_ client: WireClient, _ message: [UInt8]) throws -> [[UInt8]] {
+        func frames(_ client: WireClient, _ message: [UInt8]) throws -> [[UInt8]] {
             try client.send(message)
             var frames: [[UInt8]] = []
             while let frame = try client.next() {
@@ -54,14 +54,15 @@ extension IntegrationTests {
             #expect(try client.rows("SELECT state, tag, statements FROM pgbraid.outcome('pay 1')") == [["committed", "INSERT 0 1", "1"]])
         }
 
-        /// One key is one request: behind its COMMIT the session has none.
-        @Test(.timeLimit(.minutes(1))) func theKeyIsUsedUpByACommit() throws {
+        /// One key is one request: behind its end the session has none.
+        @Test(.timeLimit(.minutes(1))) func theKeyIsUsedUpByItsTransaction() throws {
             let (_, client) = try Self.prepared()
             try client.rows("SET pgbraid.idempotency_key = 'used'")
             #expect(try client.rows("SHOW pgbraid.idempotency_key") == [["used"]])
             #expect(try client.run("INSERT INTO keyed_payment VALUES (1, NULL)").state == "23502")
-            #expect(try client.rows("SHOW pgbraid.idempotency_key") == [["used"]])
+            #expect(try client.rows("SHOW pgbraid.idempotency_key") == [[""]])
             #expect(try state("used", client) == "unknown")
+            try client.rows("SET pgbraid.idempotency_key = 'used'")
             try client.rows("INSERT INTO keyed_payment VALUES (1, 'again')")
             #expect(try client.rows("SHOW pgbraid.idempotency_key") == [[""]])
             try client.rows("INSERT INTO keyed_payment VALUES (1, 'without a key')")
@@ -110,12 +111,27 @@ extension IntegrationTests {
             try client.rows(key + "INSERT INTO keyed_payment VALUES (1, 'a')")
             #expect(try client.run(key + "INSERT INTO keyed_payment VALUES (1, 'b')").state == "22023")
             #expect(try client.run(key + "BEGIN").tags == ["BEGIN"])
-            #expect(try client.run("INSERT INTO keyed_payment VALUES (1, 'a')").state == "22023")
+            #expect(try client.run("INSERT INTO keyed_payment VALUES (1, 'c')").state == "22023")
             #expect(try client.run("COMMIT").tags == ["ROLLBACK"])
+            // A block of nothing but the same statement is the same request.
+            #expect(try client.run(key + "BEGIN").tags == ["BEGIN"])
+            #expect(try client.run("INSERT INTO keyed_payment VALUES (1, 'a')").tags == ["INSERT 0 1"])
+            #expect(try client.run("COMMIT").tags == ["COMMIT"])
+            #expect(try client.rows("SELECT count(*) FROM keyed_payment") == [["1"]])
             // By other settings the same text may mean something else.
             let other = try WireClient(port: cluster.port)
             try other.rows("SET search_path = pg_catalog, public")
             #expect(try other.run(key + "INSERT INTO keyed_payment VALUES (1, 'a')").state == "22023")
+            // Applications' own settings may decide it by policies and triggers; those of waiting and logging do not.
+            let tenant = try WireClient(port: cluster.port)
+            try tenant.rows("SET app.tenant = '2'")
+            #expect(try tenant.run(key + "INSERT INTO keyed_payment VALUES (1, 'a')").state == "22023")
+            for setting in ["RESET app.tenant", "SET application_name = 'again'", "SET lock_timeout = '3s'", "SET client_min_messages = 'error'"] { try tenant.rows(setting) }
+            #expect(try tenant.run(key + "INSERT INTO keyed_payment VALUES (1, 'a')").tags == ["INSERT 0 1"])
+            let addressed = "/* pgbraid: shard=%, idempotency_key=addressed */ UPDATE keyed_account SET balance = balance + 1"
+            for (shard, state) in [("0", nil), ("1", "22023"), ("0", nil)] as [(String, String?)] {
+                #expect(try client.run(addressed.replacingOccurrences(of: "%", with: shard)).state == state, "shard \(shard)")
+            }
             // A retry that leaves statements out, or adds some.
             let block = ["INSERT INTO keyed_payment VALUES (1, 'c')", "INSERT INTO keyed_payment VALUES (2, 'd')"]
             for (statements, last) in [(block, "COMMIT"), (Array(block[..<1]), "22023"), (block + ["SELECT 1"], "22023"), (block, "COMMIT")] {
@@ -177,11 +193,11 @@ extension IntegrationTests {
                     }
                     #expect(answers[0].map { $0[0] } == Array("12TDCZ".utf8))
                     #expect(answers[1] == answers[0])
-                    // Another value, other formats.
-                    for other in [message("6", formats, isNamed: false), message("5", [0, 0], isNamed: false)] {
+                    // Another value is another request; other formats are not, but the answer is in those of the first time.
+                    for (other, state) in [(message("6", formats, isNamed: false), "22023"), (message("5", [0, 1], isNamed: false), "0A000")] {
                         try client.rows("SET pgbraid.idempotency_key = '\(key)'")
                         try client.send(other + FrontendFrame.sync)
-                        #expect(try client.outcome().state == "22023")
+                        #expect(try client.outcome().state == state)
                     }
                     try client.rows("RESET pgbraid.idempotency_key")
                 }
@@ -236,7 +252,7 @@ extension IntegrationTests {
             let (_, client) = try Self.prepared()
             for text in [
                 "COPY keyed_payment FROM STDIN", "COPY keyed_payment TO STDOUT", "LISTEN keyed", "VACUUM keyed_payment", "SELECT pg_advisory_lock(1)", "CREATE TEMP TABLE keyed_temp (a int)",
-                "COMMIT PREPARED 'none'", "SELECT 1; SELECT 2",
+                "COMMIT PREPARED 'none'", "INSERT INTO keyed_payment VALUES (1, 'x'); SELECT 2",
             ] {
                 try client.rows("SET pgbraid.idempotency_key = 'refused'")
                 #expect(try client.run(text).state == "0A000", "\(text)")
@@ -296,6 +312,23 @@ extension IntegrationTests {
                 #expect(try other.run(text).state != nil, "\(text)")
             }
             #expect(try client.rows(key + payment) == [["postgres"]])
+            // By hand it can store what a proxy would, and no more.
+            let hash = "decode(repeat('ab', 32), 'hex')"
+            let values = [
+                "('hand', 1, NULL, 'x', 'x')", "('hand', 1, \(hash), NULL, 'x')", "('hand', 1, \(hash), 'x', NULL)", "('hand', 1, 'short', 'x', 'x')", "('hand', -1, \(hash), 'x', 'x')",
+                "('hand', 1000000, \(hash), 'x', 'x')", "('hand', 0, \(hash), 'x', 'x')", "('hand', 1, \(hash), repeat('x', 101), 'x')",
+                "('hand', 1, \(hash), 'x', convert_to(repeat('x', 3000000), 'UTF8'))",
+            ]
+            for row in values {
+                let text = "SET ROLE keyed_role; INSERT INTO pgbraid.idempotency (key, number, request, tag, answer) VALUES \(row)"
+                #expect(throws: (any Error).self, "\(row)") { try cluster.onShards(text) }
+            }
+            _ = try cluster.onShards(
+                """
+                SET ROLE keyed_role; INSERT INTO pgbraid.idempotency (key, number) VALUES ('heavy', 0);
+                INSERT INTO pgbraid.idempotency (key, number, request, tag, answer) SELECT 'heavy', g, \(hash), 'x', convert_to(repeat('x', 1000000), 'UTF8') FROM generate_series(1, 3) g
+                """)
+            #expect(try other.run("/* pgbraid: idempotency_key=heavy */ SELECT 1").state == "54000")
             try client.rows("SET ROLE keyed_role")
             #expect(try client.run(key + payment).state == "22023")
             try client.rows("RESET ROLE")
@@ -338,14 +371,39 @@ extension IntegrationTests {
             #expect(try client.rows("SELECT count(*) FROM customer_payment") == [["2"]])
         }
 
+        /// A key's time runs from when it was first seen; one that cannot be deleted holds up no other.
         @Test(.timeLimit(.minutes(1))) func keysExpire() throws {
             let (cluster, client) = try Self.prepared()
-            for key in ["old", "new"] { try client.rows("/* pgbraid: idempotency_key=\(key) */ INSERT INTO keyed_payment VALUES (1, '\(key)')") }
-            _ = try cluster.onShards("UPDATE pgbraid.idempotency SET begun_at = begun_at - interval '2 hours' WHERE key = 'old'")
+            let old = ["old 1", "old 2", "old 3", "large"]
+            for key in old + ["late", "new", "stuck"] {
+                try client.rows("SET pgbraid.idempotency_key = '\(key)'")
+                try client.rows("INSERT INTO keyed_payment VALUES (1, '\(key)')")
+            }
+            let isOver = "seen_at = CASE WHEN number = 0 THEN now() - interval '2 hours' END"
+            _ = try cluster.onShards(
+                """
+                UPDATE pgbraid.idempotency SET begun_at = begun_at - interval '2 hours' WHERE key <> 'new';
+                UPDATE pgbraid.idempotency SET seen_at = now() WHERE key = 'late' AND number = 0;
+                UPDATE pgbraid.idempotency SET \(isOver) WHERE key LIKE 'old%' OR key IN ('large', 'stuck');
+                INSERT INTO pgbraid.idempotency (key, owner, number, request, tag, answer, begun_at)
+                    SELECT key, owner, g, request, tag, answer, begun_at FROM pgbraid.idempotency, generate_series(2, 5000) g WHERE key = 'large' AND number = 1;
+                INSERT INTO pgbraid.idempotency (key, number, request, tag, answer, begun_at)
+                    VALUES ('by hand', 1, decode(repeat('ab', 32), 'hex'), 'x', 'x', now() - interval '2 hours');
+                CREATE OR REPLACE FUNCTION keyed_stuck() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'stuck'; END $$;
+                CREATE TRIGGER stuck BEFORE DELETE ON pgbraid.idempotency FOR EACH ROW WHEN (OLD.key = 'stuck') EXECUTE FUNCTION keyed_stuck()
+                """)
+            defer { _ = try? cluster.onShards("DROP TRIGGER IF EXISTS stuck ON pgbraid.idempotency") }
             let brief = try TestCluster(servers: cluster.servers, settings: ["transactions": ["idempotency_keys = \"1h\""]])
-            try eventually("the old key is forgotten") { try self.state("old", client) == "unknown" }
-            #expect(try state("new", client) == "committed")
-            #expect(try cluster.onShards("SELECT count(*) FROM pgbraid.idempotency WHERE key = 'old'").allSatisfy { $0 == [["0"]] })
+            try eventually("the old keys are forgotten") {
+                try cluster.onShards("SELECT count(*) FROM pgbraid.idempotency WHERE key LIKE 'old%' OR key IN ('large', 'by hand')").allSatisfy { $0 == [["0"]] }
+            }
+            for key in old { #expect(try state(key, client) == "unknown") }
+            for key in ["late", "new", "stuck"] { #expect(try state(key, client) == "committed", "\(key)") }
+            // What is marked as being forgotten is neither answered nor free.
+            try eventually("the stuck key is marked") { try client.run("/* pgbraid: idempotency_key=stuck */ SELECT 1").state == "40001" }
+            try eventually("the new key is marked") {
+                try cluster.onShards("SELECT count(*) FROM pgbraid.idempotency WHERE number = 0 AND seen_at IS NULL").allSatisfy { $0 == [["0"]] }
+            }
             withExtendedLifetime(brief) {}
         }
 

@@ -97,9 +97,10 @@ extension IntegrationTests {
                 try client.rows("INSERT INTO outbox_events (aggregate_id, event_type, event_data) VALUES ('a', 'test', '\(data)')")
                 try client.rows(statement)
             }
-            for shard in 0..<4 { try client.rows(RelayedOutbox.insert("b", "\(shard)", shard: shard)) }
-            try outbox.expect("a1 a3 b0 b1 b2 b3")
-            #expect(Set(outbox.kafka.messages.filter { $0.key == "b" }.map { $0.identifier.first }) == ["0", "1", "2", "3"])
+            // Each shard has an aggregate of its own: between shards there is no order.
+            for (shard, aggregate) in ["b", "c", "d", "e"].enumerated() { try client.rows(RelayedOutbox.insert(aggregate, "\(shard)", shard: shard)) }
+            try outbox.expect("a1 a3 b0 c1 d2 e3")
+            #expect(Set(outbox.kafka.messages.filter { $0.key != "a" }.map { $0.identifier.first }) == ["0", "1", "2", "3"])
             try eventually("all are marked") { try client.rows("SELECT count(*) FROM outbox_events WHERE status <> 'sent' OR processed_at IS NULL") == [["0"]] }
             try eventually("SHOW OUTBOX tells") { try outbox.cluster.console("SHOW OUTBOX").map { $0[1] } == Array(repeating: "public.outbox_events", count: 4) }
             #expect(outbox.stop() == 0)
@@ -117,16 +118,17 @@ extension IntegrationTests {
             try client.rows(RelayedOutbox.insert("a", "4"))
             for data in 1...20 {
                 try client.rows(RelayedOutbox.insert("c", "\(data)", shard: 2))
-                try outbox.expect("" + (1...data).map { "c\($0)" }.joined(separator: " "))
+                try outbox.expect((1...data).map { "c\($0)" }.joined(separator: " "))
             }
             try late.rows("COMMIT")
-            try outbox.expect("a1 a2 " + (1...20).map { "c\($0)" }.joined(separator: " "))
+            try client.rows(RelayedOutbox.insert("c", "21", shard: 2))
+            try outbox.expect((1...21).map { "c\($0)" }.joined(separator: " "))
             outbox.kill()
             try outbox.start()
-            try client.rows(RelayedOutbox.insert("c", "21", shard: 2))
-            try outbox.expect("a1 a2 " + (1...21).map { "c\($0)" }.joined(separator: " "))
+            try client.rows(RelayedOutbox.insert("c", "22", shard: 2))
+            try outbox.expect((1...22).map { "c\($0)" }.joined(separator: " "))
             try outbox.onShard(1, "COMMIT PREPARED 'outbox late'")
-            try outbox.expect("a1 a2 a3 a4 " + (1...21).map { "c\($0)" }.joined(separator: " "))
+            try outbox.expect("a1 a2 a3 a4 " + (1...22).map { "c\($0)" }.joined(separator: " "))
         }
 
         @Test(.timeLimit(.minutes(2))) func whatWasOnItsWayArrivesWhenBrokerAndRelayAreBack() throws {
@@ -158,6 +160,66 @@ extension IntegrationTests {
             #expect(try client.rows("SELECT count(*) FROM outbox_events WHERE status = 'pending'") == [["2"]])
             try client.rows("UPDATE outbox_events SET event_data = '1', status = 'pending', attempts = 0 WHERE status = 'failed'")
             try outbox.expect("a1 a2 a3 b1 b2")
+        }
+
+        /// The relay has nothing to read when the failed event is mended, and a younger one of its aggregate comes first.
+        @Test(.timeLimit(.minutes(2))) func whatWaitedBehindAFailedEventComesInOrder() throws {
+            let outbox = try RelayedOutbox(outbox: ["attempts = 1"], kafkaSettings: ["\"message.max.bytes\" = 2000"])
+            let client = try outbox.client()
+            try client.rows(RelayedOutbox.insert("a", String(repeating: "7", count: 5000)))
+            try eventually("it has failed") { try client.rows("SELECT count(*) FROM outbox_events WHERE status = 'failed'") == [["1"]] }
+            try client.rows(RelayedOutbox.insert("a", "2"))
+            try client.rows(RelayedOutbox.insert("b", "1"))
+            try outbox.expect("b1")
+            try outbox.onShard(
+                1,
+                """
+                BEGIN; UPDATE outbox_events SET event_data = '1', status = 'pending', attempts = 0 WHERE status = 'failed';
+                \(RelayedOutbox.insert("a", "3")); COMMIT
+                """)
+            try outbox.expect("a1 a2 a3 b1")
+        }
+
+        /// Rows that no broker can be told, or that break a statement over many, fail alone.
+        @Test(.timeLimit(.minutes(2))) func poisonIsFailedAlone() throws {
+            let outbox = try RelayedOutbox(outbox: ["max_event_bytes = 4000"])
+            let client = try outbox.client()
+            try outbox.onShard(
+                1,
+                """
+                ALTER TABLE outbox_events ALTER aggregate_id DROP NOT NULL;
+                INSERT INTO outbox_events (aggregate_id, event_type, event_data) VALUES (NULL, 'test', '1'), ('a', 'test', to_jsonb(repeat('x', 5000)));
+                INSERT INTO outbox_events (aggregate_id, event_type, event_data, created_at) VALUES ('c', 'test', '1', 'infinity'), ('c', 'test', '2', '-infinity');
+                INSERT INTO outbox_events (aggregate_id, event_type, event_data, attempts) VALUES ('c', 'test', '3', 2147483647), ('a', 'test', '2', 0)
+                """)
+            try outbox.expect("c1 c2 c3")
+            try eventually("two have failed") {
+                try client.rows("SELECT count(*) FROM outbox_events WHERE status = 'failed' AND (reason = 'aggregate_id is NULL' OR reason LIKE '%max_event_bytes is 4000')")
+                    == [["2"]]
+            }
+            try client.rows("DELETE FROM outbox_events WHERE status = 'failed'")
+            try outbox.expect("a2 c1 c2 c3")
+        }
+
+        /// Somebody has locked the row of one event: it is sent, and marked later; the others do not wait.
+        @Test(.timeLimit(.minutes(2))) func aLockedRowHoldsUpNothingElse() throws {
+            let outbox = try RelayedOutbox(kafkaSettings: ["\"message.timeout.ms\" = 1000"])
+            let (client, holder) = (try outbox.client(), try outbox.client())
+            try client.rows(RelayedOutbox.insert("a", "1"))
+            try outbox.expect("a1")
+            try eventually("it is marked") { try client.rows("SELECT count(*) FROM outbox_events WHERE status = 'sent'") == [["1"]] }
+            outbox.kafka.set(up: false)
+            try client.rows(RelayedOutbox.insert("a", "2"))
+            try holder.rows("BEGIN")
+            try holder.rows("/* pgbraid: shard=1 */ SELECT sequence FROM outbox_events WHERE status = 'pending' FOR UPDATE")
+            outbox.kafka.set(up: true)
+            try client.rows(RelayedOutbox.insert("a", "3"))
+            try client.rows(RelayedOutbox.insert("b", "1"))
+            try outbox.expect("a1 a2 a3 b1")
+            try eventually("the others are marked") { try client.rows("SELECT count(*) FROM outbox_events WHERE status = 'sent'") == [["3"]] }
+            try eventually("it is told") { try outbox.cluster.console("SHOW OUTBOX").contains { $0[10]?.contains("locked the rows of 1 events") == true } }
+            try holder.rows("ROLLBACK")
+            try eventually("all are marked") { try client.rows("SELECT count(*) FROM outbox_events WHERE status = 'sent'") == [["4"]] }
         }
 
         @Test(.timeLimit(.minutes(2))) func aFailedEventIsPassedOverWhereThatIsWanted() throws {
@@ -192,7 +254,30 @@ extension IntegrationTests {
             let theft = "/* pgbraid: shard=1 */ INSERT INTO pgbraid.outbox (relation, holder, lease_until) SELECT to_regclass('outbox_events')::oid, 'me', 'infinity'"
             #expect(try stranger.run(theft).state == "42501")
             #expect(try stranger.run("DELETE FROM pgbraid.outbox").state == "42501")
+            // The relation of the row is the stranger's own, but a temporary one.
+            let attempts = ["ROW SHARE", "ROW EXCLUSIVE", "SHARE", "ACCESS EXCLUSIVE"].map { "LOCK TABLE pgbraid.outbox IN \($0) MODE" }
+                + ["INSERT INTO pgbraid.outbox (relation, holder, lease_until) VALUES ('own'::regclass::oid, 'me', 'infinity')"]
+            for attempt in attempts {
+                let block = "DO $$ BEGIN \(attempt); RAISE 'permitted'; EXCEPTION WHEN insufficient_privilege THEN NULL; END $$"
+                try outbox.onShard(1, "CREATE TEMPORARY TABLE own (n int); GRANT ALL ON own TO outbox_stranger; SET ROLE outbox_stranger; \(block)")
+            }
             #expect(try stranger.run("/* pgbraid: shard=1 */ SELECT holder FROM pgbraid.outbox").rows.isEmpty)
+        }
+
+        /// A shard that lets nobody in keeps the relay neither from starting nor from relaying the others, and is relayed when it is back.
+        @Test(.timeLimit(.minutes(2))) func aRelayStartsWhileAShardIsDown() throws {
+            let outbox = try RelayedOutbox()
+            outbox.kill()
+            let client = try outbox.client()
+            try client.rows(RelayedOutbox.insert("a", "1", shard: 0))
+            try client.rows(RelayedOutbox.insert("b", "1", shard: 1))
+            let server = outbox.cluster.servers[0]
+            try server.psql("ALTER DATABASE \(RelayedOutbox.database) ALLOW_CONNECTIONS false")
+            try server.psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '\(RelayedOutbox.database)'")
+            try outbox.start()
+            try outbox.expect("b1")
+            try server.psql("ALTER DATABASE \(RelayedOutbox.database) ALLOW_CONNECTIONS true")
+            try outbox.expect("a1 b1", withinSeconds: 60)
         }
 
         @Test(.timeLimit(.minutes(2))) func aTableThatLacksSomethingIsToldAtTheStart() throws {

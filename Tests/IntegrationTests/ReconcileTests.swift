@@ -163,6 +163,21 @@ extension IntegrationTests {
             try world.client.rows("UPDATE account SET balance = 210 WHERE user_id = 21")
         }
 
+        /// Quotes that Swift does not see as characters, and keys that it takes for equal.
+        @Test(.timeLimit(.minutes(1))) func hostileKeysAreOnlyKeys() throws {
+            let world = try prepared()
+            let names = ["\u{600}'; DROP TABLE account; --", "'\u{301} OR true", "\\\u{301}'", "\r\n'\r\n", "e\u{301}", "\u{E9}"]
+            for (number, name) in names.enumerated() {
+                let hexadecimal = name.utf8.map { String(format: "%02x", $0) }.joined()
+                try world.ledger("INSERT INTO account VALUES (\(9000 + number), convert_from(decode('\(hexadecimal)', 'hex'), 'UTF8'), 0)")
+            }
+            let (status, told) = try world.told("names")
+            #expect(status == 1 && told.count == names.count)
+            #expect(Set(told.map { Array($0.utf8) }) == Set(names.map { Array("missing \($0)".utf8) }), "\(told)")
+            try world.ledger("DELETE FROM account WHERE user_id >= 9000")
+            #expect(try world.run("names").status == 0)
+        }
+
         @Test(.timeLimit(.minutes(1))) func misplacedRowsAreFoundAndRepaired() throws {
             let world = try prepared()
             let home = try shard(of: 33, world)
@@ -178,11 +193,30 @@ extension IntegrationTests {
             #expect(try shard(of: 33, world) == home)
         }
 
+        /// Between the look and the repair somebody has changed the row.
+        @Test(.timeLimit(.minutes(1))) func aRepairLeavesWhatHasChangedSince() throws {
+            let world = try prepared()
+            let home = try shard(of: 34, world)
+            let away = (home + 1) % 4
+            try world.onShard(home, "DELETE FROM account WHERE user_id = 34")
+            try world.onShard(away, "INSERT INTO account VALUES (34, 'name 34', 340)")
+            let script = try world.run("misplaced_rows", "--repair", "-").output.split(separator: "\n").drop { $0 != "BEGIN;" }.map(String.init)
+            try world.onShard(away, "UPDATE account SET balance = 341 WHERE user_id = 34")
+            #expect(script.count == 4)
+            // A script of psql goes on behind an error.
+            let states = try script.map { try world.client.run($0).state }
+            #expect(states[1] == "22012" && states[2] == "25P02", "\(states)")
+            #expect(try world.onShard(away, "SELECT balance FROM account WHERE user_id = 34") == [["341"]])
+            try world.onShard(away, "DELETE FROM account WHERE user_id = 34")
+            try world.onShard(home, "INSERT INTO account VALUES (34, 'name 34', 340)")
+        }
+
         @Test(.timeLimit(.minutes(1))) func aKeyThatIsOnTwoShardsIsFound() throws {
             let world = try prepared()
             let away = (try shard(of: 44, world) + 1) % 4
             try world.onShard(away, "INSERT INTO account VALUES (44, 'twin', 1)")
-            #expect(try world.told("accounts").told == ["duplicate 44"])
+            let twins = try world.told("accounts").told
+            #expect(twins == ["duplicate 44"])
             #expect(try world.told("misplaced_rows").told == ["misplaced 44"])
             try world.onShard(away, "DELETE FROM account WHERE user_id = 44")
         }
@@ -199,6 +233,39 @@ extension IntegrationTests {
             try world.onShard(2, "DELETE FROM country WHERE id = 99")
             try world.client.rows("DROP TABLE note; CREATE TABLE note (body text, at date)")
             #expect(try world.run("reference_tables").status == 0)
+        }
+
+        /// Reading a table runs functions of its owner: not with the rights of the proxy.
+        @Test(.timeLimit(.minutes(1))) func aProxyReadsEachTableAsItsOwner() throws {
+            let world = try prepared()
+            try world.client.rows("DROP ROLE IF EXISTS reconcile_owner; CREATE ROLE reconcile_owner LOGIN; CREATE SCHEMA owned AUTHORIZATION reconcile_owner")
+            defer {
+                for text in ["DROP SCHEMA owned CASCADE", "DROP ROLE reconcile_owner"] { _ = try? world.client.rows(text) }
+            }
+            let owner = try WireClient(port: world.cluster.port, user: "reconcile_owner")
+            for text in [
+                "CREATE TABLE owned.trap (user_id int PRIMARY KEY, note text)", "INSERT INTO owned.trap SELECT g, 'n' FROM generate_series(1, 40) g",
+                "CREATE FUNCTION owned.asked(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN "
+                    + "IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN RAISE EXCEPTION 'asked as %', current_user; END IF; RETURN $1; END $$",
+                // Whoever plans a query on the table has the constant call carried out.
+                "CREATE INDEX trap_index ON owned.trap ((user_id + owned.asked(1)))",
+            ] { try owner.rows(text) }
+            let task = { (name: String) in try #require(try world.client.rows("SELECT pgbraid.reconcile('\(name)')")[0][0]) }
+            let ended = { (task: String) in
+                try world.client.rows("SELECT status, error FROM pgbraid.reconciliation_tasks WHERE id = '\(task)' AND status NOT IN ('requested', 'running')").first
+            }
+            let read = try task("misplaced_rows")
+            try eventually("the tables are read") { try ended(read)?[0] == "equal" }
+            // An owner who may not log in: nothing is known of the table, and it is said why.
+            try world.client.rows("ALTER ROLE reconcile_owner NOLOGIN")
+            var refused = try task("misplaced_rows")
+            try eventually("the table is told as not checked", withinSeconds: 30) {
+                guard let row = try ended(refused) else { return false }
+                if row[0] == "error", row[1]?.hasPrefix("not checked: owned.trap: as its owner reconcile_owner: ") == true { return true }
+                // The proxy may not have heard of it yet.
+                refused = try task("misplaced_rows")
+                return false
+            }
         }
 
         @Test(.timeLimit(.minutes(1))) func childrenWithoutParentsAreFound() throws {
@@ -248,9 +315,10 @@ extension IntegrationTests {
         @Test(.timeLimit(.minutes(1))) func stuckEventsAreTold() throws {
             let world = try prepared()
             try world.client.rows("CREATE TABLE outbox_events (user_id int, event_id int, aggregate_id text, status text, created_at timestamptz)")
-            try world.client.rows(
-                "INSERT INTO outbox_events SELECT g, g, 'a', 'sent', now() - interval '1 day' FROM generate_series(1, 20) g; "
-                    + "INSERT INTO outbox_events VALUES (1, 100, 'a', 'failed', now()), (2, 101, 'a', 'pending', now() - interval '1 hour'), (3, 102, 'a', 'pending', now())")
+            try world.client.rows("INSERT INTO outbox_events SELECT g, g, 'a', 'sent', TIMESTAMPTZ '2026-01-01 00:00:00+00' FROM generate_series(1, 20) g")
+            for event in ["1, 100, 'a', 'failed', now()", "2, 101, 'a', 'pending', now() - interval '1 hour'", "3, 102, 'a', 'pending', now()"] {
+                try world.client.rows("INSERT INTO outbox_events VALUES (\(event))")
+            }
             #expect(try Set(world.told("outbox").told) == ["failed 100", "waiting 101"])
             try world.client.rows("DROP TABLE outbox_events")
         }
@@ -282,6 +350,24 @@ extension IntegrationTests {
                 try world.client.rows("SELECT status FROM pgbraid.reconciliation_tasks WHERE name = 'orders' AND id IN ('\(left)', '\(waiting)')") == [["equal"], ["equal"]]
             }
             #expect(try world.client.rows("SELECT count(*) FROM pgbraid.reconciliation_tasks WHERE status IN ('requested', 'running') AND name = 'orders'") == [["0"]])
+        }
+
+        /// What ends each proxy that makes it is not made for ever.
+        @Test(.timeLimit(.minutes(1))) func aTaskThatThreeProxiesHaveLeftIsGivenUp() throws {
+            let world = try prepared()
+            let left = try #require(
+                try world.client.rows(
+                    "INSERT INTO pgbraid.reconciliation_tasks (name, status, holder, lease_until, claims) "
+                        + "VALUES ('names', 'running', '00000000-0000-0000-0000-000000000000', now() - interval '1 second', 3) RETURNING id")[0][0])
+            try eventually("it is given up") {
+                try world.client.rows("SELECT status, error FROM pgbraid.reconciliation_tasks WHERE id = '\(left)'")
+                    == [["error", "given up: 3 proxies in turn were lost while they made it"]]
+            }
+            // The next one is made.
+            let task = try #require(try world.client.rows("SELECT pgbraid.reconcile('names')")[0][0])
+            try eventually("the next one is made") {
+                try world.client.rows("SELECT status, claims FROM pgbraid.reconciliation_tasks WHERE id = '\(task)'") == [["equal", "1"]]
+            }
         }
 
         @Test(.timeLimit(.minutes(1))) func onlyWhoIsGrantedItMayAskOrRead() throws {

@@ -62,6 +62,29 @@ struct WriterHorizonTests {
         #expect(look(&horizon, 9, [], server: "t") == 9)
     }
 
+    @Test("a server that recovered from a crash begins anew, though it says that it was started long ago") func crash() {
+        var horizon = WriterHorizon()
+        #expect(look(&horizon, 5) == 5)
+        #expect(look(&horizon, 9, ["3/1", "4/7"]) == 5)
+        // 3/1 was prepared and 4/7 was lost: nobody of this name is left, and yet 9 may not pass.
+        let isOther1 = horizon.look(newest: 9, writers: ["-1/700"], serverStart: "s", now: start)
+        #expect(isOther1)
+        #expect(horizon.sequence == 0)
+        let isOther2 = horizon.look(newest: 9, writers: ["-1/700", "3/1"], serverStart: "s", now: start)
+        #expect(!isOther2)
+        #expect(look(&horizon, 12, ["-1/700", "4/8"]) == 0)
+        #expect(look(&horizon, 12, ["4/9"]) == 12)
+    }
+
+    @Test("prepared transactions that were found at the first look are writers like others") func foundAtFirst() {
+        var horizon = WriterHorizon()
+        let isOther3 = horizon.look(newest: 3, writers: ["-1/700", "-1/701"], serverStart: "s", now: start)
+        #expect(!isOther3)
+        let isOther4 = horizon.look(newest: 3, writers: ["-1/701"], serverStart: "s", now: start)
+        #expect(!isOther4)
+        #expect(look(&horizon, 3, []) == 3)
+    }
+
     /// Transactions lock, draw, and end in any order; the relay looks in between. Whatever the horizon lets pass must be all there will ever be.
     @Test("no course of transactions lets anything appear below the horizon", arguments: 0..<500)
     func randomCourse(seed: UInt64) {

@@ -195,6 +195,9 @@ private let least = """
         ("[transactions]\nconsistent_reads = \"strict\"\n[proxy]\nworkers = 2\n", 2, "transactions.consistent_reads", "\"strict\" needs workers = 1"),
         ("[proxy]\n\ndatabase = \"pgbraid\"\n", 1, "proxy.admin_database", "is the same as database"),
         ("[proxy]\nallow_unlisted_users = true\n", 2, "proxy.allow_unlisted_users", "needs auth = \"trust\""),
+        ("[limits]\nidempotent_answer = \"3MB\"\n", 2, "limits.idempotent_answer", "must be from 1 to 2097152 bytes"),
+        ("[limits]\nshard_message = \"4MB\"\n", 2, "limits.shard_message", "must be from 5242880 to 1073741824 bytes"),
+        ("[transactions]\nidempotency_keys = \"59s\"\n", 2, "transactions.idempotency_keys", "must be a minute at least"),
         ("[limits]\noutput_low_water = \"1MB\"\n", 2, "limits.output_low_water", "must be below output_high_water"),
         ("[limits]\nstatement = 64\n", 2, "limits.statement", "is no size"),
         (

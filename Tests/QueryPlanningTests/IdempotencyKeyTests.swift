@@ -58,7 +58,12 @@ import Testing
         ("ROLLBACK", "always"), ("SET timezone = 'UTC'", "always"), ("SHOW timezone", "always"), ("SELECT * FROM pgbraid.outcome('k')", "always"), ("PREPARE p AS SELECT 1", "always"),
         ("EXECUTE p", "refused"), ("COMMIT AND CHAIN", "refused"), ("SAVEPOINT a", "refused"), ("ROLLBACK TO a", "refused"), ("PREPARE TRANSACTION 'a'", "refused"), ("LISTEN a", "refused"),
         ("COPY orders FROM STDIN", "refused"), ("COPY orders TO STDOUT", "refused"), ("DECLARE c CURSOR FOR SELECT 1", "refused"), ("FETCH c", "refused"), ("VACUUM orders", "refused"),
-        ("SELECT pg_advisory_lock(1)", "refused"),
+        ("SELECT pg_advisory_lock(1)", "refused"), ("SELECT state, tag FROM pgbraid.outcome($1) AS o", "always"), ("SELECT (pgbraid.outcome('k'::text)).state, 1", "always"),
+        ("WITH w AS (INSERT INTO orders (user_id) VALUES (1)) SELECT state FROM pgbraid.outcome('k')", "refused"),
+        ("INSERT INTO orders (user_id) SELECT 1 FROM pgbraid.outcome('k')", "refused"), ("SELECT nextval('s') FROM pgbraid.outcome('k')", "refused"),
+        ("SELECT state FROM pgbraid.outcome('k'), orders", "refused"), ("SELECT state FROM pgbraid.outcome(lower('k'))", "refused"),
+        ("SELECT state FROM pgbraid.outcome('k') UNION SELECT 'a'", "refused"), ("SELECT state FROM pgbraid.outcome('k') WHERE nextval('s') > 0", "refused"),
+        ("EXPLAIN ANALYZE SELECT pgbraid.outcome('k')", "refused"), ("SELECT 'pgbraid.outcome(1)'", "once"),
     ])
     func whatAKeyMeansForAStatement(text: String, treatment: String) throws {
         let found = switch try planned(text).keyTreatment {
@@ -68,6 +73,13 @@ import Testing
         }
         #expect(found == treatment, "\(text)")
     }
+
+    @Test(arguments: [
+        ("SELECT 1", true), ("SELECT count(*) FROM orders", true), ("VALUES (1)", true), ("EXPLAIN SELECT 1", true), ("SELECT * FROM orders WHERE user_id = 1 FOR UPDATE", false),
+        ("INSERT INTO orders (user_id) VALUES (1)", false), ("NOTIFY a", false), ("SELECT pg_advisory_lock(1)", false), ("COPY orders TO STDOUT", false), ("BEGIN", false),
+        ("SELECT set_config('a.b', 'c', false)", false), ("EXPLAIN ANALYZE INSERT INTO orders (user_id) VALUES (1)", false),
+    ])
+    func whatOnlyReads(text: String, onlyReads: Bool) throws { #expect(try planned(text).onlyReads == onlyReads, "\(text)") }
 
     /// A statement with a key is looked at each time: it never goes by what is known of its shape.
     @Test func aKeyIsNoShape() throws {

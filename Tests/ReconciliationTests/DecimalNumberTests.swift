@@ -29,19 +29,28 @@ import Testing
 }
 
 @Suite struct KeyConditionTests {
+    /// The condition, and the parameters it has added.
+    private func condition(_ column: String, _ kind: KeyOrder.Kind, type: UInt32, other: UInt32, value: String?) -> [String?] {
+        var parameters: [String?] = []
+        let text = KeyOrder.condition(column, kind, type: type, other: other, value: value, &parameters)
+        return [text] + parameters
+    }
+
     @Test func numbersAreFoundHoweverTheyAreWritten() {
-        #expect(KeyOrder.condition("id", .number, type: 23, other: 1700, value: "7.00") == #"q."id" = 7"#)
-        #expect(KeyOrder.condition("id", .number, type: 23, other: 1700, value: "-0.50") == #"q."id" = '-0.5'::pg_catalog.numeric"#)
-        #expect(KeyOrder.condition("id", .number, type: 1700, other: 1700, value: "NaN") == #"q."id" = 'NaN'::pg_catalog.numeric"#)
-        #expect(KeyOrder.condition("id", .number, type: 20, other: 20, value: nil) == #"q."id" IS NULL"#)
+        #expect(condition("id", .number, type: 23, other: 1700, value: "7.00") == [#"q."id" = $1::pg_catalog.text::pg_catalog.int8"#, "7"])
+        #expect(condition("id", .number, type: 23, other: 1700, value: "-0.50") == [#"q."id" = $1::pg_catalog.text::pg_catalog.numeric"#, "-0.5"])
+        #expect(condition("id", .number, type: 1700, other: 1700, value: "NaN") == [#"q."id" = $1::pg_catalog.text::pg_catalog.numeric"#, "NaN"])
+        #expect(condition("id", .number, type: 20, other: 20, value: nil) == [#"q."id" IS NULL"#])
     }
 
     /// A text of one side need not be a value of the other side's type.
     @Test func valuesOfUnlikeTypesAreComparedAsTexts() {
         #expect(KeyOrder.kind(23, 25) == .written && KeyOrder.kind(1082, 1082) == .written && KeyOrder.kind(20, 1700) == .number)
-        #expect(KeyOrder.condition("id", .written, type: 23, other: 25, value: "x") == #"pg_catalog.format('%s', q."id") = 'x'"#)
-        #expect(KeyOrder.condition("id", .written, type: 1082, other: 1082, value: "2026-01-31") == #"q."id" = '2026-01-31'"#)
-        #expect(KeyOrder.condition("i\"d", .text, type: 25, other: 25, value: "it's") == #"q."i""d" = 'it''s'"#)
+        #expect(condition("id", .written, type: 23, other: 25, value: "x") == [#"pg_catalog.format('%s', q."id") = $1"#, "x"])
+        #expect(condition("id", .written, type: 1082, other: 1082, value: "2026-01-31") == [#"q."id" = $1"#, "2026-01-31"])
+        #expect(condition("i\"d", .text, type: 25, other: 25, value: "it's") == [#"q."i""d" = ($1::pg_catalog.text || '')"#, "it's"])
+        // A value never stands in the text.
+        #expect(condition("id", .text, type: 25, other: 25, value: "\u{600}'; DROP TABLE t; --")[0] == #"q."id" = ($1::pg_catalog.text || '')"#)
     }
 
     @Test func canonicalNumbersHaveNoNeedlessZeros() {

@@ -17,6 +17,9 @@ import Testing
         // A key that several rows have tells them not apart.
         ("1 a,1 b,2 c", "1 a,2 c", ["duplicate 1 a|1 a 2:1"]),
         ("1 a,2 c,2 c,2 d", "1 a,2 c,2 c", ["duplicate 2 c|2 c 3:2"]),
+        // Also where the other side has none: an INSERT of one row, or a DELETE, would not make it right.
+        ("1 a,2 c,2 d", "1 a", ["duplicate 2 c 2:0"]),
+        ("1 a", "1 a,2 c,2 d", ["duplicate 2 c 0:2"]),
         ("-2 a,-1 b,0 c", "-2 a,0 c", ["missing -1 b"]),
         // NULL comes last.
         ("1 a,- b", "1 a", ["missing - b"]),

@@ -27,6 +27,25 @@ import Testing
     ])
     func theseAreNot(tolerance: String, left: String, right: String) throws { #expect(try !accepts(tolerance, left, right)) }
 
+    /// Whatever somebody writes into a column of texts: it is compared, and nothing ends.
+    @Test(arguments: [
+        "9223372036854775807-1-1", "1-9223372036854775807-1", "1-1-9223372036854775807", "-9223372036854775808-1-1 BC", "2026-01-31 9223372036854775807:00:00",
+        "2026-01-31 00:9223372036854775807:00", "2026-01-31 00:00:99999999999999999999999999", "2026-00-01", "2026-13-01", "2026-01-00", "2026-01-32",
+        "5874898-01-01", "2026-01-31 1:2", "2026-01-31 :: BC", "- - BC", "--", " ", "BC", "2026-01-31 00:00:1e999", "2026-01-31 00:00:", "1e99999", "9e126",
+        "٢٠٢٦-٠١-٣١", "2026-01-31 00:00:00\u{301}", "2026-01-31 BC BC",
+    ])
+    func hostileTextsAreOnlyTexts(text: String) throws {
+        for other in ["2026-01-31", "2026-01-31 00:00:00+00", "1", "9223372036854775807-1-1"] where other != text {
+            #expect(try !accepts("5", text, other) && !accepts("5", other, text))
+        }
+        #expect(try accepts("5", text, text))
+    }
+
+    @Test func theFirstAndTheLastDateAreDates() throws {
+        #expect(try accepts("86400", "5874897-12-30", "5874897-12-31"))
+        #expect(try accepts("86400", "4714-11-24 BC", "4714-11-25 BC"))
+    }
+
     @Test func whatIsTheSameIsAlwaysClose() throws {
         for text in ["NaN", "infinity", "any text", "-infinity", ""] { #expect(try accepts("0", text, text)) }
     }

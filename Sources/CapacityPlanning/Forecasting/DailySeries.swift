@@ -23,6 +23,8 @@ struct DailySeries: Equatable {
     var values: [Double?]
     /// The end of the newest day, in seconds since 1970.
     var end: Double
+    /// How far values of one day usually lie apart; 0 where days have one sample.
+    var daySpread = 0.0
 
     /// - Parameters:
     ///   - points: in any order.
@@ -37,6 +39,7 @@ struct DailySeries: Equatable {
             samples[age, default: []].append(point.value)
             oldest = max(oldest, age)
         }
+        daySpread = RobustMeasures.median(samples.values.filter { $0.count > 1 }.map { ($0.max() ?? 0) - ($0.min() ?? 0) }) ?? 0
         values = samples.isEmpty ? [] : (0...oldest).map { RobustMeasures.median(samples[oldest - $0] ?? []) }
         dropUnevenFirstDay(samples[oldest] ?? [], usual: samples.values.map(\.count))
     }
@@ -49,16 +52,17 @@ struct DailySeries: Equatable {
     }
 
     /// Of days that follow each other, the newest last.
-    init(values: [Double], end: Double) {
+    init(values: [Double], end: Double, daySpread: Double = 0) {
         self.values = values
         self.end = end
+        self.daySpread = daySpread
     }
 
     /// What several series come to together, as far back as all of them go.
     static func sum(_ all: [DailySeries]) -> DailySeries {
         let days = all.map(\.values.count).min() ?? 0
         let filled = all.map { Array($0.filled.suffix(days)) }
-        return DailySeries(values: (0..<days).map { day in filled.reduce(0) { $0 + $1[day] } }, end: all.map(\.end).max() ?? 0)
+        return DailySeries(values: (0..<days).map { day in filled.reduce(0) { $0 + $1[day] } }, end: all.map(\.end).max() ?? 0, daySpread: all.reduce(0) { $0 + $1.daySpread })
     }
 
     /// Days with a value.

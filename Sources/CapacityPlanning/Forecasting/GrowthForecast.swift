@@ -2,6 +2,8 @@
 //
 //   samples -> one value a day -> without weekly pattern -> without jumps -> as far back as it has grown as it does now -> line and spread
 //
+// A jump of the last days is too young to be told from noise by what came after it: the forecast begins with it, and says that it may be off by it.
+//
 // Nothing is said that the history does not bear: below a week there is no growth, and no forecast reaches further than six times the history.
 
 /// A value and between what it most likely lies.
@@ -45,6 +47,8 @@ public struct GrowthForecast: Sendable {
     public let shifts: [LevelShift]
     /// Days the line was laid through; fewer than the history where growth has changed.
     public let fittedDays: Int
+    /// How much more (or, below zero, less) there is than the line says, by a jump in the last days; nil: there was none.
+    public let recentJump: Double?
     private let daily: DailySeries
     private let line: (level: Double, slope: Double)?
     private let spread: ForecastSpread?
@@ -68,7 +72,7 @@ public struct GrowthForecast: Sendable {
         self.daily = daily
         historyDays = daily.values.count
         guard daily.values.count >= Self.minimumDays, daily.knownCount * 2 >= daily.values.count else {
-            (shifts, fittedDays, line, spread) = ([], 0, nil, nil)
+            (shifts, fittedDays, line, spread, recentJump) = ([], 0, nil, nil, nil)
             return
         }
         let filled = daily.filled
@@ -80,8 +84,10 @@ public struct GrowthForecast: Sendable {
         fittedDays = window.count
         let fitted = Line.fit(window)
         line = fitted
-        let residuals = window.indices.map { window[$0] - fitted.level - fitted.slope * Double($0 - (window.endIndex - 1)) }
-        let model = NoiseModel(residuals: residuals)
+        let calm = RecentJump.find(in: window, latest: latest, daySpread: daily.daySpread, effects: effects)
+        recentJump = calm.map { _ in latest - (fitted.level + fitted.slope * Self.untilNow) }
+        // A jump is no noise that other days have, too.
+        let model = calm ?? NoiseModel(residuals: Line.residuals(of: window, fitted))
         spread = ForecastSpread(model: model.widened(by: effects), days: window.count, estimate: Line.quickFit)
     }
 
@@ -105,11 +111,15 @@ public struct GrowthForecast: Sendable {
 
     private func unbounded(afterDays days: Double) -> Estimate? {
         guard let line, let spread else { return nil }
-        // The newest day's value is that of its middle.
-        let value = line.level + line.slope * (days + 0.5)
+        let jump = recentJump ?? 0
+        let value = line.level + line.slope * (days + Self.untilNow) + jump
         return Estimate(
-            value: value, low: value + spread.error(Self.lowPart, afterDays: days), high: value + spread.error(Self.highPart, afterDays: days))
+            value: value, low: value + spread.error(Self.lowPart, afterDays: days) - abs(jump),
+            high: value + spread.error(Self.highPart, afterDays: days) + abs(jump))
     }
+
+    /// The newest day's value is that of its middle, in days.
+    static let untilNow = 0.5
 
     /// When there is as much as `limit`.
     public func daysUntil(_ limit: Double) -> DaysUntilLimit {
@@ -143,6 +153,11 @@ enum Line {
 
     static func quickFit(_ values: ArraySlice<Double>) -> (level: Double, slope: Double) { at(TheilSen.incompleteSlope(values) ?? 0, values) }
 
+    /// What the values differ by from their line.
+    static func residuals(of values: ArraySlice<Double>, _ line: (level: Double, slope: Double)) -> [Double] {
+        values.indices.map { values[$0] - line.level - line.slope * Double($0 - (values.endIndex - 1)) }
+    }
+
     private static func at(_ slope: Double, _ values: ArraySlice<Double>) -> (level: Double, slope: Double) {
         let last = values.endIndex - 1
         let moved = values.indices.suffix(levelDays).map { values[$0] + slope * Double(last - $0) }
@@ -152,7 +167,7 @@ enum Line {
 
 extension NoiseModel {
     /// What weekdays differ by is to be expected on the day that is forecast, too.
-    fileprivate func widened(by effects: [Double]) -> NoiseModel {
+    func widened(by effects: [Double]) -> NoiseModel {
         let variance = effects.reduce(0) { $0 + $1 * $1 } / Double(effects.count)
         return NoiseModel(noise: (noise * noise + variance).squareRoot(), step: step)
     }

@@ -16,14 +16,37 @@ struct CapacityAdvice {
         guard report.sampledAt != nil else {
             return ["There are no samples yet: a proxy takes the first one when it starts, unless capacity.sample_interval is 0."]
         }
-        let found = limits + shrinking + shifts + skew + heavyRows + heavyTraffic
-        return found.isEmpty ? [quiet] : found
+        let found = limits + jumps + shrinking + shifts + skew + heavyRows + heavyTraffic
+        return (found.isEmpty ? [quiet] : found) + gaps
     }
 
     private var quiet: String {
         let isKnown = report.shards.contains { $0.size?.growthPerDay != nil }
         if !isKnown { return "There is too little history to tell where it goes: \(GrowthForecast.minimumDays) days are needed for growth, 61 for a year's forecast." }
-        return "Nothing needs to be done: no shard comes near its limit within a year, and none is much larger than the others."
+        let others = report.shards.count > 1 ? "none is much larger than the others" : ""
+        guard let horizon else {
+            return "Nothing is known to need doing" + (others.isEmpty ? "" : ": \(others)")
+                + ". No shard has a limit to compare a forecast with: set capacity_limit, or --limit."
+        }
+        let time = horizon >= Self.plannedDays ? "a year" : "\(Quantity.days(horizon)), which is as far as the history tells"
+        return "Nothing needs to be done: no shard \(judged.count < report.shards.count ? "that has a limit and a forecast " : "")comes near its limit within \(time)"
+            + (others.isEmpty ? "." : ", and \(others).")
+    }
+
+    /// Shards of which it is known whether they come near a limit.
+    private var judged: [LimitForecast] { report.shards.compactMap(\.limit).filter { $0.state != .tooLittleHistory } }
+
+    /// How far all of them can be seen, in days; nil: none can.
+    private var horizon: Double? { judged.map { $0.state == .notWithin ? $0.days ?? 0 : .infinity }.min() }
+
+    /// What nothing can be said of, where there is something to say of the others.
+    private var gaps: [String] {
+        guard !judged.isEmpty else { return [] }
+        let unlimited = report.shards.filter { $0.limit == nil }.count
+        let unknown = report.shards.filter { $0.limit?.state == .tooLittleHistory }.count
+        return [(unlimited, "no limit"), (unknown, "too little history for a forecast")].filter { $0.0 > 0 }.map { count, what in
+            "\(count) of \(report.shards.count) shards \(count == 1 ? "has" : "have") \(what): nothing is known of when \(count == 1 ? "it is" : "they are") full."
+        }
     }
 
     private var limits: [String] {
@@ -35,12 +58,17 @@ struct CapacityAdvice {
         switch limit.state {
         case .reached: true
         case .expected: (limit.earliest ?? limit.days ?? 0) <= Self.plannedDays
-        case .notWithin, .tooLittleHistory: false
+        // The middle of what may come is beyond what the history tells, and its edge is not.
+        case .notWithin: limit.earliest.map { $0 <= Self.plannedDays } ?? false
+        case .tooLittleHistory: false
         }
     }
 
     private func sentence(shard: Int, _ limit: LimitForecast) -> String {
         let bytes = Quantity.bytes(limit.bytes)
+        if limit.state == .notWithin, let earliest = limit.earliest {
+            return "Shard \(shard) may reach its limit of \(bytes) in \(Quantity.days(earliest)), and need not within \(Quantity.days(limit.days ?? 0)): plan more room, or further shards, in time."
+        }
         guard limit.state == .expected, let days = limit.days else {
             return "Shard \(shard) is over its limit of \(bytes): give it more room, or take rows away, now."
         }
@@ -48,6 +76,14 @@ struct CapacityAdvice {
             days <= Self.urgentDays
             ? "Give it more room, or move or delete rows, before then." : "Plan more room, or further shards, in time."
         return "Shard \(shard) reaches its limit of \(bytes) in about \(limit.text). \(what)"
+    }
+
+    private var jumps: [String] {
+        report.shards.compactMap { shard in
+            guard let size = shard.size, let jump = size.recentJump, abs(jump) > size.bytes / 20 else { return nil }
+            let what = jump > 0 ? "grew by \(Quantity.bytes(jump))" : "shrank by \(Quantity.bytes(-jump))"
+            return "Shard \(shard.shard) \(what) at once in the last days: its forecast begins with what is there now, and may be off by as much."
+        }
     }
 
     private var shrinking: [String] {

@@ -12,6 +12,8 @@ public struct SizeForecast: Sendable, Codable, Equatable {
     public var in365Days: Estimate?
     /// Bulk loads and purges that are not taken for growth.
     public var shifts: [LevelShift]
+    /// By how much it has jumped in the last days, which the forecast begins with; nil: it has not.
+    public var recentJump: Double?
     /// One value a day, the newest last.
     public var history: [Double]
     /// The forecast of every so many days, for charts: from tomorrow on.
@@ -25,6 +27,7 @@ public struct SizeForecast: Sendable, Codable, Equatable {
         in30Days = forecast.value(afterDays: 30)
         in365Days = forecast.value(afterDays: 365)
         shifts = forecast.shifts
+        recentJump = forecast.recentJump
         history = forecast.history
         course = ForecastPoint.course(of: forecast)
     }

@@ -4,11 +4,11 @@ import Foundation
 enum Quantity {
     private static let units = ["B", "kB", "MB", "GB", "TB", "PB"]
 
-    /// "1.5 GB": of 1,024, as PostgreSQL counts, with three digits.
+    /// "1.50 GB": of 1,024, as PostgreSQL counts, with three digits; from 1,000 of a unit on in the next.
     static func bytes(_ count: Double) -> String {
         var rest = abs(count)
         var unit = 0
-        while rest >= 1024, unit < units.count - 1 {
+        while rest >= 999.5, unit < units.count - 1 {
             rest /= 1024
             unit += 1
         }

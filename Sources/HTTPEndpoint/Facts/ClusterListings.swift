@@ -26,14 +26,8 @@ struct ListingsReader: Sendable {
 
     let access: AdminAccess
 
-    func read() -> ClusterListings {
-        var listings: ClusterListings = [:]
-        for listing in ClusterListing.allCases { listings[listing] = read(listing) }
-        return listings
-    }
-
     /// Any worker knows as much as the others.
-    private func read(_ listing: ClusterListing) -> ListingOutcome {
+    func read(_ listing: ClusterListing) -> ListingOutcome {
         do {
             let connection = try access.connect(0, Self.patience)
             connection.deadline = ContinuousClock.now + Self.patience
@@ -46,4 +40,30 @@ struct ListingsReader: Sendable {
             return .failed("\(error)")
         }
     }
+}
+
+/// Looks at each listing on a thread of its own, so that one that takes long holds up no other. Any thread may ask.
+final class ListingLookouts: Sendable {
+    private let lookouts: [ClusterListing: Lookout<ListingOutcome>]
+
+    /// - Parameter whenSeen: called behind each look at one of them.
+    init(access: AdminAccess, whenSeen: @escaping @Sendable () -> Void) {
+        let reader = ListingsReader(access: access)
+        var lookouts: [ClusterListing: Lookout<ListingOutcome>] = [:]
+        for listing in ClusterListing.allCases {
+            lookouts[listing] = Lookout(name: "http \(listing.rawValue)", whenSeen: whenSeen) { reader.read(listing) }
+        }
+        self.lookouts = lookouts
+    }
+
+    /// What was seen of each since `earliest`; at those that are missing a look is taken.
+    func seen(since earliest: ContinuousClock.Instant) -> ClusterListings { lookouts.compactMapValues { $0.sight(since: earliest)?.value } }
+
+    /// What was seen of each last.
+    var latest: ClusterListings { lookouts.compactMapValues { $0.latest?.value } }
+}
+
+extension ClusterListings {
+    /// None is missing.
+    var isWhole: Bool { count == ClusterListing.allCases.count }
 }

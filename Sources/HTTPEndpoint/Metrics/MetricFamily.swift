@@ -75,8 +75,18 @@ enum OpenMetrics {
         return sample.name + (labels.isEmpty ? "" : "{\(labels)}") + " \(sample.value.text)\n"
     }
 
-    /// What would end a value or a line is written as two characters.
+    /// What would end a value or a line is written as two characters. Scalar by scalar: to Swift a quote with an accent, or CR LF, is one character.
+    /// A carriage return has no form of its own; some readers take it for the end of the line.
     static func escaped(_ text: String) -> String {
-        text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("\n", with: "\\n")
+        var result = String.UnicodeScalarView()
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\\", "\"": result.append(contentsOf: ["\\", scalar])
+            case "\n": result.append(contentsOf: ["\\", "n"])
+            case "\r": result.append("\u{FFFD}")
+            default: result.append(scalar)
+            }
+        }
+        return String(result)
     }
 }

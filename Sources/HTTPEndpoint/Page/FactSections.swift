@@ -67,8 +67,8 @@ enum FactSections {
             ("commits on several", "two_phase_commits"), ("errors of the proxy", "errors"), ("queue timeouts", "queue_timeouts"), ("deadlocks", "deadlocks"),
             ("recovered", "recovered_commits"), ("recovered by rollback", "recovered_rollbacks"),
         ]
-        let cells = shown.map { PageCell(Quantity.count(facts.counters[$0.1] ?? 0)) }
-        return PageSection("Work since the start", note: "What the statements were, and how transactions ended.", table: PageTable(columns: shown.map { .number($0.0) }, rows: [cells]))
+        let rows = shown.map { [PageCell($0.0), PageCell(Quantity.count(facts.counters[$0.1] ?? 0))] }
+        return PageSection("Work since the start", note: "What the statements were, and how transactions ended.", table: PageTable(columns: [.text("what"), .number("count")], rows: rows))
     }
 
     static func transactions(_ facts: ProxyFacts) -> PageSection {

@@ -44,9 +44,10 @@ struct HTTPConnection {
             // What comes behind the request is of no interest.
             return HTTPSocket.receive(descriptor, into: &bytes, limit: limits.requestBytes)
         }
+        let known = bytes.count
         guard HTTPSocket.receive(descriptor, into: &bytes, limit: limits.requestBytes + 1 - bytes.count) else { return false }
         stage = .reading(bytes)
-        guard let length = HTTPRequest.headLength(bytes) else {
+        guard let length = HTTPRequest.headLength(bytes, known: known) else {
             if bytes.count > limits.requestBytes {
                 answer(HTTPResponse(HTTPRefusal(.headerFieldsTooLarge, "a request has \(limits.requestBytes) bytes at most")), now: now)
             }

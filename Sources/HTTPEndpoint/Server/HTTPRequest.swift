@@ -1,5 +1,6 @@
 // HTTPRequest: the head of a request (RFC 9112), of which the endpoint needs little: it takes no bodies, and one request a connection.
 import Foundation
+import Glibc
 
 /// One request.
 struct HTTPRequest: Equatable, Sendable {
@@ -23,11 +24,34 @@ struct HTTPRequest: Equatable, Sendable {
         }
     }
 
+    /// Whether it names the server by an IP address or as localhost, or not at all, as HTTP/1.0 may: no other name was looked up to get here.
+    var isForAddress: Bool {
+        guard let host = fields["host"] else { return true }
+        if host.hasPrefix("[") {
+            let parts = host.dropFirst().split(separator: "]", maxSplits: 1, omittingEmptySubsequences: false)
+            guard parts.count == 2, parts[1].isEmpty || Self.isPort(parts[1]) else { return false }
+            var address = in6_addr()
+            return inet_pton(AF_INET6, String(parts[0]), &address) == 1
+        }
+        let name = host.prefix { $0 != ":" }
+        let port = host.dropFirst(name.count)
+        guard port.isEmpty || Self.isPort(port) else { return false }
+        var address = in_addr()
+        return name.lowercased() == "localhost" || inet_pton(AF_INET, String(name), &address) == 1
+    }
+
+    /// A colon, and digits.
+    private static func isPort(_ text: Substring) -> Bool { text.first == ":" && text.utf8.dropFirst().allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) } }
+
+    private static let headEnd = Array("\r\n\r\n".utf8)
+
     /// Where the head ends in what has arrived: behind the first empty line; nil while that has not come.
-    static func headLength(_ bytes: [UInt8]) -> Int? {
-        let end = Array("\r\n\r\n".utf8)
-        guard bytes.count >= end.count else { return nil }
-        return (0...bytes.count - end.count).first { bytes[$0..<$0 + end.count].elementsEqual(end) }.map { $0 + end.count }
+    /// - Parameter known: bytes that were looked at before, in which it does not end.
+    static func headLength(_ bytes: [UInt8], known: Int = 0) -> Int? {
+        // The end may have begun in them.
+        let first = max(0, known - (headEnd.count - 1))
+        guard bytes.count - first >= headEnd.count else { return nil }
+        return (first...bytes.count - headEnd.count).first { bytes[$0..<$0 + headEnd.count].elementsEqual(headEnd) }.map { $0 + headEnd.count }
     }
 }
 

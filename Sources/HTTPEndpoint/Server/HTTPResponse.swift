@@ -10,6 +10,7 @@ enum HTTPStatus: Int, Sendable {
     case methodNotAllowed = 405
     case requestTimeout = 408
     case contentTooLarge = 413
+    case misdirectedRequest = 421
     case headerFieldsTooLarge = 431
     case serviceUnavailable = 503
 
@@ -22,6 +23,7 @@ enum HTTPStatus: Int, Sendable {
         case .methodNotAllowed: "Method Not Allowed"
         case .requestTimeout: "Request Timeout"
         case .contentTooLarge: "Content Too Large"
+        case .misdirectedRequest: "Misdirected Request"
         case .headerFieldsTooLarge: "Request Header Fields Too Large"
         case .serviceUnavailable: "Service Unavailable"
         }

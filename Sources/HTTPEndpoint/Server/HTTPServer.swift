@@ -59,13 +59,15 @@ final class HTTPServer: @unchecked Sendable {
         files += connections.map { pollfd(fd: $0.descriptor, events: $0.interest, revents: 0) }
         _ = poll(&files, nfds_t(files.count), waitMilliseconds)
         now = ContinuousClock.now
-        if files[0].revents != 0 { HTTPSocket.silence(bell) }
+        let hasRung = files[0].revents != 0
+        if hasRung { HTTPSocket.silence(bell) }
         let known = connections
         connections = []
         for (connection, file) in zip(known, files.dropFirst(2)) {
-            if let connection = handled(connection, events: file.revents, responder) { connections.append(connection) } else { close(connection.descriptor) }
+            if let connection = handled(connection, events: file.revents, hasRung: hasRung, responder) { connections.append(connection) } else { close(connection.descriptor) }
         }
-        if files[1].revents != 0 { acceptOne() }
+        // Whoever was still sending a request when the turn began may wait for its answer now, and keeps its place.
+        if files[1].revents != 0, mayAccept { acceptOne() }
     }
 
     /// There is a place, or one that can be taken away.
@@ -81,16 +83,19 @@ final class HTTPServer: @unchecked Sendable {
     }
 
     /// What becomes of a connection in this turn; nil: it is over.
-    private func handled(_ connection: HTTPConnection, events: Int16, _ responder: any HTTPResponder) -> HTTPConnection? {
+    /// - Parameter hasRung: an answer may be known now that was not.
+    private func handled(_ connection: HTTPConnection, events: Int16, hasRung: Bool, _ responder: any HTTPResponder) -> HTTPConnection? {
         var connection = connection
+        var isNew = true
         if events & Int16(POLLERR | POLLNVAL) != 0 { return nil }
         if case .waiting = connection.stage {
             // Nobody is there any more to be answered.
             if events & Int16(POLLHUP) != 0 { return nil }
+            isNew = false
         } else if events & Int16(POLLIN | POLLHUP) != 0, !connection.receive(now: now) {
             return nil
         }
-        if case .waiting(let request, let since) = connection.stage,
+        if case .waiting(let request, let since) = connection.stage, isNew || hasRung || now >= connection.deadline,
             let response = responder.response(to: request, since: since, isLate: now >= connection.deadline)
         {
             connection.answer(response, now: now)

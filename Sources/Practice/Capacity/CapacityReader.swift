@@ -1,6 +1,7 @@
 // CapacityReader: a report from what the samples of all shards say, asked for as any client may.
 import CapacityPlanning
 import DatabaseClient
+import Primitives
 
 /// What of a report is to be looked for, and how hard.
 public struct CapacityQuestions: Sendable {
@@ -142,20 +143,21 @@ public struct CapacityReader {
         }
     }
 
-    /// One value a day and table; the shard makes them, so that few rows come.
+    /// Three values a day and table, of which the middle one counts and the others say how far a day's values lie apart; the shard makes them, so that
+    /// few rows come.
     private func readHistory(of names: [TableName], on shard: Int, _ newest: Double, _ points: inout [TableName: [Int: [CapacityPoint]]]) throws {
         let text = """
             SELECT schema_name, table_name, pg_catalog.max(EXTRACT(epoch FROM sampled_at))::pg_catalog.float8,
-              pg_catalog.percentile_disc(0.5) WITHIN GROUP (ORDER BY bytes)
+              pg_catalog.percentile_disc(0.5) WITHIN GROUP (ORDER BY bytes), pg_catalog.min(bytes), pg_catalog.max(bytes)
             FROM pgbraid.capacity_sample WHERE table_name = ANY ($1::pg_catalog.text[])
             GROUP BY schema_name, table_name, pg_catalog.floor(($2::pg_catalog.float8 - EXTRACT(epoch FROM sampled_at)::pg_catalog.float8) / 86400)
             """
         let wanted = Set(names)
-        try connection.forEachRow(of: SagaStore.on(shard, text), [SQLText.array(names.map(\.table)), "\(newest)"]) { row in
-            guard let table = row[1], let time = row.number(2), let bytes = row.number(3) else { return }
+        try connection.forEachRow(of: ShardText.on(shard, text), [QuotedText.array(names.map(\.table)), "\(newest)"]) { row in
+            guard let table = row[1], let time = row.number(2), let bytes = row.number(3), let least = row.number(4), let most = row.number(5) else { return }
             let name = TableName(schema: row[0] ?? "", table: table)
             guard wanted.contains(name) else { return }
-            points[name, default: [:]][shard, default: []].append(CapacityPoint(time: time, value: bytes))
+            points[name, default: [:]][shard, default: []] += [least, bytes, most].map { CapacityPoint(time: time, value: $0) }
         }
     }
 
@@ -199,16 +201,4 @@ struct DayActivity {
 
 extension [String?] {
     func number(_ column: Int) -> Double? { self[column].flatMap { Double($0) } }
-}
-
-enum SQLText {
-    static func literal(_ text: String) -> String { "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'" }
-
-    static func identifier(_ name: String) -> String { "\"" + name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\"" }
-
-    /// As PostgreSQL reads an array of texts.
-    static func array(_ texts: [String]) -> String {
-        let elements = texts.map { text in "\"" + text.reduce(into: "") { $0 += $1 == "\"" || $1 == "\\" ? "\\\($1)" : "\($1)" } + "\"" }
-        return "{" + elements.joined(separator: ",") + "}"
-    }
 }

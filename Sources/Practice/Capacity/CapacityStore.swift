@@ -10,7 +10,7 @@ struct CapacityStore {
     let connection: DatabaseConnection
 
     /// Measuring a table waits for who changes it: a little, and never for ever.
-    func prepare() throws { try connection.run("SET lock_timeout = '500ms'; SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '120s'") }
+    func prepare() throws { try connection.run("SET lock_timeout = '500ms'; SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '120s'") }
 
     /// Takes a shard's sample if it is due.
     /// - Returns: whether it was.
@@ -50,10 +50,10 @@ struct CapacityStore {
     /// A look that writes nothing and waits for nobody.
     private func isDue(_ shard: Int, _ column: String) throws -> Bool {
         let text = "SELECT FROM pgbraid.capacity_lease WHERE \(column) <= pg_catalog.clock_timestamp()"
-        return try connection.execute(SagaStore.on(shard, text)).last?.rows.count == 1
+        return try connection.execute(ShardText.on(shard, text)).last?.rows.count == 1
     }
 
-    private func change(_ shard: Int, _ text: String) throws -> Bool { (try connection.execute(SagaStore.on(shard, text)).last?.rowCount ?? 0) > 0 }
+    private func change(_ shard: Int, _ text: String) throws -> Bool { (try connection.execute(ShardText.on(shard, text)).last?.rowCount ?? 0) > 0 }
 
     // MARK: Texts
 

@@ -2,8 +2,11 @@
 //
 // A key's rows are all on one shard, so that what a shard's own statistics say of its most common values is true of the cluster. They cost
 // nothing to read; the few that come first are then counted, each for a limited time. Where a shard has no statistics, some pages are read.
+//
+// Reading a table can run functions of its owner, so all is asked in transactions that only read, and by no superuser if owners are not trusted.
 import CapacityPlanning
 import DatabaseClient
+import Primitives
 import WireProtocol
 
 struct HeavyKeyReader {
@@ -39,7 +42,7 @@ struct HeavyKeyReader {
             SELECT pg_catalog.unnest(most_common_vals::pg_catalog.text::pg_catalog.text[]), pg_catalog.unnest(most_common_freqs) FROM pg_catalog.pg_stats
             WHERE schemaname = $1 AND tablename = $2 AND attname = $3 AND NOT inherited ORDER BY 2 DESC LIMIT \(questions.keys)
             """
-        var found = try connection.execute(SagaStore.on(shard, text), [name.schema, name.table, key]).rows.map { ($0[0], ($0.number(1) ?? 0) * rows) }
+        var found = try ask(ShardText.on(shard, text), [name.schema, name.table, key]).rows.map { ($0[0], ($0.number(1) ?? 0) * rows) }
         if found.isEmpty { found = try sampled(name, key, on: shard, pages: (table.bytesByShard[shard] ?? 0) / 8192) }
         return found.compactMap { value, count in
             value.map { HeavyKey(table: table.table, column: key, value: $0, count: count, share: count / max(1, table.rows), shard: shard, isExact: false) }
@@ -50,26 +53,26 @@ struct HeavyKeyReader {
     /// - Parameter pages: of the table, its indexes included.
     private func sampled(_ name: (schema: String, table: String), _ key: String, on shard: Int, pages: Double) throws -> [(String?, Double)] {
         let known = "SELECT FROM pg_catalog.pg_stats WHERE schemaname = $1 AND tablename = $2 AND attname = $3"
-        guard pages > 0, try connection.execute(SagaStore.on(shard, known), [name.schema, name.table, key]).rows.isEmpty else { return [] }
+        guard pages > 0, try ask(ShardText.on(shard, known), [name.schema, name.table, key]).rows.isEmpty else { return [] }
         let percent = min(100, Self.sampledPages / pages * 100)
-        let column = SQLText.identifier(key)
+        let column = QuotedText.identifier(key)
         let text = """
-            SELECT \(column)::pg_catalog.text, pg_catalog.count(*) FROM \(SQLText.identifier(name.schema)).\(SQLText.identifier(name.table))
+            SELECT \(column)::pg_catalog.text, pg_catalog.count(*) FROM \(QuotedText.identifier(name.schema)).\(QuotedText.identifier(name.table))
             TABLESAMPLE SYSTEM (\(percent)) REPEATABLE (1) WHERE \(column) IS NOT NULL GROUP BY \(column) HAVING pg_catalog.count(*) > 1
             ORDER BY 2 DESC LIMIT \(questions.keys)
             """
-        return try (connection.execute(SagaStore.on(shard, text)).last?.rows ?? []).map { ($0[0], ($0.number(1) ?? 0) * 100 / percent) }
+        return try ask(ShardText.on(shard, text), []).rows.map { ($0[0], ($0.number(1) ?? 0) * 100 / percent) }
     }
 
     /// The number of rows as it is, where that can be told in time.
     private func counted(_ key: HeavyKey, _ tables: [TableReport]) throws -> HeavyKey {
         let name = Self.parts(of: key.table)
         let text = """
-            SELECT pg_catalog.count(*) FROM \(SQLText.identifier(name.schema)).\(SQLText.identifier(name.table))
-            WHERE \(SQLText.identifier(key.column)) = \(SQLText.literal(key.value))
+            SELECT pg_catalog.count(*) FROM \(QuotedText.identifier(name.schema)).\(QuotedText.identifier(name.table))
+            WHERE \(QuotedText.identifier(key.column)) = $1
             """
         do {
-            guard let count = try connection.execute(text).last?.rows.first?.number(0) else { return key }
+            guard let count = try ask(text, [key.value]).rows.first?.number(0) else { return key }
             var key = key
             let rows = tables.first { $0.table == key.table }?.rows ?? 0
             key.count = count
@@ -79,6 +82,19 @@ struct HeavyKeyReader {
         } catch is DatabaseMessage {
             // It takes too long, or may not be read: the estimate stands, and says that it is one.
             return key
+        }
+    }
+
+    /// One statement, in a transaction that only reads.
+    private func ask(_ text: String, _ values: [String?]) throws -> StatementResult {
+        try connection.run("BEGIN TRANSACTION READ ONLY")
+        do {
+            let result = try connection.execute(text, values)
+            try connection.run("ROLLBACK")
+            return result
+        } catch let error as DatabaseMessage {
+            if connection.transactionStatus != .idle { try connection.run("ROLLBACK") }
+            throw error
         }
     }
 

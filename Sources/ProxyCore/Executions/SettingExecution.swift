@@ -39,6 +39,7 @@ final class SettingExecution: Execution {
             break
         }
         guard let detail = record.pointee.detail else { return }
+        if let refusal = detail.transaction?.refusal(ofSetting: command.changedNames) { return finish(.failure(refusal)) }
         if case .discardTemporary = command, detail.transaction != nil {
             // Those with the session's temporary tables become participants.
             for pinned in detail.pinnedLinks {
@@ -137,7 +138,7 @@ final class SettingExecution: Execution {
             }
         case .resetAll:
             let entries = loginSettings.entries
-            record.pointee.detail?.idempotencyKey = nil
+            if let detail = record.pointee.detail { worker.resetKey(detail) }
             note(isLocal: false, step: shardText) { list in
                 list.resetAll()
                 for entry in entries { list.set(entry) }

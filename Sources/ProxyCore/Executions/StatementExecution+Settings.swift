@@ -15,6 +15,10 @@ extension StatementExecution {
         guard worker.planningEnvironment(session).usesServerEncoding || assignments.allSatisfy({ $0.statement.utf8.allSatisfy { $0 < 0x80 } }) else {
             return fail(DatabaseMessage(error: .featureNotSupported, "set_config needs the server's client_encoding for this value"))
         }
+        if let refusal = record.pointee.detail?.transaction?.refusal(ofSetting: assignments.map(\.name)) {
+            assignments = []
+            return fail(refusal)
+        }
         pass(to: worker.anyShard(session))
     }
 

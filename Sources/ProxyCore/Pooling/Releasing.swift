@@ -26,7 +26,6 @@ extension Worker {
         if link.pointee.status != TransactionStatus.idle.rawValue || link.pointee.isTainted || link.pointee.hasUnknownSettings {
             return clean(index)
         }
-        link.pointee.session = -1
         makeIdle(index)
     }
 

@@ -24,26 +24,21 @@ extension InternalSchema {
     /// The most tables a shard tells of.
     private static let shownTables = 1_000
 
-    /// What SHOW CAPACITY tells of a shard: the newest sample, and growth as the median of the differences of days that follow each other, which single
-    /// bulk loads do not move.
+    /// What SHOW CAPACITY tells of a shard: the newest sample, and growth from the first sample of its last seven days. Metrics ask for it at each scrape:
+    /// two samples are read by their time, and not all that are kept.
     static let shownCapacity = """
-        WITH days AS (
-            SELECT schema_name, table_name, pg_catalog.date_trunc('day', sampled_at AT TIME ZONE 'UTC') AS day,
-                pg_catalog.percentile_disc(0.5) WITHIN GROUP (ORDER BY bytes) AS bytes
-            FROM pgbraid.capacity_sample WHERE sampled_at > pg_catalog.clock_timestamp() - interval '90 days' GROUP BY 1, 2, 3),
-        steps AS (
-            SELECT schema_name, table_name, (bytes - pg_catalog.lag(bytes) OVER of_table)
-                / NULLIF(EXTRACT(epoch FROM day - pg_catalog.lag(day) OVER of_table) / 86400, 0) AS step
-            FROM days WINDOW of_table AS (PARTITION BY schema_name, table_name ORDER BY day)),
-        growth AS (
-            SELECT schema_name, table_name, CASE WHEN pg_catalog.count(step) >= 6 THEN
-                pg_catalog.round(pg_catalog.percentile_cont(0.5) WITHIN GROUP (ORDER BY step)::pg_catalog.numeric) END AS per_day
-            FROM steps GROUP BY 1, 2)
-        SELECT CASE WHEN s.table_name IS NULL THEN '(all)' ELSE pg_catalog.concat_ws('.', s.schema_name, s.table_name) END, s.rows, s.bytes, g.per_day,
+        WITH newest AS MATERIALIZED (SELECT pg_catalog.max(sampled_at) AS taken FROM pgbraid.capacity_sample),
+        base AS MATERIALIZED (
+            SELECT pg_catalog.min(sampled_at) AS taken FROM pgbraid.capacity_sample
+            WHERE sampled_at >= (SELECT taken FROM newest) - interval '7 days')
+        SELECT CASE WHEN s.table_name IS NULL THEN '(all)' ELSE pg_catalog.concat_ws('.', s.schema_name, s.table_name) END, s.rows, s.bytes,
+            CASE WHEN b.sampled_at <= s.sampled_at - interval '6 days' THEN
+                pg_catalog.round((s.bytes - b.bytes) * 86400 / EXTRACT(epoch FROM s.sampled_at - b.sampled_at)) END,
             s.limit_bytes, pg_catalog.to_char(s.sampled_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')
-        FROM pgbraid.capacity_sample AS s LEFT JOIN growth AS g
-            ON g.schema_name IS NOT DISTINCT FROM s.schema_name AND g.table_name IS NOT DISTINCT FROM s.table_name
-        WHERE s.sampled_at = (SELECT pg_catalog.max(sampled_at) FROM pgbraid.capacity_sample)
+        FROM pgbraid.capacity_sample AS s LEFT JOIN pgbraid.capacity_sample AS b
+            ON b.sampled_at = (SELECT taken FROM base)
+            AND b.schema_name IS NOT DISTINCT FROM s.schema_name AND b.table_name IS NOT DISTINCT FROM s.table_name
+        WHERE s.sampled_at = (SELECT taken FROM newest)
         ORDER BY s.table_name IS NOT NULL, s.bytes DESC, 1 LIMIT \(shownTables)
         """
 }

@@ -3,7 +3,7 @@
 //   reconciliation_tasks   one row a run, on the shard of the comparison's name
 //
 // A task is requested (by pgbraid.reconcile, or because its interval is over), then claimed by one proxy for a while, which it prolongs as long as
-// it lives, then ended. Of each name one task is requested at most, and one runs. The rows tell of clients' data: so nobody but superusers may
+// it lives, then ended. One whose proxies are lost, as if by what they read, is given up after the third. Of each name one task is requested at most, and one runs. The rows tell of clients' data: so nobody but superusers may
 // read them, or ask for a comparison, unless they are granted that.
 extension InternalSchema {
     static let reconciliation = """
@@ -15,18 +15,25 @@ extension InternalSchema {
 
     /// Requests on one shard that wait for a proxy; beyond it they are refused.
     private static let waitingTasks = 100
+    /// Proxies that take up a task, one behind the other was lost.
+    private static let claims = 3
 
     /// Made once only: even to ask for an index that is there waits for prepared transactions, which only recovery ends.
     private static let reconciliationTable = """
         DO $do$ BEGIN
-        IF pg_catalog.to_regclass('pgbraid.reconciliation_tasks') IS NOT NULL THEN RETURN; END IF;
+        IF pg_catalog.to_regclass('pgbraid.reconciliation_tasks') IS NOT NULL THEN
+            IF NOT EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = 'pgbraid.reconciliation_tasks'::pg_catalog.regclass AND attname = 'claims') THEN
+                ALTER TABLE pgbraid.reconciliation_tasks ADD COLUMN claims integer NOT NULL DEFAULT 0;
+            END IF;
+            RETURN;
+        END IF;
         CREATE TABLE pgbraid.reconciliation_tasks (
             id uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(), name text NOT NULL, entity_type text, source_system text, target_system text,
             check_date timestamptz, status text NOT NULL DEFAULT 'requested'
                 CHECK (status IN ('requested', 'running', 'equal', 'differences', 'unsettled', 'error')),
             inconsistency_count bigint, unverified_count bigint, unsettled_count bigint, inconsistencies jsonb, row_count bigint, duration interval, error text,
             requested_by name NOT NULL DEFAULT session_user, requested_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-            holder uuid, lease_until timestamptz, PRIMARY KEY (name, id));
+            holder uuid, lease_until timestamptz, claims integer NOT NULL DEFAULT 0, PRIMARY KEY (name, id));
         CREATE UNIQUE INDEX reconciliation_requested ON pgbraid.reconciliation_tasks (name) WHERE status = 'requested';
         CREATE UNIQUE INDEX reconciliation_running ON pgbraid.reconciliation_tasks (name) WHERE status = 'running';
         END $do$;
@@ -85,7 +92,10 @@ extension InternalSchema {
             task uuid;
         BEGIN
             UPDATE pgbraid.reconciliation_tasks AS t
-            SET status = 'running', holder = $2, check_date = clock_timestamp(), lease_until = clock_timestamp() + make_interval(secs => $3)
+            SET status = 'error', lease_until = NULL, error = 'given up: \(claims) proxies in turn were lost while they made it'
+            WHERE t.name = $1 AND t.status = 'running' AND t.lease_until < clock_timestamp() AND t.claims >= \(claims);
+            UPDATE pgbraid.reconciliation_tasks AS t
+            SET status = 'running', holder = $2, check_date = clock_timestamp(), lease_until = clock_timestamp() + make_interval(secs => $3), claims = t.claims + 1
             WHERE t.name = $1 AND t.id = (
                 SELECT c.id FROM pgbraid.reconciliation_tasks AS c
                 WHERE c.name = $1 AND (c.status = 'running' AND c.lease_until < clock_timestamp() OR c.status = 'requested' AND NOT EXISTS (

@@ -17,12 +17,19 @@ extension Worker {
             return unpause(index)
         }
         session.pointee.activity = .idle
-        if session.pointee.isPlain {
-            session.pointee.link = -1
-            release(link)
-        } else {
-            settleTransaction(index, link: link)
-        }
+        guard session.pointee.isPlain else { return passingQuietInBlock(index, link: link) }
+        session.pointee.link = -1
+        release(link)
+        if session.pointee.phase == .leaving { return leavingQuiet(index) }
+        session.pointee.lastActive = now
+        statistics.passedDurations.add(now - session.pointee.askedAt)
+        unpause(index)
+    }
+
+    /// The same of a session in a block, or one that keeps its links.
+    private func passingQuietInBlock(_ index: Int32, link: Int32) {
+        let session = sessions.at(index)
+        settleTransaction(index, link: link)
         if session.pointee.phase == .leaving { return leavingQuiet(index) }
         session.pointee.lastActive = now
         statistics.passedDurations.add(now - session.pointee.askedAt)
@@ -66,12 +73,13 @@ extension Worker {
         detail.transaction = nil
         if committed {
             detail.temporaryTables.removeAll(where: transaction.temporaryTablesUntilCommit.contains)
-            if transaction.idempotentRequest != nil { letGoOfKey(transaction, detail) }
         } else {
             detail.settings = transaction.settingsBefore
+            detail.idempotencyKey = transaction.idempotencyKeyBefore
             detail.temporaryTables = transaction.temporaryTablesBefore
             detail.temporaryVersion += 1
         }
+        if transaction.idempotentRequest != nil { letGoOfKey(transaction, detail) }
         let number = settingsTable.number(of: detail.settings)
         let before = session.pointee.settings
         session.pointee.settings = number
@@ -191,7 +199,7 @@ extension Worker {
         guard let detail = session.pointee.detail else { return }
         let transaction = Transaction(
             isExplicit: isExplicit, beginText: modes.isEmpty ? "BEGIN" : "BEGIN " + modes, settingsBefore: detail.settings,
-            temporaryTablesBefore: detail.temporaryTables, startedAt: now)
+            idempotencyKeyBefore: detail.idempotencyKey, temporaryTablesBefore: detail.temporaryTables, startedAt: now)
         detail.transaction = transaction
         setIsolation(IsolationLevel(modes: modes) ?? defaultIsolation(index), of: transaction)
         session.pointee.isPlain = false

@@ -211,7 +211,9 @@ extension Worker {
     func openForBatch(_ index: Int32, _ plan: StatementPlan, isLast: Bool) {
         guard sessions.at(index).pointee.detail?.transaction == nil else { return }
         switch plan.action {
-        case .transaction, .shardByShard, .sagaRun, .prepared, .empty, .idempotencyKey: return
+        case .transaction, .shardByShard, .sagaRun, .prepared, .empty, .idempotencyKey(.show): return
+        // What comes behind it may fail, and undo it.
+        case .idempotencyKey(.set): guard !isLast else { return }
         case .setting(let command): guard command.belongsToTransaction else { return }
         default: guard plan.effect != .reads || !isLast && (plan.outlastsItself || keepsSnapshots(index)) else { return }
         }

@@ -20,7 +20,7 @@ final class SessionDetail {
     var authentication: ClientAuthentication?
     /// The explicit or implicit transaction block; nil outside one.
     var transaction: Transaction?
-    /// The key of the session's next transaction.
+    /// The key of the next transaction of the session that claims it.
     var idempotencyKey: String?
     /// What has the session while its activity is `executing`.
     var execution: Execution?
@@ -75,12 +75,14 @@ final class SessionDetail {
     /// The settings by which values become text (manual, chapter 20.11 and table 20.1), as the session has set them by now; where the value
     /// is no constant, the statement that did.
     var textStyles: [String?] {
-        ["timezone", "datestyle", "intervalstyle", "bytea_output", "extra_float_digits", "client_encoding", "lc_monetary", "xmlbinary"].map { name in
+        Self.styleNames.map { name in
             let local = transaction?.localSettings
             let list = local?.contains(name) == true ? local ?? settings : settings
             return (list.value(of: name) ?? list.statement(of: name))?.lowercased()
         }
     }
+
+    static let styleNames = ["timezone", "datestyle", "intervalstyle", "bytea_output", "extra_float_digits", "client_encoding", "lc_monetary", "xmlbinary"]
 
     func takeWaitFailure() -> DatabaseMessage? {
         defer { waitFailure = nil }

@@ -102,6 +102,8 @@ final class Transaction {
     var snapshotScope: ShardSet?
     /// What its role had by default when it began, where that is not so any more: its links were told this.
     var formerDefaults: RoleDefaults?
+    /// The session's key when the block began, for ROLLBACK.
+    let idempotencyKeyBefore: String?
     /// It is done once under a key.
     var idempotentRequest: IdempotentRequest?
     /// DDL ran in it.
@@ -122,7 +124,8 @@ final class Transaction {
     /// Why it could not be read for a frame that waits.
     var catalogFailure: DatabaseMessage?
 
-    init(isExplicit: Bool, beginText: String, settingsBefore: SettingList, temporaryTablesBefore: [String], startedAt: Instant) {
+    init(isExplicit: Bool, beginText: String, settingsBefore: SettingList, idempotencyKeyBefore: String? = nil, temporaryTablesBefore: [String], startedAt: Instant) {
+        self.idempotencyKeyBefore = idempotencyKeyBefore
         self.isExplicit = isExplicit
         self.beginText = beginText
         self.settingsBefore = settingsBefore

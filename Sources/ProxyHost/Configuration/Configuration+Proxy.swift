@@ -55,10 +55,10 @@ extension Configuration {
     static func readLimits(_ section: ConfigurationSection, _ limits: inout Limits) {
         section.size("client_message", into: &limits.clientFrameBytes, atLeast: 1 << 10)
         section.size("startup_message", into: &limits.startupFrameBytes, atLeast: 512)
-        section.size("shard_message", into: &limits.shardFrameBytes, atLeast: 1 << 10)
+        section.size("shard_message", into: &limits.shardFrameBytes, atLeast: Limits.leastShardFrameBytes)
         section.size("merge_row", into: &limits.mergeRowBytes)
         section.size("merge", into: &limits.mergeBytes, atMost: 1 << 40)
-        section.size("idempotent_answer", into: &limits.idempotentAnswerBytes)
+        section.size("idempotent_answer", into: &limits.idempotentAnswerBytes, atMost: Limits.idempotentRequestBytes)
         section.size("output_high_water", into: &limits.outputHighWaterBytes, atLeast: 16 << 10)
         section.size("output_low_water", into: &limits.outputLowWaterBytes)
         section.size("statement", into: &limits.statementBytes)
@@ -75,12 +75,6 @@ extension Configuration {
         if limits.mergeRowBytes > limits.mergeBytes {
             section.mistake("merge_row", "must not be above merge")
         }
-        // They are read back as rows of hexadecimal digits.
-        let longestAnswer = max(0, limits.shardFrameBytes / 2 - 1024)
-        if section.has("idempotent_answer"), limits.idempotentAnswerBytes > longestAnswer {
-            section.mistake("idempotent_answer", "must be less than half of shard_message by a kilobyte")
-        }
-        limits.idempotentAnswerBytes = min(limits.idempotentAnswerBytes, longestAnswer)
     }
 
     static func readTimeouts(_ section: ConfigurationSection, _ settings: inout ProxySettings) {
@@ -107,6 +101,7 @@ extension Configuration {
         section.duration("idempotency_keys", into: &settings.idempotencyKeyLifetime)
         section.duration("deadlock_timeout", into: &settings.deadlockTimeout, isZeroAllowed: true)
         section.finish()
+        if settings.idempotencyKeyLifetime < .seconds(60) { section.mistake("idempotency_keys", "must be a minute at least") }
         if settings.consistentReads == .strict, settings.workerCount > 1 {
             section.mistake(
                 "consistent_reads", "\"strict\" needs workers = 1", hint: "clients of the others would still read a shard that one worker has closed")

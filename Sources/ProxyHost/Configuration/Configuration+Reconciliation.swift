@@ -93,7 +93,7 @@ extension Configuration {
         }
         comparison.repairTable = sides[0].table
         comparison.key = sides[0].columns
-        let quoted = sides.map { $0.columns.map { "\"" + $0.replacing("\"", with: "\"\"") + "\"" } }
+        let quoted = sides.map { $0.columns.map(QuotedText.identifier) }
         let isReferring = quoted[0].map { "\($0) IS NOT NULL" }.joined(separator: " AND ")
         comparison.source.query = "SELECT \(quoted[0].joined(separator: ", ")) FROM \(sides[0].table) WHERE \(isReferring)"
         let renamed = zip(quoted[1], quoted[0]).map { "\($0) AS \($1)" }.joined(separator: ", ")

@@ -59,7 +59,8 @@ package struct Analyser: StatementAnalyser {
             $0.relation(in: context).map { mayRunTriggers($0, context.environment.catalog) } ?? false
         }
         let seen = runsTriggers ? plan.runningTriggers() : plan
-        return IdempotencyKey.isAskedFor(in: node, context.statementText) ? seen.changed(asksForOutcome: true) : seen
+        let use = OutcomeUse(node, context)
+        return use == .none ? seen : seen.changed(outcomeUse: use)
     }
 
     /// Writes to a view, a parent or a table that others refer to may reach tables that the statement does not name.

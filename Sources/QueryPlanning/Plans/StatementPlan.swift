@@ -58,8 +58,8 @@ public final class StatementPlan: Sendable {
     public let insertsWhatItReads: Bool
     /// The key that a comment in front of the statement names.
     public let idempotencyKey: String?
-    /// It asks what became of a request, and is no part of one.
-    public let asksForOutcome: Bool
+    /// Whether it asks what became of a request.
+    public let outcomeUse: OutcomeUse
     /// Why this plan was chosen, for EXPLAIN and golden tests.
     public let reason: String
 
@@ -67,7 +67,7 @@ public final class StatementPlan: Sendable {
         action: Action, effect: DataEffect, pins: PinReasons = [], changesCatalog: Bool = false, taintsLink: Bool = false,
         changesSettings: Bool = false, isCopyIn: Bool = false, binaryCopyQuery: String? = nil, commandName: String, parameterCount: Int = 0, temporaryNames: TemporaryNames = TemporaryNames(),
         sequences: SequenceChange? = nil, lockedTable: String? = nil, drawing: DrawPlan? = nil, runsTriggers: Bool = false,
-        locksRows: Bool = false, insertsWhatItReads: Bool = false, idempotencyKey: String? = nil, asksForOutcome: Bool = false, reason: String = ""
+        locksRows: Bool = false, insertsWhatItReads: Bool = false, idempotencyKey: String? = nil, outcomeUse: OutcomeUse = .none, reason: String = ""
     ) {
         self.action = action
         self.effect = effect
@@ -87,7 +87,7 @@ public final class StatementPlan: Sendable {
         self.lockedTable = lockedTable
         self.drawing = drawing
         self.idempotencyKey = idempotencyKey
-        self.asksForOutcome = asksForOutcome
+        self.outcomeUse = outcomeUse
         self.reason = reason
     }
 
@@ -95,13 +95,13 @@ public final class StatementPlan: Sendable {
     func runningTriggers() -> StatementPlan { changed(runsTriggers: true) }
 
     /// The same plan but for what is given.
-    func changed(action: Action? = nil, runsTriggers: Bool? = nil, idempotencyKey: String? = nil, asksForOutcome: Bool? = nil) -> StatementPlan {
+    func changed(action: Action? = nil, runsTriggers: Bool? = nil, idempotencyKey: String? = nil, outcomeUse: OutcomeUse? = nil) -> StatementPlan {
         StatementPlan(
             action: action ?? self.action, effect: effect, pins: pins, changesCatalog: changesCatalog, taintsLink: taintsLink, changesSettings: changesSettings,
             isCopyIn: isCopyIn, binaryCopyQuery: binaryCopyQuery, commandName: commandName, parameterCount: parameterCount,
             temporaryNames: temporaryNames, sequences: sequences, lockedTable: lockedTable, drawing: drawing, runsTriggers: runsTriggers ?? self.runsTriggers,
             locksRows: locksRows, insertsWhatItReads: insertsWhatItReads, idempotencyKey: idempotencyKey ?? self.idempotencyKey,
-            asksForOutcome: asksForOutcome ?? self.asksForOutcome, reason: reason)
+            outcomeUse: outcomeUse ?? self.outcomeUse, reason: reason)
     }
 }
 

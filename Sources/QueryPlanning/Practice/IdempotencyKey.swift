@@ -10,7 +10,7 @@ public enum IdempotencyKey {
     /// The session setting.
     public static let settingName = "pgbraid.idempotency_key"
     /// The word in a comment.
-    static let directiveName = "idempotency_key"
+    public static let directiveName = "idempotency_key"
     public static let maximumBytes = 255
 
     /// - Throws: 22023 for what cannot be a key: it is one to 255 characters of printable ASCII, which are the same bytes in every encoding.
@@ -32,19 +32,6 @@ public enum IdempotencyKey {
     static let onlyBySet = Refusal(
         "0A000", "\(settingName) is set by SET alone", detail: "It belongs to one request and to no role, and no shard knows it.",
         hint: "SET \(settingName) = 'KEY', or /* pgbraid: \(directiveName)=KEY */ in front of the statement.")
-
-    /// Whether a statement is about keys themselves, and so never part of a request.
-    static func isAskedFor(in node: Node, _ text: String) -> Bool {
-        guard node.selectStmt != nil, text.utf8.count < 10_000, text.lowercased().contains("outcome") else { return false }
-        var isFound = false
-        TreeWalk.nodes(under: node) { child in
-            if let call = child.funcCall {
-                isFound = isFound || NodeList(call.pointee.funcname, call.pointee.n_funcname).strings == [ProxyTables.schema, "outcome"]
-            }
-            return isFound ? .stop : .descend
-        }
-        return isFound
-    }
 }
 
 /// SET, RESET and SHOW of the setting.
@@ -97,8 +84,21 @@ public enum KeyTreatment: Sendable, Equatable {
 }
 
 extension StatementPlan {
+    /// It does nothing that a retry would do twice, and leaves nothing behind.
+    public var onlyReads: Bool {
+        guard effect == .reads, keyTreatment == .runsOnce, !locksRows, !changesSettings, !taintsLink else { return false }
+        return switch action {
+        case .passThrough, .scatter, .explain: true
+        default: false
+        }
+    }
+
     public var keyTreatment: KeyTreatment {
-        if asksForOutcome { return .runsAlways }
+        switch outcomeUse {
+        case .none: break
+        case .alone: return .runsAlways
+        case .mixed: return .isRefused(hint: "Ask pgbraid.outcome in a SELECT of nothing but what it answers with, by constants or parameters.")
+        }
         if isCopy { return .isRefused(hint: "Use INSERT, or run COPY without a key.") }
         switch action {
         case .setting, .idempotencyKey, .empty: return .runsAlways
@@ -108,6 +108,7 @@ extension StatementPlan {
         case .prepared(.execute): return .isRefused(hint: "Send the statement itself, or prepare it by the protocol, as drivers do.")
         case .cursor: return .isRefused(hint: "Run the query itself: its rows are kept with the request.")
         case .copyIn, .copyOut, .copyQuery: return .isRefused(hint: "Use INSERT, or run COPY without a key.")
+        case .sagaRun: return .isRefused(hint: "RESET \(IdempotencyKey.settingName): the name of a saga does the same.")
         case .shardByShard, .place: return .isRefused(hint: "RESET \(IdempotencyKey.settingName), and run it by itself.")
         case .listen: return .isRefused(hint: "RESET \(IdempotencyKey.settingName): LISTEN belongs to the session.")
         case .passThrough, .scatter, .modify, .modifyFetched, .modifyReplayed, .insertRows, .insertFetched, .fillTable, .sagaStep, .explain, .notify,

@@ -1,4 +1,5 @@
 // TextEditing: a statement's text with some ranges replaced.
+import Primitives
 
 /// Replacements of byte ranges of the whole text, made in one go.
 struct TextEditing {
@@ -29,22 +30,7 @@ struct TextEditing {
 
 /// Identifiers and strings as SQL text.
 package enum SQLText {
-    package static func quoted(_ name: String) -> String { "\"" + doubling([UInt8(ascii: "\"")], in: name) + "\"" }
+    package static func quoted(_ name: String) -> String { QuotedText.identifier(name) }
 
-    package static func literal(_ value: String) -> String {
-        let backslash = UInt8(ascii: "\\")
-        return (value.utf8.contains(backslash) ? "E'" : "'") + doubling([UInt8(ascii: "'"), backslash], in: value) + "'"
-    }
-
-    /// Byte by byte: a quote followed by a combining mark is a quote all the same.
-    private static func doubling(_ doubled: [UInt8], in text: String) -> String {
-        guard text.utf8.contains(where: doubled.contains) else { return text }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(text.utf8.count + 16)
-        for byte in text.utf8 {
-            if doubled.contains(byte) { bytes.append(byte) }
-            bytes.append(byte)
-        }
-        return String(decoding: bytes, as: UTF8.self)
-    }
+    package static func literal(_ value: String) -> String { QuotedText.literal(value) }
 }

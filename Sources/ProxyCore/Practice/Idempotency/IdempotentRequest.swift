@@ -9,21 +9,32 @@ import WireProtocol
 
 /// One statement's answer.
 struct StoredAnswer: Equatable {
-    /// What an answer takes beside its frames.
-    static let overheadBytes = 64
+    /// What an answer takes beside its frames: a row, and the hash of what was asked.
+    static let overheadBytes = 96
     /// What was asked (`RequestHash`).
     var request: [UInt8]
     /// The tag of its CommandComplete.
     var tag: String
     /// RowDescription where there are rows, also where the client has asked for it apart; DataRow messages; CommandComplete.
     var frames: [UInt8]
+    /// The values and formats that were asked with.
+    var form = RequestForm()
 }
 
 final class IdempotentRequest {
+    /// What a retry of a statement finds.
+    enum Replay: Equatable {
+        case answer(StoredAnswer)
+        /// Another was asked then, or nothing more.
+        case otherRequest
+        /// The same may have been asked, but the answer is in other formats, or values cannot be compared.
+        case otherFormats
+    }
+
     enum State: Equatable { case unclaimed, claimed, replayed }
 
     let key: String
-    /// It was set for the session, which lets go of it once it is committed.
+    /// It was set for the session, which lets go of it when a transaction that has claimed it ends.
     let isOfSession: Bool
     private(set) var state = State.unclaimed
     /// The key's shard; known when it is claimed.
@@ -52,17 +63,25 @@ final class IdempotentRequest {
     /// Keeps an answer.
     /// - Returns: false: all of them together are longer than they may be.
     func keep(_ answer: StoredAnswer, limit: Int) -> Bool {
-        answerBytes += answer.frames.count + StoredAnswer.overheadBytes
+        answerBytes += answer.frames.count + answer.form.bytes.count + StoredAnswer.overheadBytes
         guard answerBytes <= limit else { return false }
         answers.append(answer)
         return true
     }
 
-    /// The stored answer to the next statement; nil: another was asked then, or nothing more.
-    func replay(_ request: [UInt8]) -> StoredAnswer? {
-        guard replayedCount < answers.count, answers[replayedCount].request == request else { return nil }
+    /// The stored answer to the next statement.
+    func replay(_ asked: RequestIdentity) -> Replay {
+        guard replayedCount < answers.count else { return .otherRequest }
+        let stored = answers[replayedCount]
+        guard stored.request == asked.hash else { return .otherRequest }
+        guard stored.form.parameters == asked.form.parameters else { return .otherFormats }
+        guard stored.form.values == asked.form.values else { return .otherRequest }
+        if stored.form.results != asked.form.results {
+            let columns = stored.frames.withUnsafeBytes { AnswerFrames($0).columns }
+            guard stored.form.answers(asked.form, columnCount: columns.count) else { return .otherFormats }
+        }
         replayedCount += 1
-        return answers[replayedCount - 1]
+        return .answer(stored)
     }
 
     /// It is a replay that has left something out.
@@ -70,24 +89,32 @@ final class IdempotentRequest {
 
     var mustBeStored: Bool { state == .claimed && !isStored && !answers.isEmpty }
 
+    var otherFormats: DatabaseMessage {
+        DatabaseMessage(
+            error: .featureNotSupported, "the request under the idempotency key \"\(key)\" has been committed, with values or an answer in other formats",
+            detail: "Statement \(replayedCount + 1) of it has an answer that cannot be given in the formats of now, or values that cannot be compared.",
+            hint: "Do not make it under another key. Retry in the formats of the first time, or ask pgbraid.outcome what is known of it.")
+    }
+
     var otherRequest: DatabaseMessage {
         DatabaseMessage(
             error: .invalidParameterValue, "another request has been committed under the idempotency key \"\(key)\"",
-            detail: "Statement \(min(replayedCount, answers.count) + 1) of it is not the same: text, values, formats, role, search_path or a setting by which values are written differ.",
+            detail: "Statement \(min(replayedCount, answers.count) + 1) of it is not the same: text, values, addressed shard, role or a setting differ.",
             hint: "Repeat the request exactly as it was, or use another key; pgbraid.outcome tells what is known of this one.")
     }
 }
 
 extension IdempotentRequest {
-    /// Reads the rows that pgbraid.idempotency_claim has answered with: number, request and answer.
+    /// Reads the rows that pgbraid.idempotency_claim has answered with: number, request, answer and formats.
     /// - Returns: nil where they are not what has been stored.
     static func stored(_ rows: [[String?]]) -> [StoredAnswer]? {
         guard rows.first?.first == "0" else { return nil }
         var answers: [StoredAnswer] = []
         for (place, row) in rows.dropFirst().enumerated() {
-            guard row.count == 3, row[0] == "\(place + 1)", let request = row[1].flatMap(Hexadecimal.bytes), let frames = row[2].flatMap(Hexadecimal.bytes)
+            guard row.count == 4, row[0] == "\(place + 1)", let request = row[1].flatMap(Hexadecimal.bytes), let frames = row[2].flatMap(Hexadecimal.bytes),
+                let form = row[3].flatMap(Hexadecimal.bytes).flatMap(RequestForm.init(bytes:))
             else { return nil }
-            answers.append(StoredAnswer(request: request, tag: "", frames: frames))
+            answers.append(StoredAnswer(request: request, tag: "", frames: frames, form: form))
         }
         return answers
     }
@@ -95,12 +122,13 @@ extension IdempotentRequest {
     /// The statement that stores the answers.
     var storingText: String {
         let rows = answers.enumerated().map { place, answer in
-            let (request, frames) = (Hexadecimal.text(answer.request), Hexadecimal.text(answer.frames))
-            return """
-                (\(quoteLiteral(key)), \(place + 1), pg_catalog.decode('\(request)', 'hex'), \(quoteLiteral(answer.tag)), pg_catalog.decode('\(frames)', 'hex'))
-                """
+            let bytes = [answer.request, answer.frames, answer.form.bytes].map { "pg_catalog.decode('\(Hexadecimal.text($0))', 'hex')" }
+            return "(\(quoteLiteral(key)), \(place + 1), \(bytes[0]), \(quoteLiteral(answer.tag)), \(bytes[1]), \(bytes[2]))"
         }
-        return "INSERT INTO pgbraid.idempotency (key, number, request, tag, answer) VALUES \(rows.joined(separator: ", "))"
+        return """
+            SELECT pgbraid.idempotency_held(\(quoteLiteral(key))); \
+            INSERT INTO pgbraid.idempotency (key, number, request, tag, answer, formats) VALUES \(rows.joined(separator: ", "))
+            """
     }
 }
 

@@ -15,7 +15,7 @@ final class KeyedExecution: CompoundExecution {
     private let isAlone: Bool
     private var step = Step.idle
     private var request: IdempotentRequest?
-    private var hash: [UInt8] = []
+    private var identity = RequestIdentity()
     private var buffer: PortalBuffer?
     /// What the client is to be answered.
     private var answer: [UInt8] = []
@@ -36,7 +36,7 @@ final class KeyedExecution: CompoundExecution {
         if let problem = worker.attachKey(session, call.plan) { return end(problem) }
         guard let request = detail.transaction?.idempotentRequest else { return end(Self.lost) }
         self.request = request
-        hash = RequestHash.of(call, user: detail.user, settings: detail.settingsOfMeaning)
+        identity = RequestHash.of(call, user: detail.user, settings: detail.settingsOfMeaning)
         switch request.state {
         case .unclaimed: claim(request)
         case .claimed: perform()
@@ -70,7 +70,7 @@ final class KeyedExecution: CompoundExecution {
     private func claim(_ request: IdempotentRequest) {
         guard case .one(let home) = worker.resolve(IdempotencyKey.route(of: request.key), of: call, session: session) else { return end(Self.lost) }
         step = .claiming
-        let text = "SELECT number, request, answer FROM pgbraid.idempotency_claim(\(quoteLiteral(request.key)), \(worker.settings.limits.mergeBytes))"
+        let text = "SELECT number, request, answer, formats FROM pgbraid.idempotency_claim(\(quoteLiteral(request.key)), \(Limits.idempotentRequestBytes))"
         self.home = home
         worker.start(AskExecution(worker: worker, session: session, parent: self, shards: [home], text: text, effect: .reads), on: session)
     }
@@ -118,7 +118,7 @@ final class KeyedExecution: CompoundExecution {
                     error: .featureNotSupported, "a portal with a row limit cannot be part of a request with an idempotency key", hint: "Fetch all rows at once."))
         }
         let limit = worker.settings.limits.idempotentAnswerBytes
-        guard request.keep(StoredAnswer(request: hash, tag: frames.tag, frames: frames.kept), limit: limit) else {
+        guard request.keep(StoredAnswer(request: identity.hash, tag: frames.tag, frames: frames.kept, form: identity.form), limit: limit) else {
             return end(
                 DatabaseMessage(
                     error: .configurationLimitExceeded, "the answer to a request with an idempotency key is over the limit of \(limit) bytes",
@@ -132,7 +132,12 @@ final class KeyedExecution: CompoundExecution {
     // MARK: The replay
 
     private func replay(_ request: IdempotentRequest) {
-        guard let stored = request.replay(hash) else { return end(request.otherRequest) }
+        let stored: StoredAnswer
+        switch request.replay(identity) {
+        case .answer(let answer): stored = answer
+        case .otherRequest: return end(request.otherRequest)
+        case .otherFormats: return end(request.otherFormats)
+        }
         let frames = stored.frames.withUnsafeBytes { AnswerFrames($0) }
         answer = frames.told(withDescription: call.wantsDescription)
         guard !call.wantsDescription, !frames.description.isEmpty else { return end(nil) }

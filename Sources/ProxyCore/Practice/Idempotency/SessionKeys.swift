@@ -1,7 +1,8 @@
 // SessionKeys: the keys of a session: which statement is part of a request, how a transaction gets its key, and SET of it.
 //
-// A key that is set for the session stays until a transaction has committed under it, so that what failed can be tried again; then it is gone, so that
-// nothing else can be taken for the same request. One that is set within a block, or by a comment, is that transaction's alone.
+// A key that is set for the session is for the next transaction that claims it, and gone with that, however it ends: nothing that comes by chance, such as
+// a pool's question whether the connection is alive, can be taken for the request. What only reads outside a block does not claim it. One that is set by
+// SET LOCAL, or by a comment, is that transaction's alone.
 import Primitives
 import QueryPlanning
 import WireProtocol
@@ -13,7 +14,14 @@ extension Worker {
         guard session.pointee.status != TransactionStatus.failed.rawValue else { return false }
         if case .transaction(.begin) = plan.action { return false }
         if plan.idempotencyKey != nil { return true }
-        return hasKey(session) && plan.keyTreatment != .runsAlways
+        guard hasKey(session), plan.keyTreatment != .runsAlways else { return false }
+        return !plan.onlyReads || isWithinRequest(session)
+    }
+
+    /// What the session runs next is in a block, or behind what has claimed its key; else a statement that only reads is no request.
+    private func isWithinRequest(_ session: UnsafeMutablePointer<Session>) -> Bool {
+        guard let transaction = session.pointee.detail?.transaction else { return false }
+        return transaction.isExplicit || transaction.idempotentRequest != nil
     }
 
     /// What the session runs next is part of a request. Only for sessions that are not plain.
@@ -74,10 +82,33 @@ extension Worker {
         return AskExecution(worker: self, session: index, parent: parent, shards: [home], text: request.storingText, effect: .writes)
     }
 
-    /// The transaction has committed: the session's key was its.
+    /// The transaction has ended: the session's key was its, if it has claimed it. One that was rolled back is tried again by who knows of it, and names
+    /// the key again, as on a new connection; what comes behind it else is another request.
     func letGoOfKey(_ transaction: Transaction, _ detail: SessionDetail) {
-        guard let request = transaction.idempotentRequest, request.isOfSession, detail.idempotencyKey == request.key else { return }
+        guard let request = transaction.idempotentRequest, request.isOfSession, request.state != .unclaimed, detail.idempotencyKey == request.key else { return }
         detail.idempotencyKey = nil
+    }
+}
+
+extension Transaction {
+    /// All that is stored of a request belongs to the role that has claimed its key.
+    /// - Parameter names: of the settings that are to be changed, in lower case.
+    func refusal(ofSetting names: [String]) -> DatabaseMessage? {
+        guard let request = idempotentRequest, request.state != .unclaimed else { return nil }
+        guard names.contains("role") || names.contains("session_authorization") else { return nil }
+        return DatabaseMessage(
+            error: .activeSQLTransaction, "the role cannot be changed in a transaction that has claimed an idempotency key",
+            detail: "The key \"\(request.key)\" and what is stored under it belong to one role.", hint: "Change it before the first statement of the request, or behind COMMIT.")
+    }
+}
+
+extension SettingCommand {
+    /// The setting that it changes; set_config's are known with the values it is called with.
+    var changedNames: [String] {
+        switch self {
+        case .set(let name, _), .reset(let name, _): [name]
+        default: []
+        }
     }
 }
 
@@ -121,7 +152,9 @@ extension StatementExecution {
                 error: .activeSQLTransaction, "the transaction has an idempotency key already, and something was done under it", hint: "COMMIT or ROLLBACK first.")
         }
         transaction.idempotentRequest = nil
-        return key.flatMap { worker.attachOwnKey($0, transaction, detail) }
+        if let key, let problem = worker.attachOwnKey(IdempotentRequest(key: key, isOfSession: !isLocal), transaction, detail) { return problem }
+        if !isLocal { detail.idempotencyKey = key }
+        return nil
     }
 
     private func show(_ key: String) {
@@ -136,8 +169,14 @@ extension StatementExecution {
 }
 
 extension Worker {
-    fileprivate func attachOwnKey(_ key: String, _ transaction: Transaction, _ detail: SessionDetail) -> DatabaseMessage? {
-        attach(IdempotentRequest(key: key, isOfSession: false), transaction, detail)
+    fileprivate func attachOwnKey(_ request: IdempotentRequest, _ transaction: Transaction, _ detail: SessionDetail) -> DatabaseMessage? {
+        attach(request, transaction, detail)
+    }
+
+    /// RESET ALL: as RESET of the key, but that a request which is under way goes on.
+    func resetKey(_ detail: SessionDetail) {
+        detail.idempotencyKey = nil
+        if let transaction = detail.transaction, transaction.idempotentRequest?.state == .unclaimed { transaction.idempotentRequest = nil }
     }
 }
 
