@@ -250,16 +250,18 @@ def kills_in_commit(bench, all_shapes, faults, rounds):
         for turn in range(rounds):
             shape, key = several[turn % len(several)], bench.key()
             messages = shape.build(key)
-            attempts = []
+            attempts, kills = [], []
             thread = threading.Thread(target=lambda: attempts.append(Conversation(bench.relay.port, messages)))
-            struck = threading.Thread(target=faults.kill_at, args=(point, 1, bench.proxy.process.pid, 2))
+            struck = threading.Thread(target=lambda: kills.append(faults.kill_at(point, 1, bench.proxy.process.pid, 2)))
             struck.start()
+            # The relay is told through a pipe, which it reads at once; what comes too soon is no kill, and counted as none.
             time.sleep(0.05)
             thread.start()
             thread.join()
             struck.join()
-            bench.proxy.process.poll()
-            if not bench.proxy.is_running:
+            if kills[0]:
+                # It is over as soon as the signal has come through.
+                bench.proxy.process.wait()
                 bench.told["killed"] += 1
                 bench.proxy.start()
             bench.settle(shape, key, messages, attempts[0])
