@@ -110,11 +110,11 @@ sagas: build
 	/usr/bin/python3 Tests/Campaigns/sagas.py $(SAGAS)
 
 outbox: build
-	@bash scripts/install-packages.sh test
+	@bash scripts/install-packages.sh broker
 	/usr/bin/python3 Tests/Campaigns/outbox.py $(OUTBOX)
 
 outbox-bench: build
-	@bash scripts/install-packages.sh test
+	@bash scripts/install-packages.sh broker
 	/usr/bin/python3 bench/outbox.py $(OUTBOX)
 
 reconcile: build

@@ -1,16 +1,17 @@
 #!/bin/bash
 # Installs the Debian packages that are missing: `run` for building and running, `test` for the tests too, `bench` for
-# comparing with PgBouncer, `browser` for looking at the status page.
+# comparing with PgBouncer, `browser` for looking at the status page, `broker` for the outbox with RabbitMQ.
 #
 # When PostgreSQL itself is missing, Debian would create and start a cluster "main" on port 5432 while installing it.
 # Nobody asked for that one, so it is prevented for the time of the installation. Existing clusters are not touched.
 set -euo pipefail
 
 run_packages="libssl-dev libpg-query-dev libprotobuf-c-dev librabbitmq-dev librdkafka-dev postgresql-15 postgresql-contrib pkg-config"
-test_packages="openssl python3-psycopg python3-asyncpg libpostgresql-jdbc-java openjdk-17-jdk-headless rabbitmq-server python3-pika"
+test_packages="openssl python3-psycopg python3-asyncpg libpostgresql-jdbc-java openjdk-17-jdk-headless"
 
 packages="$run_packages"
 if [ "${1:-run}" = test ]; then packages="$packages $test_packages"; fi
+if [ "${1:-run}" = broker ]; then packages="$packages $test_packages rabbitmq-server python3-pika"; fi
 if [ "${1:-run}" = browser ]; then packages="$packages $test_packages chromium fonts-dejavu-core"; fi
 if [ "${1:-run}" = bench ]; then packages="$packages pgbouncer gcc libpq-dev openssl python3 valgrind binutils"; fi
 
