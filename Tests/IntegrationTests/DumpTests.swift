@@ -34,7 +34,7 @@ extension IntegrationTests {
                 try run("pg_dump", ["--schema-only"]).split(separator: "\n").filter { !$0.hasPrefix("\\") }
             }
 
-            func sequences() throws -> [String] { try psql("SELECT * FROM pg_sequences ORDER BY 1, 2") }
+            func sequences() throws -> [String] { try psql("SELECT * FROM pg_sequences WHERE schemaname <> 'pgbraid' ORDER BY 1, 2") }
         }
 
         private func cluster(_ servers: ArraySlice<TemporaryPostgreSQL>, _ database: String) throws -> TestCluster {

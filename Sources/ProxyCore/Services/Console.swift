@@ -169,7 +169,8 @@ extension Worker {
         var table = ShownTable(columns: ["id", "user", "database", "address", "application_name", "phase", "activity", "status", "statements", "tls"])
         for index in 0..<sessions.highWater {
             let session = sessions.at(index)
-            guard let detail = session.pointee.detail else { continue }
+            // The proxy's own services are no clients.
+            guard let detail = session.pointee.detail, detail.facts.ownRole == nil else { continue }
             table.rows.append([
                 "\(index)", detail.user, detail.database, detail.facts.address, detail.applicationName, "\(session.pointee.phase)",
                 "\(session.pointee.activity)", String(UnicodeScalar(session.pointee.status)), "\(session.pointee.statementCount)",
