@@ -1,7 +1,7 @@
 // SagaLimits: how much time sagas get, and what failures mean.
 import WireProtocol
 
-/// How often and how soon an undo that failed is tried again.
+/// How often and how soon what failed is tried again, and how long anything of it may take.
 public struct SagaLimits: Sendable {
     /// Failures of an undo in a row after which its saga is stuck.
     public var attempts = 6
@@ -15,7 +15,7 @@ public struct SagaLimits: Sendable {
     public var turnSeconds = 5
     /// How long a saga is left alone by others behind the beginning of an undo. Who comes too soon waits for the mark, and does nothing twice.
     public var claimSeconds = 15
-    /// Sagas that one proxy undoes at a time.
+    /// Sagas that one proxy works on at a time.
     public var threads = 4
     /// Between two looks for something to do.
     public var pauseMilliseconds = 500

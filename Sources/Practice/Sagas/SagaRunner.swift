@@ -102,7 +102,8 @@ public struct SagaRunner: Sendable {
 
     private func log(_ saga: ClaimedSaga, _ outcome: SagaCarrying.Outcome) {
         switch outcome {
-        case .completed, .ended, .released: logger.debug("a saga has been carried out", metadata: ["saga": "\(saga.name)"])
+        case .completed, .ended: logger.debug("a saga has ended", metadata: ["saga": "\(saga.name)"])
+        case .released: logger.debug("a saga has had its turn", metadata: ["saga": "\(saga.name)"])
         case .postponed(let reason): logger.info("a saga goes on later", metadata: ["saga": "\(saga.name)", "reason": "\(reason)"])
         case .aborted(let reason): logger.info("a saga is undone", metadata: ["saga": "\(saga.name)", "reason": "\(reason)"])
         }
@@ -110,7 +111,8 @@ public struct SagaRunner: Sendable {
 
     private func log(_ saga: ClaimedSaga, _ outcome: SagaUndoing.Outcome) {
         switch outcome {
-        case .compensated, .released: logger.debug("a saga is undone", metadata: ["saga": "\(saga.name)"])
+        case .compensated: logger.debug("a saga is undone", metadata: ["saga": "\(saga.name)"])
+        case .released: logger.debug("a saga has had its turn", metadata: ["saga": "\(saga.name)"])
         case .postponed(let reason): logger.info("a saga is not undone yet", metadata: ["saga": "\(saga.name)", "reason": "\(reason)"])
         case .stuck(let reason): logger.error("a saga is stuck", metadata: ["saga": "\(saga.name)", "reason": "\(reason)"])
         }
