@@ -13,7 +13,7 @@ struct TestServers: Sendable {
     let four: [TemporaryPostgreSQL]
 
     static let settings = [
-        "max_connections": "100", "max_prepared_transactions": "100", "shared_buffers": "16MB", "log_min_messages": "warning",
+        "max_connections": "200", "max_prepared_transactions": "100", "shared_buffers": "16MB", "log_min_messages": "warning",
     ]
 
     private init() throws {
