@@ -187,6 +187,23 @@ extension IntegrationTests {
             try slow.requestCancel(port: cluster.port)
         }
 
+        /// In a pool of one link the change has what the proxy's own work waits for.
+        @Test(.timeLimit(.minutes(1))) func theProxysOwnStatementsDoNotHoldItUp() throws {
+            let servers = Array(try TestServers.shared.get().four.prefix(3))
+            let cluster = try TestCluster(servers: servers, settings: ["proxy": ["pool_size = 1"]])
+            try cluster.psql("DROP SCHEMA IF EXISTS replaced CASCADE; CREATE SCHEMA replaced")
+            let client = try client(cluster)
+            for text in Self.berths { try client.rows(text) }
+            let console = try WireClient(port: cluster.port, database: "pgbraid")
+            for _ in 0..<5 {
+                try client.rows("BEGIN; DROP TABLE berth; CREATE TABLE berth (ship int, user_id int PRIMARY KEY)")
+                try eventually("the proxy's own statements wait for a link") {
+                    try console.rows("SHOW POOLS").contains { $0[5] != "0" }
+                }
+                try client.rows("COMMIT")
+            }
+        }
+
         // MARK: Other columns
 
         @Test(

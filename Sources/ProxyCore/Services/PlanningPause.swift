@@ -21,8 +21,22 @@ extension Worker {
             cluster.isMoveUnread = true
             forgetEnvironments()
         }
+        endOwnWaits()
         guard isBetweenStatements else { return }
         for keeper in keepers { keeper?.yieldPlanningLock() }
+    }
+
+    /// The proxy's own statements that wait for a link may wait for whoever wants the pause, in a small pool. They can be told, and come again.
+    private func endOwnWaits() {
+        for index in 0..<sessions.highWater {
+            let session = sessions.at(index)
+            guard session.pointee.activity == .waiting, session.pointee.waitingShard >= 0, let detail = session.pointee.detail,
+                detail.facts.ownRole != nil, detail.execution != nil
+            else { continue }
+            failWait(
+                index,
+                DatabaseMessage(error: .serializationFailure, "could not serialize access: rows of a table are moving, or another table takes its place", hint: "Try again."))
+        }
     }
 
     /// No statement runs by a plan made before, but those that want the pause themselves.
