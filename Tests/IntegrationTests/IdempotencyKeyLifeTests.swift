@@ -56,6 +56,20 @@ extension IntegrationTests.IdempotencyTests {
         #expect(try payments(client) == "0")
     }
 
+    @Test(.timeLimit(.minutes(1))) func theConsoleTellsWhatIsKept() throws {
+        let (cluster, client) = try Self.prepared()
+        for number in 1...20 { try client.rows("/* pgbraid: idempotency_key=kept-\(number) */ INSERT INTO keyed_payment VALUES (1, '\(number)')") }
+        _ = try cluster.onShards("ANALYZE pgbraid.idempotency")
+        let counted = try cluster.onShards("SELECT count(*), floor(extract(epoch FROM now() - min(begun_at))) FROM pgbraid.idempotency").map { $0[0] }
+        #expect(counted.reduce(0) { $0 + (Int($1[0] ?? "") ?? 0) } == 40)
+        let shown = try cluster.console("SHOW IDEMPOTENCY")
+        #expect(shown.map { $0[1] } == counted.map { $0[0] })
+        for (shown, counted) in zip(shown, counted) {
+            #expect(Int(shown[2] ?? "") ?? 0 > 8192)
+            #expect((0...60).contains((Int(shown[3] ?? "") ?? -1) - (Int(counted[1] ?? "") ?? 0)) || counted[0] == "0", "\(shown) \(counted)")
+        }
+    }
+
     /// What is stored of a request is one role's.
     @Test(.timeLimit(.minutes(1))) func theRoleStaysWithinARequest() throws {
         let (cluster, client) = try Self.prepared()

@@ -52,7 +52,7 @@ import WireProtocol
         }
         let none = settings([])
         for name in ["application_name", "lock_timeout", "log_statement", "client_min_messages"] { #expect(settings([(name, "1")]) == none, "\(name)") }
-        for name in ["app.tenant", "row_security", "session_replication_role", "search_path", "pgbraid.shard", "timezone", "default_text_search_config"] {
+        for name in ["app.tenant", "log_app.tenant", "tcp_.x", "row_security", "session_replication_role", "search_path", "pgbraid.shard", "timezone", "default_text_search_config"] {
             #expect(settings([(name, "1")]) != none && settings([(name, "1")]) != settings([(name, "2")]), "\(name)")
             #expect(settings([(name, "2")], local: [(name, "1")]) == settings([(name, "1")]), "\(name)")
         }
@@ -93,7 +93,7 @@ import WireProtocol
 
     /// A request that has been committed with one statement.
     private func committed(_ first: RequestIdentity, columns: Int) -> IdempotentRequest {
-        let request = IdempotentRequest(key: "k", isOfSession: true)
+        let request = IdempotentRequest(key: "k")
         let field = Array("a".utf8) + [0] + [UInt8](repeating: 0, count: 18)
         let fields: [UInt8] = (0..<columns).flatMap { _ in field }
         let description = frame("T", [0, UInt8(columns)] + fields)
@@ -143,7 +143,7 @@ import WireProtocol
     }
 
     @Test func aReplayGivesWhatWasStoredInItsOrder() {
-        let request = IdempotentRequest(key: "k", isOfSession: true)
+        let request = IdempotentRequest(key: "k")
         let answers = [StoredAnswer(request: [1], tag: "", frames: [10]), StoredAnswer(request: [2], tag: "", frames: [20])]
         let (first, second) = (RequestIdentity(hash: [1]), RequestIdentity(hash: [2]))
         request.claim(on: ShardIndex(1), stored: answers)
@@ -155,7 +155,7 @@ import WireProtocol
     }
 
     @Test func answersAreKeptUpToTheirLimit() {
-        let request = IdempotentRequest(key: "k'", isOfSession: false)
+        let request = IdempotentRequest(key: "k'")
         request.claim(on: ShardIndex(0), stored: nil)
         #expect(!request.mustBeStored)
         #expect(request.keep(StoredAnswer(request: [0xAB], tag: "UPDATE 1", frames: [1, 2]), limit: 200))

@@ -94,10 +94,12 @@ extension StatementExecution {
 
     /// NOTIFY goes out once, on the lowest shard, where LISTEN listens.
     func passNotification() {
+        afterwards = { [weak self] in
+            guard let transaction = self?.record.pointee.detail?.transaction, let place = transaction.participant(on: ShardIndex(0)) else { return }
+            transaction.participants[place].obstacle = .notifications
+            transaction.participants[place].effect = .writes
+        }
         pass(to: ShardIndex(0))
-        guard let transaction = record.pointee.detail?.transaction, let place = transaction.participant(on: ShardIndex(0)) else { return }
-        transaction.participants[place].obstacle = .notifications
-        transaction.participants[place].effect = .writes
     }
 }
 

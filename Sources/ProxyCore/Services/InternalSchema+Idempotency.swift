@@ -20,6 +20,17 @@ extension InternalSchema {
         \(outcome)
         """
 
+    /// SHOW IDEMPOTENCY: what a shard keeps. Rows as its statistics have them, since counting would read all of them.
+    static var idempotencyListing: ShardQuery {
+        ShardQuery(
+            columns: ["rows", "bytes", "oldest_seconds"],
+            text: """
+                SELECT (SELECT n_live_tup FROM pg_catalog.pg_stat_all_tables WHERE relid = 'pgbraid.idempotency'::pg_catalog.regclass),
+                    pg_catalog.pg_total_relation_size('pgbraid.idempotency'),
+                    pg_catalog.floor(extract(epoch FROM pg_catalog.now() - (SELECT min(begun_at) FROM pgbraid.idempotency)))
+                """)
+    }
+
     private static let currentRole = "pg_catalog.quote_ident(current_user)::pg_catalog.regrole::pg_catalog.oid"
 
     /// A hash, and a byte for each parameter and each column, of both of which there are no more than 65535.
@@ -51,7 +62,7 @@ extension InternalSchema {
 
     /// Claims a key in the present transaction, or gives what was kept of the request that has had it, unless that has more than `most` bytes, since
     /// roles can insert what they like; no rows: the key is claimed. Waits for whoever has claimed it. A row that goes away between the two
-    /// statements has expired.
+    /// statements has expired; so may have some of those that are read, whose claim then says so or is gone.
     private static let idempotencyClaim = """
         CREATE OR REPLACE FUNCTION pgbraid.idempotency_claim(key text, most bigint) RETURNS TABLE (number integer, request text, answer text, formats text) \(invoker) AS $$
         #variable_conflict use_column
@@ -59,16 +70,19 @@ extension InternalSchema {
             FOR attempt IN 1..3 LOOP
                 INSERT INTO pgbraid.idempotency (key, number) VALUES ($1, 0) ON CONFLICT DO NOTHING;
                 IF FOUND THEN RETURN; END IF;
-                IF EXISTS (SELECT FROM pgbraid.idempotency AS i WHERE i.key = $1 AND i.owner = \(currentRole) AND i.number = 0 AND i.seen_at = '-infinity') THEN
-                    RAISE serialization_failure USING MESSAGE = format('the idempotency key "%s" is being forgotten', $1), HINT = 'Try again.';
-                END IF;
                 IF (SELECT sum(coalesce(octet_length(i.answer), 0) + octet_length(i.formats) + \(StoredAnswer.overheadBytes)) FROM pgbraid.idempotency AS i
                     WHERE i.key = $1 AND i.owner = \(currentRole) AND i.number > 0) > $2 THEN
                     RAISE program_limit_exceeded USING MESSAGE = format('what is stored under the idempotency key "%s" is over the limit of %s bytes', $1, $2);
                 END IF;
                 RETURN QUERY SELECT i.number, encode(i.request, 'hex'), encode(i.answer, 'hex'), encode(i.formats, 'hex') FROM pgbraid.idempotency AS i
                     WHERE i.key = $1 AND i.owner = \(currentRole) ORDER BY i.number;
-                IF FOUND THEN RETURN; END IF;
+                IF FOUND THEN
+                    IF NOT EXISTS (SELECT FROM pgbraid.idempotency AS i
+                        WHERE i.key = $1 AND i.owner = \(currentRole) AND i.number = 0 AND i.seen_at IS DISTINCT FROM '-infinity') THEN
+                        RAISE serialization_failure USING MESSAGE = format('the idempotency key "%s" is being forgotten', $1), HINT = 'Try again.';
+                    END IF;
+                    RETURN;
+                END IF;
             END LOOP;
             RAISE serialization_failure USING MESSAGE = 'could not serialize access due to concurrent update';
         END $$;
@@ -96,14 +110,16 @@ extension InternalSchema {
         #variable_conflict use_column
         DECLARE
             own boolean;
+            ending boolean;
         BEGIN
             FOR attempt IN 1..3 LOOP
                 SELECT 'committed', count(*)::integer - 1, min(i.begun_at), bool_or(i.number = 0 AND i.xmin = pg_current_xact_id_if_assigned()::xid),
-                    (array_agg(i.tag ORDER BY i.number DESC))[1]
-                    INTO state, statements, begun_at, own, tag FROM pgbraid.idempotency AS i WHERE i.key = $1 AND i.owner = \(currentRole)
+                    bool_or(i.number = 0 AND i.seen_at = '-infinity'), (array_agg(i.tag ORDER BY i.number DESC))[1]
+                    INTO state, statements, begun_at, own, ending, tag FROM pgbraid.idempotency AS i WHERE i.key = $1 AND i.owner = \(currentRole)
                     HAVING bool_or(i.number = 0);
                 IF FOUND THEN
                     IF own THEN state := 'in progress'; tag := NULL; END IF;
+                    IF ending THEN statements := NULL; tag := NULL; END IF;
                     RETURN NEXT;
                     RETURN;
                 END IF;

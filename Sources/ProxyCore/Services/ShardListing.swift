@@ -55,6 +55,7 @@ extension Worker {
         case "LOCKS": lockListing
         case "SAGAS": ShardQuery(columns: ["state", "count", "oldest_seconds", "oldest", "reason"], text: InternalSchema.sagasByState)
         case "OUTBOX": outboxListing
+        case "IDEMPOTENCY": InternalSchema.idempotencyListing
         case "RECONCILIATIONS": InternalSchema.reconciliationListing
         case "CAPACITY": capacityListing
         default: nil

@@ -146,6 +146,7 @@ extension Worker {
         if let refusal = portal.refusal { return raise(index, refusal) }
         if let result = refuseLate(index, session, portal, message.portal) { return result }
         let isOfRequest = isKeyed(portal.plan, session)
+        if isOfRequest, portal.isOpen { return raise(index, .boundBeforeKey) }
         if !isOfRequest, let result = executeStreamed(index, portal, statement, message) { return result }
         if let buffer = portal.buffer {
             if buffer.isSpent {

@@ -103,7 +103,9 @@ extension Worker {
     /// - Throws: if there is none, or it is not known which of several drew last.
     private func shardThatDrew(_ index: Int32) throws(Refusal) -> ShardIndex {
         let detail = sessions.at(index).pointee.detail
-        if let participants = detail?.transaction?.participants, !participants.isEmpty {
+        if let transaction = detail?.transaction, !transaction.participants.isEmpty {
+            // An idempotency key draws no number where nothing else is done.
+            let participants = transaction.participants.filter { $0.effect != .reads || $0.shard != transaction.idempotentRequest?.home }
             if participants.count == 1, participants[0].effect != .reads { return participants[0].shard }
         } else if settings.poolMode == .session, let pinned = detail?.pinnedLinks, pinned.count == 1 {
             return links.at(pinned[0].link).pointee.shard

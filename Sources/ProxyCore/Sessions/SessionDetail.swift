@@ -123,4 +123,7 @@ struct Portal {
     var buffer: PortalBuffer?
     /// The same where they stay on the shards until they are fetched.
     var cursor: StreamedCursor?
+
+    /// Something of it has been asked of shards.
+    var isOpen: Bool { link >= 0 || buffer != nil || cursor != nil }
 }

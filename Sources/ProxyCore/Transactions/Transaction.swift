@@ -159,7 +159,9 @@ final class Transaction {
 
     /// SET TRANSACTION with these modes needs `readOnlySavepoint` before it.
     func needsReadOnlySavepoint(_ modes: String) -> Bool {
-        modes.contains("READ ONLY") && !hasSavepoint(Self.readOnlySavepoint) && participants.contains { $0.effect != .reads }
+        // The answers of a request under a key are written before COMMIT.
+        let writes = idempotentRequest != nil || participants.contains { $0.effect != .reads }
+        return modes.contains("READ ONLY") && !hasSavepoint(Self.readOnlySavepoint) && writes
     }
 
     /// Said by BEGIN, and nothing said otherwise since: its shards write no row but in temporary tables.

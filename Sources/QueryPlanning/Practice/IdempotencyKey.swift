@@ -102,7 +102,6 @@ extension StatementPlan {
         if isCopy { return .isRefused(hint: "Use INSERT, or run COPY without a key.") }
         switch action {
         case .setting, .idempotencyKey, .empty: return .runsAlways
-        case .refuse where drawing == nil: return .runsAlways
         case .transaction(let command): return command.keyTreatment
         case .prepared(.prepare), .prepared(.deallocate): return .runsAlways
         case .prepared(.execute): return .isRefused(hint: "Send the statement itself, or prepare it by the protocol, as drivers do.")

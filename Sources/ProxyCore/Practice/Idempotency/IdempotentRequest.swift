@@ -34,8 +34,6 @@ final class IdempotentRequest {
     enum State: Equatable { case unclaimed, claimed, replayed }
 
     let key: String
-    /// It was set for the session, which lets go of it when a transaction that has claimed it ends.
-    let isOfSession: Bool
     private(set) var state = State.unclaimed
     /// The key's shard; known when it is claimed.
     private(set) var home: ShardIndex?
@@ -47,10 +45,7 @@ final class IdempotentRequest {
     /// The answers are stored with the transaction.
     var isStored = false
 
-    init(key: String, isOfSession: Bool) {
-        self.key = key
-        self.isOfSession = isOfSession
-    }
+    init(key: String) { self.key = key }
 
     /// The key's shard has answered.
     /// - Parameter stored: nil: nobody has committed the key, and nobody else can now.

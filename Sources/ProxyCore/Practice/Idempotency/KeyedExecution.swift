@@ -80,7 +80,6 @@ final class KeyedExecution: CompoundExecution {
         step = .idle
         guard !rows.isEmpty else {
             request.claim(on: home, stored: nil)
-            transaction?.note(.writes, on: home)
             worker.statistics.keyedRequests &+= 1
             return perform()
         }
@@ -96,13 +95,24 @@ final class KeyedExecution: CompoundExecution {
 
     private func perform() {
         step = .running
-        buffer = divert()
+        // More than can be kept is not even held.
+        buffer = divert(reservedBytes: max(0, worker.settings.limits.mergeBytes - bytesLeft))
         var call = self.call
         call.isKept = true
         // The description is kept too, so that a replay can tell whether it is still what the client will be told.
         call.wantsDescription = true
         call.maximumRows = 0
         worker.start(StatementExecution(worker: worker, session: session, parent: self, call: call), on: session)
+    }
+
+    /// What may still be kept of the answers.
+    private var bytesLeft: Int { max(0, worker.settings.limits.idempotentAnswerBytes - (request?.answerBytes ?? 0)) }
+
+    private var tooLong: DatabaseMessage {
+        DatabaseMessage(
+            error: .configurationLimitExceeded,
+            "the answer to a request with an idempotency key is over the limit of \(worker.settings.limits.idempotentAnswerBytes) bytes",
+            detail: "It must be kept whole for a retry; nothing was done.", hint: "Return fewer rows, or raise limits.idempotent_answer.")
     }
 
     private func performed() {
@@ -119,11 +129,7 @@ final class KeyedExecution: CompoundExecution {
         }
         let limit = worker.settings.limits.idempotentAnswerBytes
         guard request.keep(StoredAnswer(request: identity.hash, tag: frames.tag, frames: frames.kept, form: identity.form), limit: limit) else {
-            return end(
-                DatabaseMessage(
-                    error: .configurationLimitExceeded, "the answer to a request with an idempotency key is over the limit of \(limit) bytes",
-                    detail: "It must be kept whole for a retry; nothing was done.",
-                    hint: "Return fewer rows, or raise limits.idempotent_answer."))
+            return end(tooLong)
         }
         answer = frames.told(withDescription: call.wantsDescription)
         end(nil)
@@ -162,7 +168,9 @@ final class KeyedExecution: CompoundExecution {
 
     override func stepFinished(_ child: Execution, _ outcome: Outcome) {
         if case .failure(let message) = outcome {
+            let isTooLong = message.sqlState == .configurationLimitExceeded && (buffer?.stream.pointee.output.count ?? 0) > bytesLeft
             buffer = nil
+            if isTooLong { return end(tooLong) }
             return end(step == .running ? message : message.withoutPosition)
         }
         switch step {

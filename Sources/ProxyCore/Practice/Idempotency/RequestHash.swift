@@ -97,7 +97,9 @@ extension SessionDetail {
 
     /// Settings that a retry may have otherwise: how long it waits, what it is called, and what is logged and counted of it.
     private static func isWithoutMeaning(_ name: String) -> Bool {
-        namesWithoutMeaning.contains(name) || ["log_", "track_", "tcp_"].contains { name.hasPrefix($0) }
+        if namesWithoutMeaning.contains(name) { return true }
+        // Names of applications' own settings have a dot.
+        return !name.utf8.contains(UInt8(ascii: ".")) && ["log_", "track_", "tcp_"].contains { name.hasPrefix($0) }
     }
 
     private static let namesWithoutMeaning: Set<String> = [

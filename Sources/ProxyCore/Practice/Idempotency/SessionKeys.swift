@@ -49,7 +49,7 @@ extension Worker {
                 error: .activeSQLTransaction, "the transaction has another idempotency key: \"\(request.key)\"", hint: "One transaction has one key; COMMIT first.")
         }
         guard let key = plan.idempotencyKey ?? detail.idempotencyKey else { return nil }
-        return attach(IdempotentRequest(key: key, isOfSession: plan.idempotencyKey == nil), transaction, detail)
+        return attach(IdempotentRequest(key: key), transaction, detail)
     }
 
     private func attach(_ request: IdempotentRequest, _ transaction: Transaction, _ detail: SessionDetail) -> DatabaseMessage? {
@@ -65,7 +65,7 @@ extension Worker {
                 detail: "The key and the answer are stored in the transaction.",
                 hint: "Leave READ ONLY out, or the key.")
         }
-        if detail.portals.contains(where: { $0.value.link >= 0 }) {
+        if detail.portals.contains(where: { $0.value.isOpen }) {
             return DatabaseMessage(
                 error: .activeSQLTransaction, "an idempotency key must be set before portals of its transaction are bound", hint: "Set it before BEGIN, or right behind it.")
         }
@@ -82,10 +82,10 @@ extension Worker {
         return AskExecution(worker: self, session: index, parent: parent, shards: [home], text: request.storingText, effect: .writes)
     }
 
-    /// The transaction has ended: the session's key was its, if it has claimed it. One that was rolled back is tried again by who knows of it, and names
+    /// The transaction has ended: the session's key was its, if it has claimed it, by whichever form it was named. One that was rolled back is tried again by who knows of it, and names
     /// the key again, as on a new connection; what comes behind it else is another request.
     func letGoOfKey(_ transaction: Transaction, _ detail: SessionDetail) {
-        guard let request = transaction.idempotentRequest, request.isOfSession, request.state != .unclaimed, detail.idempotencyKey == request.key else { return }
+        guard let request = transaction.idempotentRequest, request.state != .unclaimed, detail.idempotencyKey == request.key else { return }
         detail.idempotencyKey = nil
     }
 }
@@ -152,7 +152,7 @@ extension StatementExecution {
                 error: .activeSQLTransaction, "the transaction has an idempotency key already, and something was done under it", hint: "COMMIT or ROLLBACK first.")
         }
         transaction.idempotentRequest = nil
-        if let key, let problem = worker.attachOwnKey(IdempotentRequest(key: key, isOfSession: !isLocal), transaction, detail) { return problem }
+        if let key, let problem = worker.attachOwnKey(IdempotentRequest(key: key), transaction, detail) { return problem }
         if !isLocal { detail.idempotencyKey = key }
         return nil
     }
