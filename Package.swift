@@ -24,7 +24,7 @@ let package = Package(
         .target(name: "CLinux"),
         .target(name: "Primitives", swiftSettings: hot),
         .target(name: "WireProtocol", dependencies: ["Primitives", "COpenSSL"], swiftSettings: hot),
-        .target(name: "DatabaseClient", dependencies: ["Primitives", "WireProtocol"], swiftSettings: strict),
+        .target(name: "DatabaseClient", dependencies: ["Primitives", "WireProtocol", "COpenSSL"], swiftSettings: strict),
         .target(name: "ShardMap", dependencies: ["Primitives"], swiftSettings: hot),
         .target(name: "RowSplitting", dependencies: ["Primitives", "ShardMap"], swiftSettings: strict),
         .target(name: "ResultMerging", dependencies: ["Primitives", "WireProtocol"], swiftSettings: hot),

@@ -5,6 +5,7 @@
 #include <amqp_tcp_socket.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -15,7 +16,7 @@ enum crabbitmq_kind {
 
 enum { CRABBITMQ_TEXT_BYTES = 512 };
 
-/// What the broker has said. Texts are cut; `text` is the reason, `message_id` that of a returned message.
+/// What the broker has said. Texts are cut; `text` is the reason, `sequence` the number of a returned message.
 struct crabbitmq_news {
     enum crabbitmq_kind kind;
     uint64_t delivery_tag;
@@ -23,7 +24,7 @@ struct crabbitmq_news {
     int code;
     int status;
     char text[CRABBITMQ_TEXT_BYTES];
-    char message_id[CRABBITMQ_TEXT_BYTES];
+    int64_t sequence;
 };
 
 static inline void crabbitmq_copy(char *target, amqp_bytes_t bytes) {
@@ -54,6 +55,21 @@ static inline void crabbitmq_failure(amqp_rpc_reply_t reply, char *text) {
     } else if (reply.reply_type == AMQP_RESPONSE_NONE) {
         crabbitmq_copy(text, amqp_cstring_bytes("the broker did not answer"));
     }
+}
+
+/// The number that a message has been sent with, as its header `sequence`; 0: it has none.
+static inline int64_t crabbitmq_sequence(const amqp_basic_properties_t *properties) {
+    static const char name[] = "sequence";
+    if (!(properties->_flags & AMQP_BASIC_HEADERS_FLAG)) return 0;
+    for (int index = 0; index < properties->headers.num_entries; index++) {
+        const amqp_table_entry_t *entry = &properties->headers.entries[index];
+        int is_text = entry->value.kind == AMQP_FIELD_KIND_UTF8 || entry->value.kind == AMQP_FIELD_KIND_BYTES;
+        if (!is_text || entry->key.len != sizeof name - 1 || memcmp(entry->key.bytes, name, sizeof name - 1) != 0) continue;
+        char text[CRABBITMQ_TEXT_BYTES];
+        crabbitmq_copy(text, entry->value.value.bytes);
+        return strtoll(text, NULL, 10);
+    }
+    return 0;
 }
 
 /// Waits for one word of the broker: CRABBITMQ_NOTHING when none comes in time.
@@ -93,7 +109,7 @@ static inline void crabbitmq_next(amqp_connection_state_t connection, int millis
             return;
         }
         news->kind = CRABBITMQ_RETURNED;
-        if (message.properties._flags & AMQP_BASIC_MESSAGE_ID_FLAG) crabbitmq_copy(news->message_id, message.properties.message_id);
+        news->sequence = crabbitmq_sequence(&message.properties);
         amqp_destroy_message(&message);
         break;
     }

@@ -1,5 +1,6 @@
-// ClientSocket: a blocking socket to a server: a connection over TCP or a unix socket, or a descriptor that is open already.
+// ClientSocket: a socket to a server that waits: a connection over TCP, encrypted or not, or a unix socket, or a descriptor that is open already.
 import Glibc
+import Primitives
 
 /// Where a server is reached.
 public enum ServerAddress: Sendable, Equatable {
@@ -26,17 +27,48 @@ final class ClientSocket {
     private static let connectSeconds = 10
 
     let descriptor: Int32
+    private var encryption: ClientEncryption?
 
     init(descriptor: Int32) { self.descriptor = descriptor }
 
     deinit { close(descriptor) }
 
     /// - Throws: ConnectionLost when no address answers.
-    static func connect(_ address: ServerAddress) throws -> ClientSocket {
+    static func connect(_ address: ServerAddress, encryption: Encryption, by deadline: ContinuousClock.Instant?) throws -> ClientSocket {
         switch address {
         case .descriptor(let descriptor): return ClientSocket(descriptor: descriptor)
         case .host(let directory, let port) where directory.hasPrefix("/"): return try connect(path: "\(directory)/.s.PGSQL.\(port)")
-        case .host(let host, let port): return try connect(host: host, port: port)
+        case .host(let host, let port):
+            let socket = try connect(host: host, port: port)
+            if encryption.mode != .disable { try socket.encrypt(encryption, host: host, by: deadline) }
+            return socket
+        }
+    }
+
+    /// Asks for TLS (PostgreSQL manual, section 55.2.10), and begins it if the server has it.
+    private func encrypt(_ encryption: Encryption, host: String, by deadline: ContinuousClock.Instant?) throws {
+        let request: [UInt8] = [0, 0, 0, 8, 0x04, 0xD2, 0x16, 0x2F]
+        try request.withUnsafeBytes { try send($0, by: deadline) }
+        // No more than the answer: what comes unencrypted behind it would be taken for the server's.
+        var answer: UInt8 = 0
+        _ = try withUnsafeMutableBytes(of: &answer) { try receive(into: $0, by: deadline) }
+        switch (answer, encryption.mode) {
+        case (UInt8(ascii: "S"), _):
+            let session = try ClientEncryption(encryption, descriptor: descriptor, host: host)
+            _ = try complete(by: deadline) { try session.shakeHands() }
+            self.encryption = session
+        case (UInt8(ascii: "N"), .prefer): return
+        default: throw ConnectionLost(description: "\(host): the server does not offer TLS, which tls = \"\(encryption.mode.rawValue)\" asks for")
+        }
+    }
+
+    /// Repeats a step of TLS until it is done.
+    private func complete(by deadline: ContinuousClock.Instant?, _ step: () throws -> ClientEncryption.Outcome) throws -> Int {
+        while true {
+            switch try step() {
+            case .done(let count): return count
+            case .wants(let events): try awaitReadiness(of: events, by: deadline)
+            }
         }
     }
 
@@ -83,6 +115,9 @@ final class ClientSocket {
     /// - Parameter deadline: when to stop waiting; nil: never.
     func send(_ bytes: UnsafeRawBufferPointer, by deadline: ContinuousClock.Instant?) throws {
         var sent = 0
+        if let encryption {
+            while sent < bytes.count { sent += try complete(by: deadline) { try encryption.write(UnsafeRawBufferPointer(rebasing: bytes[sent...])) } }
+        }
         while sent < bytes.count {
             let count = Glibc.send(descriptor, bytes.baseAddress.map { $0 + sent }, bytes.count - sent, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
             if count >= 0 {
@@ -99,6 +134,7 @@ final class ClientSocket {
     /// - Parameter deadline: when to stop waiting, and taking; nil: never.
     /// - Throws: ConnectionLost at the end of the stream, and of the time.
     func receive(into buffer: UnsafeMutableRawBufferPointer, by deadline: ContinuousClock.Instant?) throws -> Int {
+        if let encryption { return try complete(by: deadline) { try encryption.read(into: buffer) } }
         try awaitReadiness(of: Int16(POLLIN), by: deadline)
         while true {
             let count = recv(descriptor, buffer.baseAddress, buffer.count, 0)
@@ -124,7 +160,16 @@ final class ClientSocket {
     }
 
     /// Whether bytes arrive within the time.
-    func isReadable(within milliseconds: Int32) -> Bool {
+    /// - Throws: ConnectionLost.
+    func isReadable(within milliseconds: Int32) throws -> Bool {
+        if let encryption {
+            do {
+                _ = try complete(by: .now + .milliseconds(milliseconds)) { try encryption.peek() }
+                return true
+            } catch let lost as ConnectionLost where lost.isTimeout {
+                return false
+            }
+        }
         var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         return poll(&entry, 1, milliseconds) > 0
     }

@@ -25,11 +25,16 @@ public struct ConnectionParameters: Sendable {
     public var database: String
     /// nil where the server asks for none.
     public var password: String?
+    public var encryption = Encryption(.disable)
     /// Further parameters of the startup packet, such as application_name.
     public var settings: [(name: String, value: String)]
 
-    public init(address: ServerAddress, user: String, database: String, password: String? = nil, settings: [(name: String, value: String)] = []) {
+    public init(
+        address: ServerAddress, user: String, database: String, password: String? = nil, encryption: Encryption = Encryption(.disable),
+        settings: [(name: String, value: String)] = []
+    ) {
         self.address = address
+        self.encryption = encryption
         self.user = user
         self.database = database
         self.password = password
@@ -63,10 +68,11 @@ public final class DatabaseConnection {
     /// - Parameter nonce: 18 random bytes, for SCRAM.
     /// - Throws: ConnectionLost; DatabaseMessage where the server refuses.
     public init(_ parameters: ConnectionParameters, nonce: [UInt8]) throws {
-        socket = try ClientSocket.connect(parameters.address)
+        let limit = ContinuousClock.now + Self.loginLimit
+        socket = try ClientSocket.connect(parameters.address, encryption: parameters.encryption, by: limit)
         output = ByteQueue(pool: pool.reference)
         input = ByteQueue(pool: pool.reference)
-        requestDeadline = .now + Self.loginLimit
+        requestDeadline = limit
         var login = ClientLogin(parameters, nonce: nonce)
         output.writeStartupMessage(login.startup)
         try flush()
@@ -174,7 +180,7 @@ public final class DatabaseConnection {
                 try nextFrame { frame, type in if type == BackendMessageType.errorResponse { throw try DatabaseMessage(frame: frame) } }
             }
             if notifications.isEmpty {
-                isReadable = socket.isReadable(within: milliseconds)
+                isReadable = try socket.isReadable(within: milliseconds)
                 if isReadable { input.commit(try socket.receive(into: input.prepare(16 << 10), by: deadline)) }
             }
         }

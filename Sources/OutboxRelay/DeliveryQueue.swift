@@ -10,15 +10,6 @@
 // Events that cannot be marked at the moment, since others have locked their rows, are withheld: known, so that nothing publishes them again, and
 // in nobody's way.
 
-/// What the broker has said of an event.
-public struct EventRefusal: Equatable, Sendable {
-    public var mark: EventMark
-    public var attempts: Int
-    public var reason: String
-    /// No further attempt is made.
-    public var isFinal: Bool
-}
-
 public struct DeliveryQueue {
     /// How many events are on their way, and how often a refused one is tried.
     public struct Limits: Sendable {
@@ -31,27 +22,18 @@ public struct DeliveryQueue {
         public init() {}
     }
 
-    private struct Lane {
-        var events: [OutboxEvent]
-        var first = 0
-        /// Events behind the first were forgotten, and none is taken.
-        var isCut = false
-        /// How often the broker has put off the first one.
-        var postponements = 0
-    }
-
     /// So many events may wait for another attempt, or for the unlocking of their rows, without taking the room of others.
     static let sparedLimit = 10_000
+    /// Nor does the memory of those that wait for another attempt, up to here.
+    static let sparedBytesLimit = 64 << 20
 
     private let limits: Limits
-    private var lanes: [String: Lane] = [:]
+    private var lanes: [String: DeliveryLane] = [:]
     /// Aggregates whose first event may be published, in order; those before `nextReady` are taken.
     private var ready: [String] = []
     private var nextReady = 0
     /// Aggregates whose first event waits for another attempt.
-    private var delayed: [(aggregate: String, until: ContinuousClock.Instant)] = []
-    /// When the first of `delayed` may be tried again; nil: none waits.
-    public private(set) var nextWake: ContinuousClock.Instant?
+    private var delayed = DelayedLanes()
     private var flying: [Int64: String] = [:]
     /// Events of which one makes the broker close the channel: they are published one at a time.
     private var suspects: Set<Int64> = []
@@ -59,6 +41,8 @@ public struct DeliveryQueue {
     private var known: Set<Int64> = []
     /// Events that are given up, while that is not stored, with their aggregates.
     private var givenUp: [Int64: String] = [:]
+    /// Memory that these take, in bytes.
+    private var givenUpBytes = 0
     /// Confirmed events that are to be marked.
     public private(set) var confirmed: [EventMark] = []
     /// Refusals that are to be stored.
@@ -67,7 +51,7 @@ public struct DeliveryQueue {
     private var withheld: (confirmed: [EventMark], refusals: [EventRefusal]) = ([], [])
     /// Events were left out that are to be read again from the first on.
     public private(set) var wantsRereading = false
-    /// Memory that the events to be published take, in bytes.
+    /// Memory that the events take that are neither confirmed nor forgotten, in bytes.
     public private(set) var heldBytes = 0
 
     public init(_ limits: Limits) { self.limits = limits }
@@ -77,6 +61,10 @@ public struct DeliveryQueue {
         let spared = min(delayed.count + givenUp.count + withheld.confirmed.count, Self.sparedLimit)
         return known.count - confirmed.count - spared
     }
+    /// Memory that takes the room of others, in bytes: not that of events that are given up, or wait for another attempt.
+    public var countedBytes: Int { heldBytes - min(delayed.bytes + givenUpBytes, Self.sparedBytesLimit) }
+    /// When the first event may be tried again of those that wait for that; nil: none waits.
+    public var nextWake: ContinuousClock.Instant? { delayed.nextWake }
     public var inFlight: Int { flying.count }
     public var isEmpty: Bool { known.isEmpty }
     /// How many events wait for the shard to take what became of them.
@@ -89,13 +77,13 @@ public struct DeliveryQueue {
         for event in events where !known.contains(event.sequence) {
             guard var lane = lanes.removeValue(forKey: event.aggregate) else {
                 take(event)
-                lanes[event.aggregate] = Lane(events: [event])
+                lanes[event.aggregate] = DeliveryLane(event)
                 ready.append(event.aggregate)
                 continue
             }
             if !lane.isCut {
                 take(event)
-                lane.events.append(event)
+                lane.append(event)
             }
             lanes[event.aggregate] = lane
         }
@@ -113,10 +101,10 @@ public struct DeliveryQueue {
 
     /// The next event to publish, which then is on its way; nil: none at the moment. Those that no broker can be told are given up at their turn.
     public mutating func next(now: ContinuousClock.Instant) -> OutboxEvent? {
-        wake(now)
+        ready += delayed.takeDue(now)
         while nextReady < ready.count, flying.count < (suspects.isEmpty ? limits.inFlight : 1) {
             guard let aggregate = takeReady(), let lane = lanes[aggregate] else { continue }
-            let event = lane.events[lane.first]
+            let event = lane.first
             flying[event.sequence] = aggregate
             guard let flaw = event.flaw else { return event }
             refuse(event.sequence, reason: flaw, now: now)
@@ -134,25 +122,18 @@ public struct DeliveryQueue {
         return aggregate
     }
 
-    private mutating func wake(_ now: ContinuousClock.Instant) {
-        guard let nextWake, nextWake <= now else { return }
-        ready += delayed.filter { $0.until <= now }.map(\.aggregate)
-        delayed.removeAll { $0.until <= now }
-        self.nextWake = delayed.map(\.until).min()
-    }
-
-    private mutating func delay(_ aggregate: String, until: ContinuousClock.Instant) {
-        delayed.append((aggregate, until))
-        nextWake = min(nextWake ?? until, until)
-    }
-
     // MARK: Outcomes
 
     /// The broker has it. Events that are not on their way are passed over.
     public mutating func confirm(_ sequence: Int64) {
-        guard let aggregate = land(sequence), let lane = lanes[aggregate] else { return }
-        confirmed.append(lane.events[lane.first].mark)
-        advance(aggregate)
+        guard let aggregate = land(sequence), var lane = lanes.removeValue(forKey: aggregate) else { return }
+        confirmed.append(lane.first.mark)
+        heldBytes -= lane.first.bytes
+        if lane.isCut { wantsRereading = true }
+        lane.removeFirst()
+        guard !lane.isEmpty else { return }
+        lanes[aggregate] = lane
+        ready.append(aggregate)
     }
 
     /// The broker does not take this event.
@@ -160,16 +141,17 @@ public struct DeliveryQueue {
         guard let aggregate = land(sequence), var lane = lanes.removeValue(forKey: aggregate) else { return }
         cut(&lane)
         // The column may have any number.
-        let attempts = min(max(lane.events[0].attempts, 0) + 1, Int(Int32.max))
-        lane.events[0].attempts = attempts
-        let isFinal = lane.events[0].flaw != nil || attempts >= limits.attempts
-        refusals.append(EventRefusal(mark: lane.events[0].mark, attempts: attempts, reason: reason, isFinal: isFinal))
-        lanes[aggregate] = lane
+        let attempts = min(max(lane.first.attempts, 0) + 1, Int(Int32.max))
+        lane.first.attempts = attempts
+        let isFinal = lane.first.flaw != nil || attempts >= limits.attempts
+        refusals.append(EventRefusal(mark: lane.first.mark, attempts: attempts, reason: reason, isFinal: isFinal))
         if isFinal {
             givenUp[sequence] = aggregate
+            givenUpBytes += lane.first.bytes
         } else {
-            delay(aggregate, until: now + limits.delay.duration(after: attempts))
+            delayed.add(aggregate, until: now + limits.delay.duration(after: attempts), bytes: lane.first.bytes)
         }
+        lanes[aggregate] = lane
     }
 
     /// The broker does not take this event now, and it is not the event's fault: it is tried again without end, after longer and longer delays.
@@ -177,8 +159,8 @@ public struct DeliveryQueue {
         guard let aggregate = land(sequence), var lane = lanes.removeValue(forKey: aggregate) else { return }
         cut(&lane)
         lane.postponements += 1
+        delayed.add(aggregate, until: now + limits.delay.duration(after: lane.postponements), bytes: lane.first.bytes)
         lanes[aggregate] = lane
-        delay(aggregate, until: now + limits.delay.duration(after: lane.postponements))
     }
 
     /// The broker has refused one of those on their way, and it is not known which.
@@ -201,25 +183,12 @@ public struct DeliveryQueue {
         return flying.removeValue(forKey: sequence)
     }
 
-    private mutating func advance(_ aggregate: String) {
-        guard var lane = lanes.removeValue(forKey: aggregate) else { return }
-        if lane.isCut { wantsRereading = true }
-        heldBytes -= lane.events[lane.first].bytes
-        lane.events[lane.first].data = ""
-        lane.first += 1
-        lane.postponements = 0
-        guard lane.first < lane.events.count else { return }
-        lanes[aggregate] = lane
-        ready.append(aggregate)
-    }
-
     /// Forgets what stands behind the first event of a lane.
-    private mutating func cut(_ lane: inout Lane) {
-        for event in lane.events[(lane.first + 1)...] {
+    private mutating func cut(_ lane: inout DeliveryLane) {
+        for event in lane.cut() {
             known.remove(event.sequence)
             heldBytes -= event.bytes
         }
-        lane = Lane(events: [lane.events[lane.first]], isCut: true, postponements: lane.postponements)
     }
 
     // MARK: What the shard has taken
@@ -242,7 +211,9 @@ public struct DeliveryQueue {
         guard isStored else { return withheld.refusals.append(refusal) }
         guard let aggregate = givenUp.removeValue(forKey: refusal.mark.sequence) else { return }
         known.remove(refusal.mark.sequence)
-        heldBytes -= lanes.removeValue(forKey: aggregate)?.events.first?.bytes ?? 0
+        let bytes = lanes.removeValue(forKey: aggregate)?.first.bytes ?? 0
+        heldBytes -= bytes
+        givenUpBytes -= bytes
         wantsRereading = true
     }
 

@@ -22,6 +22,10 @@ public final class KafkaPublisher: EventPublisher {
         "acks": "all", "enable.idempotence": "true", "client.id": "pgbraid-relay", "linger.ms": "2", "message.timeout.ms": "30000", "compression.type": "lz4",
         "queue.buffering.max.messages": "100000", "log.queue": "true",
     ]
+    private static let topicPatience = "topic.metadata.propagation.max.ms"
+    /// A topic that the brokers do not know may be so new that not all of them have heard of it: this long they are asked for it. librdkafka's own
+    /// default, 30 s, is as long as messages wait here: they would run out of time, as if no broker answered, before the topic is said to be missing.
+    private static let topicMilliseconds = 10_000
     /// How long to wait for what is on its way when the producer is left.
     static let farewellMilliseconds: Int32 = 100
     static let outcomesAtATime = 10_000
@@ -38,9 +42,7 @@ public final class KafkaPublisher: EventPublisher {
         self.shard = shard
         let configuration = rd_kafka_conf_new()
         var text = [CChar](repeating: 0, count: 512)
-        var values = Self.defaults.merging(settings.settings) { _, own in own }
-        values["bootstrap.servers"] = settings.brokers.joined(separator: ",")
-        for (name, value) in values.sorted(by: { $0.key < $1.key }) {
+        for (name, value) in Self.values(settings).sorted(by: { $0.key < $1.key }) {
             guard rd_kafka_conf_set(configuration, name, value, &text, text.count) == RD_KAFKA_CONF_OK else {
                 rd_kafka_conf_destroy(configuration)
                 throw BrokerLost(description: "kafka.settings: \(Self.text(text))")
@@ -54,6 +56,20 @@ public final class KafkaPublisher: EventPublisher {
         self.producer = producer
         queue = rd_kafka_queue_get_main(producer)
         rd_kafka_set_log_queue(producer, nil)
+    }
+
+    /// Everything that librdkafka is told, by its names.
+    static func values(_ settings: KafkaSettings) -> [String: String] {
+        var values = defaults.merging(settings.settings) { _, own in own }
+        // Two names of one setting.
+        if let timeout = values.removeValue(forKey: "delivery.timeout.ms"), settings.settings["message.timeout.ms"] == nil { values["message.timeout.ms"] = timeout }
+        if values[topicPatience] == nil {
+            // librdkafka asks each second, so that short times need room. 0: messages have no end of time.
+            let timeout = values["message.timeout.ms"].flatMap { Int($0) } ?? 0
+            values[topicPatience] = "\(timeout > 0 ? min(topicMilliseconds, timeout / 3) : topicMilliseconds)"
+        }
+        values["bootstrap.servers"] = settings.brokers.joined(separator: ",")
+        return values
     }
 
     deinit {

@@ -50,3 +50,12 @@ public struct OutboxEvent: Sendable, Equatable {
     /// How much memory its texts take, in bytes.
     var bytes: Int { id.utf8.count + aggregate.utf8.count + type.utf8.count + data.utf8.count }
 }
+
+/// What the broker has said of an event that it does not take.
+public struct EventRefusal: Equatable, Sendable {
+    public var mark: EventMark
+    public var attempts: Int
+    public var reason: String
+    /// No further attempt is made.
+    public var isFinal: Bool
+}

@@ -36,7 +36,7 @@ public enum OutboxTable {
     public static func check(_ table: String, _ connection: DatabaseConnection, shard: Int) throws {
         let text = """
             SELECT c.relkind, a.attname, pg_catalog.format_type(a.atttypid, NULL), a.attidentity, s.seqcache, s.seqincrement > 0, s.seqcycle,
-              pg_catalog.current_setting('server_version_num')::pg_catalog.int4 >= 140001, a.attnotnull
+              pg_catalog.current_setting('server_version_num')::pg_catalog.int4 >= 140001, a.attnotnull, s.seqmin >= 1
             FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
             LEFT JOIN pg_catalog.pg_depend AS d ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = c.oid AND d.refobjsubid = a.attnum
               AND d.deptype = 'i' AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
@@ -60,7 +60,8 @@ public enum OutboxTable {
         }
     }
 
-    /// - Parameter rows: kind, column, type, identity, cache, whether numbers go up, whether they begin anew, whether the server is new enough, NOT NULL.
+    /// - Parameter rows: kind, column, type, identity, cache, whether numbers go up, whether they begin anew, whether the server is new enough, NOT NULL,
+    ///   whether they are all above 0.
     static func check(_ table: String, _ rows: [[String?]]) throws(RelayMistake) {
         guard let first = rows.first else { throw RelayMistake(message: "table \(table) does not exist", hint: hint) }
         guard first[7] == "t" else { throw RelayMistake(message: "PostgreSQL is older than 14.1", hint: "prepared transactions cannot be told apart there") }
@@ -77,6 +78,11 @@ public enum OutboxTable {
             }
             guard row[4] == "1", row[5] == "t", row[6] == "f" else {
                 throw RelayMistake(message: "the numbers of \(table).sequence are not in order", hint: "the identity needs CACHE 1, a positive INCREMENT and NO CYCLE")
+            }
+            guard row[9] == "t" else {
+                throw RelayMistake(
+                    message: "the numbers of \(table).sequence may be below 1, and events are read from 1 on",
+                    hint: "ALTER TABLE \(table) ALTER sequence SET START WITH 1 SET MINVALUE 1, with RESTART where the next number is below 1")
             }
         }
     }

@@ -1,29 +1,9 @@
 // RabbitPublisher: publishes to RabbitMQ with publisher confirms, by librabbitmq.
 //
-// Messages are persistent and mandatory: a message that no queue takes comes back (basic.return, before its confirmation) and counts as refused. Delivery tags
-// count the messages of the channel from 1; they are matched with the events here. Sources: AMQP 0-9-1; RabbitMQ, "Consumer Acknowledgements
-// and Publisher Confirms".
+// Messages are persistent and mandatory: a message that no queue takes comes back (basic.return, before its confirmation) and counts as refused.
+// Sources: AMQP 0-9-1; RabbitMQ, "Consumer Acknowledgements and Publisher Confirms".
 import CRabbitMQ
 import Glibc
-
-/// Where the broker is, and where events go.
-public struct RabbitSettings: Sendable {
-    public var host = "127.0.0.1"
-    public var port = 5672
-    public var user = "guest"
-    public var password = "guest"
-    public var virtualHost = "/"
-    /// "" is the default exchange, for which the routing key is the name of a queue.
-    public var exchange = ""
-    public var routingKey = NameTemplate("outbox_events")!
-    public var contentType = "application/json"
-    /// How long the broker may take to confirm a message.
-    public var patience = Duration.seconds(30)
-    /// Certificates of who may have signed the broker's; nil: no TLS.
-    public var authorityFile: String?
-
-    public init() {}
-}
 
 public final class RabbitPublisher: EventPublisher {
     /// How long the broker may take to answer at the beginning, and how often either side shows that it is there.
@@ -38,24 +18,12 @@ public final class RabbitPublisher: EventPublisher {
     /// Bytes of a message's header that its own names, and what is not the aggregate, take at most.
     static let otherHeaderBytes = 2048
 
-    /// A message that is not confirmed yet.
-    private struct OpenMessage {
-        var sequence: Int64
-        var since: ContinuousClock.Instant
-    }
-
     private let settings: RabbitSettings
     private let shard: Int
     private let connection: amqp_connection_state_t
-    /// The delivery tag of the next message.
-    private var nextTag: UInt64 = 1
-    /// All tags below this one are settled.
-    private var firstOpenTag: UInt64 = 1
-    private var open: [UInt64: OpenMessage] = [:]
-    /// Events that came back, with the reason, by the message's id; their confirmation follows.
-    private var returned: [Int64: String] = [:]
-    private var sequences: [String: Int64] = [:]
-    private var messageIDs: [Int64: String] = [:]
+    private var messages = OpenMessages()
+    /// The broker has not confirmed the oldest message in time, which is told when what came meanwhile is.
+    private var overdue: BrokerLost?
 
     /// Connects, logs in and asks for confirmations.
     /// - Throws: BrokerLost.
@@ -120,29 +88,27 @@ public final class RabbitPublisher: EventPublisher {
             }
         }
         guard status == 0 else { throw BrokerLost(description: "sending failed: \(String(cString: amqp_error_string2(status)))") }
-        open[nextTag] = OpenMessage(sequence: event.sequence, since: .now)
-        nextTag += 1
-        sequences[identifier] = event.sequence
-        messageIDs[event.sequence] = identifier
+        messages.add(event.sequence, now: .now)
         return nil
     }
 
     public func outcomes(withinMilliseconds milliseconds: Int) throws(BrokerLost) -> [PublishOutcome] {
+        if let overdue { throw overdue }
         var outcomes: [PublishOutcome] = []
         var news = crabbitmq_news()
         var patience = Int32(clamping: milliseconds)
         while outcomes.count < Self.outcomesAtATime {
             crabbitmq_next(connection, patience, &news)
             switch news.kind {
-            case CRABBITMQ_CONFIRMED: for tag in tags(news) { settle(tag, isTaken: true, &outcomes) }
-            case CRABBITMQ_REFUSED: for tag in tags(news) { settle(tag, isTaken: false, &outcomes) }
-            case CRABBITMQ_RETURNED: noteReturn(news)
+            case CRABBITMQ_CONFIRMED: messages.settle(news.delivery_tag, isMultiple: news.is_multiple != 0, isTaken: true, &outcomes)
+            case CRABBITMQ_REFUSED: messages.settle(news.delivery_tag, isMultiple: news.is_multiple != 0, isTaken: false, &outcomes)
+            case CRABBITMQ_RETURNED: try noteReturn(news)
             case CRABBITMQ_CHANNEL_CLOSED: return outcomes + [try channelClosed(news)]
             case CRABBITMQ_CONNECTION_CLOSED: throw BrokerLost(description: "the broker closes the connection: \(news.code) \(Self.text(of: news))")
             case CRABBITMQ_BROKEN: throw BrokerLost(description: "the connection broke: \(Self.text(of: news))")
             default:
                 if news.status != 0 {
-                    if outcomes.isEmpty { try checkPatience() }
+                    try checkPatience(outcomes)
                     return outcomes
                 }
             }
@@ -153,36 +119,21 @@ public final class RabbitPublisher: EventPublisher {
 
     // MARK: What the broker says
 
-    /// The open tags that a confirmation is about.
-    private func tags(_ news: crabbitmq_news) -> [UInt64] {
-        news.is_multiple == 0 || news.delivery_tag < firstOpenTag ? [news.delivery_tag] : Array(firstOpenTag...min(news.delivery_tag, nextTag - 1))
+    /// Everything that came is read, and the oldest message may have waited for its confirmation for too long, as under an alarm of memory or disk,
+    /// or without a quorum. Others may be confirmed all the while.
+    /// - Parameter outcomes: what came; it is not lost.
+    /// - Throws: BrokerLost, if nothing came; else the next call throws it.
+    private func checkPatience(_ outcomes: [PublishOutcome]) throws(BrokerLost) {
+        guard let oldest = messages.oldest, oldest.duration(to: .now) > settings.patience else { return }
+        let lost = BrokerLost(description: "the broker does not confirm: \(messages.count) messages wait, the oldest for more than \(settings.patience)")
+        if outcomes.isEmpty { throw lost }
+        overdue = lost
     }
 
-    /// - Throws: BrokerLost when the oldest message waits for its confirmation for too long, as under an alarm of memory or disk, or without a quorum.
-    private func checkPatience() throws(BrokerLost) {
-        guard let oldest = open[firstOpenTag], oldest.since.duration(to: .now) > settings.patience else { return }
-        throw BrokerLost(description: "the broker does not confirm: \(open.count) messages wait, the oldest for more than \(settings.patience)")
-    }
-
-    /// - Parameter isTaken: false: basic.nack, by which the broker says that something is wrong with itself.
-    private func settle(_ tag: UInt64, isTaken: Bool, _ outcomes: inout [PublishOutcome]) {
-        guard let sequence = open.removeValue(forKey: tag)?.sequence else { return }
-        while firstOpenTag < nextTag, open[firstOpenTag] == nil { firstOpenTag += 1 }
-        if let identifier = messageIDs.removeValue(forKey: sequence) { sequences[identifier] = nil }
-        if !isTaken {
-            outcomes.append(.postponed(sequence: sequence, reason: "it could not store an event (basic.nack)"))
-        } else if let reason = returned[sequence] {
-            outcomes.append(.refused(sequence: sequence, reason: reason))
-        } else {
-            outcomes.append(.confirmed(sequence: sequence))
-        }
-        returned[sequence] = nil
-    }
-
-    private func noteReturn(_ news: crabbitmq_news) {
-        let identifier = withUnsafeBytes(of: news.message_id) { Self.text($0.bindMemory(to: CChar.self)) }
-        guard let sequence = sequences[identifier] else { return }
-        returned[sequence] = "the broker has no queue for it: \(news.code) \(Self.text(of: news))"
+    /// - Throws: BrokerLost for a message without its number: it is not known then which event no queue has.
+    private func noteReturn(_ news: crabbitmq_news) throws(BrokerLost) {
+        guard news.sequence != 0 else { throw BrokerLost(description: "a message came back without the header sequence that it was sent with") }
+        messages.noteReturn(news.sequence, reason: "the broker has no queue for it: \(news.code) \(Self.text(of: news))")
     }
 
     /// A message that the broker finds wrong closes the channel; so does what is wrong with the exchange or the user's rights, which is no
@@ -195,8 +146,7 @@ public final class RabbitPublisher: EventPublisher {
         try check(amqp_get_rpc_reply(connection), "opening a channel")
         amqp_confirm_select(connection, 1)
         try check(amqp_get_rpc_reply(connection), "asking for confirmations")
-        (open, returned, sequences, messageIDs) = ([:], [:], [:], [:])
-        (nextTag, firstOpenTag) = (1, 1)
+        messages = OpenMessages()
         return .oneRefused(reason: reason)
     }
 
@@ -204,14 +154,5 @@ public final class RabbitPublisher: EventPublisher {
 
     private static func text(_ characters: some Collection<CChar>) -> String {
         String(decoding: characters.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    }
-}
-
-extension [String] {
-    /// C strings that hold for as long as `body` runs.
-    func withPointers<Result>(_ body: ([UnsafePointer<CChar>?]) -> Result) -> Result {
-        let copies = map { strdup($0) }
-        defer { copies.forEach { free($0) } }
-        return body(copies.map { UnsafePointer($0) })
     }
 }

@@ -1,6 +1,7 @@
 // RelayConfiguration: the relay's settings from a file (docs/outbox.md lists the keys).
 import DatabaseClient
 import Foundation
+import Primitives
 
 public enum RelayConfiguration {
     /// - Throws: ConfigurationMistakes with everything that is wrong; CocoaError for a file that cannot be read.
@@ -29,6 +30,11 @@ public enum RelayConfiguration {
         settings.proxy.user = section.string("user") ?? settings.proxy.user
         settings.proxy.database = section.string("database") ?? settings.proxy.database
         settings.proxy.password = secret("password", section)
+        let mode = section.choice("tls", TLSMode.allCases.map(\.rawValue)).flatMap { TLSMode(rawValue: $0) } ?? .disable
+        settings.proxy.encryption = Encryption(mode, rootCertificateFile: section.string("tls_root_certificate"))
+        if section.has("tls_root_certificate"), !mode.isVerifying {
+            section.mistake("tls_root_certificate", "is used with tls = \"verify-ca\" or \"verify-full\" only")
+        }
         section.finish()
     }
 

@@ -13,7 +13,7 @@ struct RelayTurn {
     private static let blocksInterval = Duration.milliseconds(100)
     /// What others have locked is marked and stored after this time.
     private static let lockedInterval = Duration.seconds(1)
-    /// As many bytes of events may be held for a shard before no more are read.
+    /// As many bytes of events may be held for a shard, beside those that wait for another attempt, before no more are read.
     private static let heldBytesLimit = 2 * OutboxStore.batchBytes
     /// So many events may wait for the unlocking of their rows before no more are read.
     private static let withheldLimit = DeliveryQueue.sparedLimit
@@ -25,9 +25,11 @@ struct RelayTurn {
     private var cursor: Int64 = 0
     /// Which events had failed when reading began at the first.
     private var blocks: String?
+    /// The numbering that `horizon` and the events that were read belong to.
+    private var numbering: String?
     /// What was known of the shard may hold no more: the writers are looked for before anything is read.
     private var mustLook = false
-    private var isOtherServer = false
+    private var isOther = false
     private var lastLook: ContinuousClock.Instant?
     private var lastBlocks = ContinuousClock.now
     private var lastLocked = ContinuousClock.now
@@ -54,7 +56,7 @@ struct RelayTurn {
         return queue.inFlight == 0 && queue.confirmed.isEmpty && queue.refusals.isEmpty && !mayRead
     }
 
-    private var hasRoom: Bool { queue.count <= settings.batch && queue.heldBytes <= Self.heldBytesLimit && queue.withheldCount <= Self.withheldLimit }
+    private var hasRoom: Bool { queue.count <= settings.batch && queue.countedBytes <= Self.heldBytesLimit && queue.withheldCount <= Self.withheldLimit }
 
     /// How long to wait for something to happen.
     var idleTime: Duration {
@@ -80,24 +82,29 @@ struct RelayTurn {
         if mustLook || cursor >= horizon.sequence { try look(store) }
         guard cursor < horizon.sequence else { return try lookForMended(store) }
         let page = try store.events(after: cursor, through: horizon.sequence, limit: settings.batch)
-        if isMended(page.blocks) { return }
+        if mustReread(page.condition) { return }
         queue.add(page.events)
         cursor = page.end
     }
 
     /// Whether events that were passed over for one that had failed may be free now. They come before those behind the cursor, so all is read again.
-    private mutating func isMended(_ found: String) -> Bool {
+    /// Where the numbers have begun anew, nothing is known of those that were found: the look that follows sees to that.
+    private mutating func mustReread(_ found: OutboxCondition) -> Bool {
         lastBlocks = .now
-        if cursor != 0, found != blocks {
+        guard found.numbering == numbering else {
+            mustLook = true
+            return true
+        }
+        if cursor != 0, found.blocks != blocks {
             reread()
             return true
         }
-        blocks = found
+        blocks = found.blocks
         return false
     }
 
     private mutating func lookForMended(_ store: OutboxStore) throws {
-        if lastBlocks.duration(to: .now) >= Self.blocksInterval { _ = isMended(try store.blocks()) }
+        if lastBlocks.duration(to: .now) >= Self.blocksInterval { _ = mustReread(try store.condition()) }
     }
 
     private mutating func reread() {
@@ -115,18 +122,21 @@ struct RelayTurn {
         guard mustLook || horizon.isWaiting || newest != nil else { return }
         let writers = try store.writers()
         mustLook = false
-        guard horizon.look(newest: newest, writers: writers.identifiers, serverStart: writers.serverStart, now: now) else { return }
-        // Behind a standby that was promoted, what was read may not be there any more, and its numbers be those of other events.
+        numbering = writers.numbering
+        let origin = "\(writers.serverStart) \(writers.numbering)"
+        guard horizon.look(newest: newest, writers: writers.identifiers, origin: origin, now: now) else { return }
+        // Behind a standby that was promoted, or where the numbers have begun anew, what was read may not be there any more, and its numbers be those
+        // of other events.
         queue = DeliveryQueue(settings.delivery)
         blocks = nil
-        isOtherServer = true
+        isOther = true
         reread()
     }
 
-    /// Whether the shard has become another server since this was asked last: what is on its way is of no interest then.
-    mutating func takeOtherServer() -> Bool {
-        defer { isOtherServer = false }
-        return isOtherServer
+    /// Whether the shard has become another server, or its numbers others, since this was asked last: what is on its way is of no interest then.
+    mutating func takeOther() -> Bool {
+        defer { isOther = false }
+        return isOther
     }
 
     // MARK: To the shard

@@ -62,7 +62,6 @@ final class ShardRelay {
                 failures += 1
                 databaseTrouble = "begins again: \(OutboxRelay.text(of: error))"
                 logger.warning("the shard is tried again", metadata: ["error": "\(OutboxRelay.text(of: error))", "failures": "\(failures)"])
-                publisher = nil
                 wakeup.pause(settings.delivery.delay.duration(after: failures))
             }
         }
@@ -84,6 +83,8 @@ final class ShardRelay {
         status = ShardStatus()
         (brokerTrouble, eventTrouble, figuresTrouble) = (nil, nil, nil)
         reported = (0, .now)
+        // Its answers are about events of this turn: the next one publishes them again, and has not asked for these.
+        defer { publisher = nil }
         var turn = RelayTurn(settings)
         while !wakeup.isEnded {
             if turn.isClaimDue {
@@ -92,7 +93,7 @@ final class ShardRelay {
             log(turn.queue.refusals)
             try turn.store(store, marksAll: false)
             try turn.load(store)
-            if turn.takeOtherServer() { publisher = nil }
+            if turn.takeOther() { publisher = nil }
             guard serveBroker(&turn) else {
                 noteRound(turn)
                 wakeup.pause(min(settings.pollInterval, settings.lease / 3))

@@ -15,6 +15,8 @@
 // starts anew. Then all begins again. The server also starts anew when one of its processes crashes, and its start time stays then; but the
 // prepared transactions that it finds are called -1/ and their number from then on. So an identifier of this kind that was not there at the
 // look before tells of it.
+//
+// That new writers draw higher numbers is so until somebody lets the numbers begin anew, who empties the table first. Then all begins again, too.
 
 /// How far events of one shard may be delivered.
 public struct WriterHorizon {
@@ -32,7 +34,7 @@ public struct WriterHorizon {
     /// All events up to this number are visible or will never be.
     public private(set) var sequence: Int64 = 0
     private var looks: [Look] = []
-    private var serverStart: String?
+    private var origin: String?
     /// Who wrote at the last look; nil: there was none.
     private var lastWriters: Set<String>?
     private var firstSeen: [String: ContinuousClock.Instant] = [:]
@@ -50,13 +52,13 @@ public struct WriterHorizon {
     /// Takes note of a look.
     /// - Parameters:
     ///   - newest: the newest visible number, read before the writers; nil: there is none.
-    ///   - serverStart: when the server was started, read together with the writers.
-    /// - Returns: whether this is another server than at the look before: what was read of the former holds no more.
+    ///   - origin: when the server was started, and the numbers have begun, read together with the writers.
+    /// - Returns: whether this is another server than at the look before, or other numbers: what was read of the former holds no more.
     @discardableResult
-    public mutating func look(newest: Int64?, writers: Set<String>, serverStart: String, now: ContinuousClock.Instant) -> Bool {
+    public mutating func look(newest: Int64?, writers: Set<String>, origin: String, now: ContinuousClock.Instant) -> Bool {
         let isRecovered = lastWriters.map { last in writers.contains { $0.hasPrefix(Self.recoveredPrefix) && !last.contains($0) } } ?? false
-        let isOther = isRecovered || self.serverStart.map { $0 != serverStart } ?? false
-        (self.serverStart, lastWriters) = (serverStart, writers)
+        let isOther = isRecovered || self.origin.map { $0 != origin } ?? false
+        (self.origin, lastWriters) = (origin, writers)
         if isOther {
             sequence = 0
             looks = []

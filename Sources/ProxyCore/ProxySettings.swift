@@ -3,13 +3,6 @@ import DistributedCommit
 import Primitives
 import ShardMap
 
-/// What a link does about TLS towards its shard: the words and meanings of libpq's sslmode.
-public enum TLSMode: String, Sendable, CaseIterable {
-    case disable, prefer, require
-    case verifyCA = "verify-ca"
-    case verifyFull = "verify-full"
-}
-
 /// How clients prove who they are.
 public enum AuthenticationMethod: String, Sendable, CaseIterable {
     case trust, md5

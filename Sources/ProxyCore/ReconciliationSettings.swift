@@ -30,6 +30,9 @@ public struct ReconciliationSettings: Sendable, Equatable {
         public var database: String
         public var user: String
         public var password: String?
+        public var tlsMode = TLSMode.disable
+        /// For modes that verify; nil: the system's.
+        public var tlsRootCertificateFile: String?
 
         public init(host: String, port: Int = 5432, database: String = "postgres", user: String = "postgres", password: String? = nil) {
             self.host = host

@@ -91,7 +91,7 @@ final class TLSContexts: @unchecked Sendable {
 
     private static func makeClient(_ shard: ShardSettings) throws(TLSError) -> OpaquePointer {
         let context = try make(TLS_client_method())
-        guard shard.tlsMode == .verifyCA || shard.tlsMode == .verifyFull else { return context }
+        guard shard.tlsMode.isVerifying else { return context }
         SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)
         let isLoaded =
             shard.tlsRootCertificateFile.map { SSL_CTX_load_verify_locations(context, $0, nil) }

@@ -13,8 +13,9 @@ private final class RelayedOutbox {
 
     /// - Parameters:
     ///   - outbox: lines of the relay's section [outbox].
-    ///   - kafka: lines of [kafka.settings].
-    init(outbox: [String] = [], kafkaSettings: [String] = []) throws {
+    ///   - kafkaLines: lines of [kafka].
+    ///   - kafkaSettings: lines of [kafka.settings].
+    init(outbox: [String] = [], kafkaLines: [String] = [], kafkaSettings: [String] = []) throws {
         let servers = Array(try TestServers.shared.get().four)
         for server in servers {
             try server.psql("DROP DATABASE IF EXISTS \(Self.database) WITH (FORCE)")
@@ -28,13 +29,14 @@ private final class RelayedOutbox {
         let brokers = kafka.bootstraps.map { "\"\($0)\"" }.joined(separator: ", ")
         let lines =
             ["[proxy]", "port = \(cluster.port)", "database = \"postgres\"", "[outbox]", "lease = \"1s\"", "retry_longest = \"200ms\""] + outbox
-            + ["[kafka]", "brokers = [\(brokers)]", "[kafka.settings]"] + kafkaSettings
+            + ["[kafka]", "brokers = [\(brokers)]"] + kafkaLines + ["[kafka.settings]"] + kafkaSettings
         try lines.joined(separator: "\n").write(toFile: configuration, atomically: true, encoding: .utf8)
         try start()
     }
 
     var configuration: String { "\(cluster.directory)/relay.conf" }
     private var logPath: String { "\(cluster.directory)/relay.log" }
+    var log: String { (try? String(contentsOfFile: logPath, encoding: .utf8)) ?? "" }
 
     func start() throws { relay = try ProxyProcess("pgbraid-relay", configurationPath: configuration, logPath: logPath) }
 
@@ -51,8 +53,8 @@ private final class RelayedOutbox {
         return try Psql.rows(of: sql, host: server.socketDirectory, port: server.port, user: "postgres", database: Self.database)
     }
 
-    static func insert(_ aggregate: String, _ data: String, shard: Int = 1) -> String {
-        "/* pgbraid: shard=\(shard) */ INSERT INTO outbox_events (aggregate_id, event_type, event_data) VALUES ('\(aggregate)', 'test', '\(data)')"
+    static func insert(_ aggregate: String, _ data: String, type: String = "test", shard: Int = 1) -> String {
+        "/* pgbraid: shard=\(shard) */ INSERT INTO outbox_events (aggregate_id, event_type, event_data) VALUES ('\(aggregate)', '\(type)', '\(data)')"
     }
 
     /// Waits until these have arrived, each aggregate's in this order: "a1 a2 b1" for the data 1 and 2 of aggregate a, 1 of b.
@@ -62,7 +64,6 @@ private final class RelayedOutbox {
         do {
             try eventually("\(wanted) arrive", withinSeconds: withinSeconds) { sorted(arrived) == sorted(wanted) }
         } catch {
-            let log = (try? String(contentsOfFile: logPath, encoding: .utf8)) ?? ""
             throw ConditionNotMet(description: "\(error); arrived: \(arrived)\n\(log)\n\(cluster.log)")
         }
     }
@@ -180,6 +181,79 @@ extension IntegrationTests {
             try outbox.expect("a1 a2 a3 b1")
         }
 
+        /// The brokers do not know the topic of one event. That is told after a while, and is no reason to begin anew with the brokers.
+        @Test(.timeLimit(.minutes(2))) func anEventWhoseTopicIsMissingFailsAlone() throws {
+            let outbox = try RelayedOutbox(
+                outbox: ["attempts = 2"], kafkaLines: ["topic = \"outbox_{event_type}\""], kafkaSettings: ["\"message.timeout.ms\" = 6000"])
+            outbox.kafka.refuse(topic: "outbox_nowhere")
+            let client = try outbox.client()
+            try client.rows(RelayedOutbox.insert("a", "1", type: "nowhere"))
+            try client.rows(RelayedOutbox.insert("b", "1", type: "events"))
+            try outbox.expect("b1")
+            try eventually("it has failed", withinSeconds: 60) {
+                try client.rows("SELECT attempts, reason ILIKE '%unknown topic%' FROM outbox_events WHERE status = 'failed'") == [["2", "t"]]
+            }
+            #expect(!outbox.log.contains("the broker is lost"))
+        }
+
+        /// Three events of 12 MB, of 32 MB that are held for a shard, are refused again and again.
+        @Test(.timeLimit(.minutes(2))) func largeEventsThatAreTriedAgainLeaveRoomForOthers() throws {
+            let outbox = try RelayedOutbox(outbox: ["attempts = 1000"])
+            let client = try outbox.client()
+            try outbox.onShard(
+                1, "INSERT INTO outbox_events (aggregate_id, event_type, event_data) SELECT 'x' || g, 'test', to_jsonb(repeat('x', 12000000)) FROM generate_series(1, 3) AS g")
+            try eventually("all are refused", withinSeconds: 60) { try client.rows("SELECT count(*) FROM outbox_events WHERE attempts > 0") == [["3"]] }
+            try client.rows(RelayedOutbox.insert("b", "1"))
+            try outbox.expect("b1")
+        }
+
+        /// In the id of an event an accent stands behind a quote and a backslash: one character for Swift, two for PostgreSQL.
+        @Test(.timeLimit(.minutes(2))) func anyIdIsMarked() throws {
+            let outbox = try RelayedOutbox()
+            outbox.kill()
+            let client = try outbox.client()
+            try client.rows("ALTER TABLE outbox_events ALTER COLUMN event_id DROP DEFAULT")
+            try client.rows("ALTER TABLE outbox_events ALTER COLUMN event_id TYPE text")
+            let id = "x\"\u{301}\\\u{301},{}"
+            try client.rows("/* pgbraid: shard=1 */ INSERT INTO outbox_events (event_id, aggregate_id, event_type, event_data) VALUES ('\(id)', 'a', 'test', '1')")
+            try outbox.start()
+            try outbox.expect("a1")
+            try eventually("it is marked") { try client.rows("SELECT status FROM outbox_events") == [["sent"]] }
+        }
+
+        /// The relay has come to higher numbers than those of the new events.
+        @Test(.timeLimit(.minutes(2))) func numbersThatBeginAnewAreNoticed() throws {
+            let outbox = try RelayedOutbox()
+            let client = try outbox.client()
+            for data in 1...5 { try client.rows(RelayedOutbox.insert("a", "\(data)")) }
+            try outbox.expect("a1 a2 a3 a4 a5")
+            try outbox.onShard(1, "TRUNCATE outbox_events RESTART IDENTITY")
+            let late = try outbox.client()
+            try late.rows("BEGIN")
+            try late.rows(RelayedOutbox.insert("a", "6"))
+            try client.rows(RelayedOutbox.insert("a", "7"))
+            try client.rows(RelayedOutbox.insert("b", "1", shard: 2))
+            try outbox.expect("a1 a2 a3 a4 a5 b1")
+            try late.rows("COMMIT")
+            // Without having noticed, it reads all from the first on after half a minute.
+            try outbox.expect("a1 a2 a3 a4 a5 a6 a7 b1", withinSeconds: 10)
+        }
+
+        /// What the broker says of events of one turn is not taken for what it says in the next.
+        @Test(.timeLimit(.minutes(2))) func eachTurnHasItsOwnConnectionToTheBroker() throws {
+            let outbox = try RelayedOutbox()
+            let client = try outbox.client()
+            try client.rows(RelayedOutbox.insert("a", "1"))
+            try outbox.expect("a1")
+            func connections() -> Int { outbox.log.split(separator: "\n").filter { $0.contains("shard=1") && $0.contains("the broker is there") }.count }
+            let before = connections()
+            try outbox.onShard(1, "UPDATE pgbraid.outbox SET holder = 'another', lease_until = clock_timestamp() + interval '2 seconds'")
+            try eventually("the shard is left to another relay") { outbox.log.contains("another relay has the shard") }
+            try client.rows(RelayedOutbox.insert("a", "2"))
+            try outbox.expect("a1 a2")
+            #expect(connections() > before)
+        }
+
         /// Rows that no broker can be told, or that break a statement over many, fail alone.
         @Test(.timeLimit(.minutes(2))) func poisonIsFailedAlone() throws {
             let outbox = try RelayedOutbox(outbox: ["max_event_bytes = 4000"])
@@ -289,6 +363,10 @@ extension IntegrationTests {
                     return try TestProcess.run(ProxyProcess.executable("pgbraid-relay"), ["check", "--config", outbox.configuration])
                 } catch let error as TestProcessError { return error.output }
             }
+            #expect(try said().contains("no mistakes"))
+            try client.rows("ALTER TABLE outbox_events ALTER sequence SET MINVALUE -5")
+            #expect(try said().contains("the numbers of outbox_events.sequence may be below 1"))
+            try client.rows("ALTER TABLE outbox_events ALTER sequence SET START WITH 1 SET MINVALUE 1")
             #expect(try said().contains("no mistakes"))
             try client.rows("ALTER TABLE outbox_events DROP COLUMN attempts")
             #expect(try said().contains("table outbox_events has no column attempts. Hint: docs/outbox.md has the CREATE TABLE"))

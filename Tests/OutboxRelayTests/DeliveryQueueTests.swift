@@ -173,9 +173,28 @@ struct DeliveryQueueTests {
         queue.refuse(1, reason: "no", now: start)
         queue.postpone(2, now: start)
         #expect(queue.count == 1)
+        #expect(queue.countedBytes == events("C3")[0].bytes)
         queue.confirm(3)
         #expect(queue.count == 0)
         #expect(queue.heldBytes == bytes - events("C3")[0].bytes)
+        #expect(queue.countedBytes == 0)
+        #expect(published(&queue, after: 1) == "A1 B2")
+        #expect(queue.countedBytes == queue.heldBytes)
+    }
+
+    @Test("nor do those that are given up, and all of them only up to a limit of memory") func roomOfLargeEvents() {
+        var limits = DeliveryQueue.Limits()
+        limits.attempts = 1
+        var queue = DeliveryQueue(limits)
+        let data = String(repeating: "x", count: DeliveryQueue.sparedBytesLimit / 8)
+        queue.add((1...12).map { OutboxEvent(sequence: Int64($0), id: "\($0)", aggregate: "\($0)", type: "t", data: data) })
+        while queue.next(now: start) != nil {}
+        for sequence in 1...4 { queue.refuse(Int64(sequence), reason: "no", now: start) }
+        #expect(queue.countedBytes < queue.heldBytes - 4 * data.utf8.count)
+        for sequence in 5...12 { queue.postpone(Int64(sequence), now: start) }
+        #expect(queue.countedBytes == queue.heldBytes - DeliveryQueue.sparedBytesLimit)
+        while !queue.refusals.isEmpty { queue.forgetRefusal(isStored: true) }
+        #expect(queue.countedBytes > 0 && queue.countedBytes < data.utf8.count)
     }
 
     @Test("any course of events keeps each aggregate's order", arguments: 0..<200)
@@ -233,7 +252,7 @@ struct DeliveryQueueTests {
             let order = told.filter { own.contains($0) }
             #expect(order == order.sorted())
         }
-        #expect(queue.isEmpty && queue.heldBytes == 0)
+        #expect(queue.isEmpty && queue.heldBytes == 0 && queue.countedBytes == 0)
     }
 }
 

@@ -9,7 +9,7 @@ struct WriterHorizonTests {
 
     /// One look; the horizon behind it.
     private func look(_ horizon: inout WriterHorizon, _ newest: Int64?, _ writers: Set<String> = [], server: String = "s", after seconds: Int = 0) -> Int64 {
-        horizon.look(newest: newest, writers: writers, serverStart: server, now: start + .seconds(seconds))
+        horizon.look(newest: newest, writers: writers, origin: server, now: start + .seconds(seconds))
         return horizon.sequence
     }
 
@@ -62,15 +62,23 @@ struct WriterHorizonTests {
         #expect(look(&horizon, 9, [], server: "t") == 9)
     }
 
+    @Test("numbers that begin anew are waited for as the first ones were") func restartedNumbers() {
+        var horizon = WriterHorizon()
+        #expect(look(&horizon, 9, server: "s 1") == 9)
+        #expect(look(&horizon, 2, ["3/1"], server: "s 2") == 0)
+        #expect(look(&horizon, 3, ["3/1"], server: "s 2") == 0)
+        #expect(look(&horizon, 3, server: "s 2") == 3)
+    }
+
     @Test("a server that recovered from a crash begins anew, though it says that it was started long ago") func crash() {
         var horizon = WriterHorizon()
         #expect(look(&horizon, 5) == 5)
         #expect(look(&horizon, 9, ["3/1", "4/7"]) == 5)
         // 3/1 was prepared and 4/7 was lost: nobody of this name is left, and yet 9 may not pass.
-        let isOther1 = horizon.look(newest: 9, writers: ["-1/700"], serverStart: "s", now: start)
+        let isOther1 = horizon.look(newest: 9, writers: ["-1/700"], origin: "s", now: start)
         #expect(isOther1)
         #expect(horizon.sequence == 0)
-        let isOther2 = horizon.look(newest: 9, writers: ["-1/700", "3/1"], serverStart: "s", now: start)
+        let isOther2 = horizon.look(newest: 9, writers: ["-1/700", "3/1"], origin: "s", now: start)
         #expect(!isOther2)
         #expect(look(&horizon, 12, ["-1/700", "4/8"]) == 0)
         #expect(look(&horizon, 12, ["4/9"]) == 12)
@@ -78,9 +86,9 @@ struct WriterHorizonTests {
 
     @Test("prepared transactions that were found at the first look are writers like others") func foundAtFirst() {
         var horizon = WriterHorizon()
-        let isOther3 = horizon.look(newest: 3, writers: ["-1/700", "-1/701"], serverStart: "s", now: start)
+        let isOther3 = horizon.look(newest: 3, writers: ["-1/700", "-1/701"], origin: "s", now: start)
         #expect(!isOther3)
-        let isOther4 = horizon.look(newest: 3, writers: ["-1/701"], serverStart: "s", now: start)
+        let isOther4 = horizon.look(newest: 3, writers: ["-1/701"], origin: "s", now: start)
         #expect(!isOther4)
         #expect(look(&horizon, 3, []) == 3)
     }
@@ -116,7 +124,7 @@ struct WriterHorizonTests {
                     #expect(numbers.allSatisfy { $0 > horizon.sequence })
                     visible.formUnion(numbers)
                 }
-                horizon.look(newest: newest, writers: Set(open.keys), serverStart: "s", now: start)
+                horizon.look(newest: newest, writers: Set(open.keys), origin: "s", now: start)
             }
         }
     }

@@ -74,6 +74,9 @@ extension Configuration {
         section.string("dbname", into: &database.database)
         section.string("user", into: &database.user)
         database.password = section.secret("password", directory: directory)
+        database.tlsMode = section.choice("tls") ?? .disable
+        database.tlsRootCertificateFile = section.file("tls_root_certificate", directory: directory)
+        checkTLS(section, host: database.host, database.tlsMode)
         section.finish()
         return database
     }

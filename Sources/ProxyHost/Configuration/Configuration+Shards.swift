@@ -44,23 +44,23 @@ extension Configuration {
         var shard = ShardSettings(host: host, port: port, database: database)
         shard.tlsMode = mode ?? .disable
         shard.tlsRootCertificateFile = roots
-        checkTLS(entry, shard)
+        checkTLS(entry, host: host, shard.tlsMode)
+        let path = SocketAddress.unixPath(directory: host, port: port)
+        if host.hasPrefix("/") && path.utf8.count > SocketAddress.maximumPathBytes {
+            entry.mistake("host", "the path \(path) is too long for a unix socket")
+        }
         return shard
     }
 
-    private static func checkTLS(_ entry: ConfigurationSection, _ shard: ShardSettings) {
-        let isVerifying = shard.tlsMode == .verifyCA || shard.tlsMode == .verifyFull
-        if entry.has("tls_root_certificate") && !isVerifying {
+    /// What a section says of TLS towards a server must have a meaning.
+    static func checkTLS(_ entry: ConfigurationSection, host: String, _ mode: TLSMode) {
+        if entry.has("tls_root_certificate") && !mode.isVerifying {
             entry.mistake(
-                "tls_root_certificate", "is not used with tls = \"\(shard.tlsMode.rawValue)\"",
+                "tls_root_certificate", "is not used with tls = \"\(mode.rawValue)\"",
                 hint: "set tls = \"verify-ca\" or \"verify-full\"")
         }
-        if shard.host.hasPrefix("/") && shard.tlsMode != .disable {
+        if host.hasPrefix("/") && mode != .disable {
             entry.mistake("tls", "is not possible over a unix socket", hint: "set tls = \"disable\"")
-        }
-        let path = SocketAddress.unixPath(directory: shard.host, port: shard.port)
-        if shard.host.hasPrefix("/") && path.utf8.count > SocketAddress.maximumPathBytes {
-            entry.mistake("host", "the path \(path) is too long for a unix socket")
         }
     }
 

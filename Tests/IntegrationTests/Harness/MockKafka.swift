@@ -46,6 +46,9 @@ final class MockKafka {
     /// Whether the brokers can be reached.
     func set(up isUp: Bool) { _ = isUp ? rd_kafka_mock_broker_set_up(cluster, 1) : rd_kafka_mock_broker_set_down(cluster, 1) }
 
+    /// From now on the brokers say of a topic that there is none.
+    func refuse(topic: String) { rd_kafka_mock_topic_set_error(cluster, topic, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) }
+
     /// Takes what has arrived, waiting a moment for more.
     func receive() -> [KafkaMessage] {
         while let message = rd_kafka_consumer_poll(consumer, 50) {
