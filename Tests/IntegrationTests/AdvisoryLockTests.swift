@@ -1,5 +1,6 @@
 // Advisory locks of all clients are one server's: they exclude each other, outlive statements and blocks as in PostgreSQL, and a
 // session keeps its link for them no longer than it holds one.
+import TestSupport
 import Testing
 
 extension IntegrationTests {
@@ -16,6 +17,34 @@ extension IntegrationTests {
         /// Whether nobody keeps a link of the role.
         private func everyLinkIsBack(_ console: WireClient) throws -> Bool {
             try console.rows("SHOW POOLS").filter { $0[0] == "locker" }.allSatisfy { $0[2] == $0[3] }
+        }
+
+        /// While that server is down nobody gets a lock: another one's would exclude nobody.
+        @Test(.timeLimit(.minutes(1))) func noOtherServerGivesThem() throws {
+            let servers = try (0..<2).map { _ in try TemporaryPostgreSQL(settings: TestServers.settings) }
+            let cluster = try TestCluster(servers: servers)
+            let client = try WireClient(port: cluster.port)
+            try client.rows("SELECT pg_advisory_lock(1), pg_advisory_unlock(1)")
+            try servers[0].stopServer()
+            try eventually("it is known to be down") { try cluster.console("SHOW SHARDS").first?[5] == "down" }
+            for call in ["pg_advisory_lock(1)", "pg_try_advisory_lock(1)", "pg_advisory_xact_lock(1)", "pg_notify('a', 'b')"] {
+                #expect(try client.run("SELECT \(call)").state == "08001", "\(call)")
+            }
+            #expect(try servers[1].psql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 1 AND objsubid = 1") == [["0"]])
+        }
+
+        /// Nor does the shard that something else in the statement belongs to.
+        @Test(.timeLimit(.minutes(1))) func whatBelongsElsewhereIsRefusedBesideThem() throws {
+            let cluster = try cluster(links: 2)
+            let client = try WireClient(port: cluster.port)
+            try client.rows("CREATE SEQUENCE IF NOT EXISTS lock_numbers; CREATE TEMP TABLE lock_numbers_here AS SELECT 7 AS id")
+            let texts = [
+                "SELECT nextval('lock_numbers'), pg_try_advisory_lock(7)", "SELECT pg_advisory_lock(id) FROM lock_numbers_here",
+                "SELECT set_config('my.own', 'x', false), pg_advisory_xact_lock(7)",
+            ]
+            for text in texts { #expect(try client.run(text).state == "0A000", "\(text)") }
+            #expect(try cluster.onShards("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 7 AND objsubid = 1").allSatisfy { $0 == [["0"]] })
+            try client.rows("DROP SEQUENCE lock_numbers")
         }
 
         /// What takes locks, and what then gives the last one back.

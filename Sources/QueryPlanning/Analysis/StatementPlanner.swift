@@ -2,6 +2,7 @@
 //
 // In order of preference: one shard, untouched; each shard its share; partial aggregates; refuse.
 import CPGQuery
+import Primitives
 
 /// Plans one statement that reads or changes rows.
 struct StatementPlanner {
@@ -82,6 +83,10 @@ struct StatementPlanner {
             try refuseMixtures(usage)
             return nil
         }
+        if usage.hasLocksOrNotifications, context.environment.shardCount > 1 {
+            try refuseElsewhere(usage)
+            return plan(.passThrough(.shard(ShardIndex(0))), commandName, usage, effect: effect, reason: "lowest shard: advisory locks and notifications")
+        }
         let isKeyed = !usage.keyedCalls.isEmpty && context.environment.shardCount > 1
         let (route, reason) = isKeyed ? try routeOfKeyedCalls(usage) : routeWithoutSharding(usage)
         return plan(.passThrough(route), commandName, usage, effect: effect, reason: reason)
@@ -93,6 +98,14 @@ struct StatementPlanner {
         if usage.hasSessionFunctions || usage.hasWritingFunctions { return (.home, "home link: session or sequence function") }
         if usage.hasSystem || usage.hasCatalogFunctions { return (.catalog, "catalog shard: system catalogs") }
         return (.any, usage.hasReference ? "any shard: reference tables" : "any shard: no table")
+    }
+
+    /// Locks of all clients are the lowest shard's, also while it is down: on another they would exclude nobody.
+    private func refuseElsewhere(_ usage: StatementUsage) throws(Refusal) {
+        guard usage.hasTemporary || usage.hasSequenceReads || usage.hasSessionFunctions || usage.hasWritingFunctions || !usage.keyedCalls.isEmpty else { return }
+        throw Refusal(
+            "0A000", "advisory locks and notifications cannot be used together with temporary tables, sequences, or functions of a session or of a shard",
+            hint: "They are those of one server, the lowest shard, for all clients: SELECT pg_advisory_lock(...) in a statement of its own.")
     }
 
     /// Functions may read tables that are not seen here.
