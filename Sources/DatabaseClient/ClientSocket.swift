@@ -15,10 +15,13 @@ public struct ConnectionLost: Error, CustomStringConvertible, Equatable {
     public let description: String
     /// No answer came within the time that was set.
     public var isTimeout = false
+    /// The server has sent a larger message than is taken, as it would again.
+    public var isTooLarge = false
 
-    public init(description: String, isTimeout: Bool = false) {
+    public init(description: String, isTimeout: Bool = false, isTooLarge: Bool = false) {
         self.description = description
         self.isTimeout = isTimeout
+        self.isTooLarge = isTooLarge
     }
 }
 

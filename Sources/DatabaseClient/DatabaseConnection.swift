@@ -44,7 +44,8 @@ public struct ConnectionParameters: Sendable {
 
 /// One session with a server.
 public final class DatabaseConnection {
-    static let loginLimit = Duration.seconds(30)
+    /// How long a login may take where nothing else is said.
+    public static let loginLimit = Duration.seconds(30)
     /// Notifications kept until somebody takes them; older ones are dropped, since each only says that there is something to look at.
     static let keptNotifications = 1000
 
@@ -65,10 +66,12 @@ public final class DatabaseConnection {
     public private(set) var notifications: [(channel: String, payload: String)] = []
 
     /// Connects and logs in.
-    /// - Parameter nonce: 18 random bytes, for SCRAM.
+    /// - Parameters:
+    ///   - nonce: 18 random bytes, for SCRAM.
+    ///   - loginLimit: how long all of it may take.
     /// - Throws: ConnectionLost; DatabaseMessage where the server refuses.
-    public init(_ parameters: ConnectionParameters, nonce: [UInt8]) throws {
-        let limit = ContinuousClock.now + Self.loginLimit
+    public init(_ parameters: ConnectionParameters, nonce: [UInt8], loginLimit: Duration = DatabaseConnection.loginLimit) throws {
+        let limit = ContinuousClock.now + loginLimit
         socket = try ClientSocket.connect(parameters.address, encryption: parameters.encryption, by: limit)
         output = ByteQueue(pool: pool.reference)
         input = ByteQueue(pool: pool.reference)
@@ -245,7 +248,8 @@ public final class DatabaseConnection {
             switch FrameScanner.frame(in: input.readable, at: 0, limit: maximumFrameBytes) {
             case .violation(let header):
                 if header.length <= maximumFrameBytes { throw ConnectionLost(description: "the server does not speak the protocol") }
-                throw ConnectionLost(description: "a row or another message of \(header.length) bytes is larger than the \(maximumFrameBytes) taken here")
+                throw ConnectionLost(
+                    description: "a row or another message of \(header.length) bytes is larger than the \(maximumFrameBytes) taken here", isTooLarge: true)
             case .frame(let header):
                 defer { input.consume(header.length) }
                 let frame = UnsafeRawBufferPointer(rebasing: input.readable[0..<header.length])

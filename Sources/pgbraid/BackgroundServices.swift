@@ -19,7 +19,10 @@ struct BackgroundServices {
     }
 
     func start() {
-        SagaRunner(cluster: cluster, limits: SagaLimits(), logger: logger).start()
+        var sagaLimits = SagaLimits()
+        // Whoever waits for a link is told by the pool first.
+        sagaLimits.waitSeconds = max(sagaLimits.waitSeconds, Int(settings.queryWaitTimeout.seconds) + 30)
+        SagaRunner(cluster: cluster, limits: sagaLimits, logger: logger).start()
         ReconciliationService(cluster: cluster, name: settings.clusterName, rules: settings.rules, comparisons: settings.reconciliations, logger: logger).start()
         CapacitySampler(cluster: cluster, sampling: CapacitySampling(settings.capacity), logger: logger).start()
         KeyCleaner(cluster: cluster, lifetimeSeconds: settings.idempotencyKeyLifetime.seconds, logger: logger).start()

@@ -102,6 +102,15 @@ extension IntegrationTests {
             try client.rows("RESET ROLE; DROP ROLE run_group")
         }
 
+        /// Nobody is told that his script is made when it is another's, though he may see it.
+        @Test(.timeLimit(.minutes(1))) func aScriptOfAnotherRoleIsNotJoined() throws {
+            let (cluster, client) = try Self.prepared()
+            try client.rows("DROP ROLE IF EXISTS run_owner; CREATE ROLE run_owner LOGIN; GRANT ALL ON run_row TO run_owner")
+            let owner = try WireClient(port: cluster.port, user: "run_owner")
+            for _ in 0..<2 { #expect(try owner.run(call("run owned", insert(92...92))).error == nil) }
+            #expect(try client.run(call("run owned", insert(92...92))).state == "42501")
+        }
+
         @Test(.timeLimit(.minutes(1))) func whoWaitsCanLeave() throws {
             let (cluster, client) = try Self.prepared()
             let holder = try WireClient(port: cluster.port)

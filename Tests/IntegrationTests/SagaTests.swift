@@ -126,6 +126,9 @@ extension IntegrationTests {
             ] { #expect(try other.run(theft).state == "42501", "\(theft)") }
             #expect(try other.rows("SELECT count(*) FROM pgbraid.saga WHERE name = 'mine'") == [["0"]])
             try other.rows("SELECT pgbraid.saga_begin('theirs')")
+            // Who may act for everybody does not take up another's saga unawares.
+            #expect(try client.run("SELECT pgbraid.saga_begin('theirs')").state == "42501")
+            #expect(try other.rows("SELECT pgbraid.saga_begin('theirs')") == [["running"]])
             try other.rows("BEGIN")
             try other.rows("INSERT INTO saga_order VALUES (9, 1)")
             try other.rows("SELECT pgbraid.saga_step('theirs', 's', 'INSERT INTO saga_order SELECT 10, length(current_user::text); DELETE FROM saga_order WHERE user_id = 9')")

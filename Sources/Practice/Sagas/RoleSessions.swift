@@ -20,22 +20,26 @@ final class RoleSessions {
         if let session = byRole[role] { return session }
         if byRole.count >= Self.keptCount { byRole = [:] }
         let session = try cluster.connect(as: role)
+        session.deadline = .now + .seconds(limits.stepSeconds)
         try prepare(session)
         byRole[role] = session
         return session
     }
 
-    /// Runs `body` and commits, as a role, in one transaction that ends in time.
-    /// - Parameter body: false: there is nothing to commit.
+    /// Runs `body` behind a mark and commits, as a role, in one transaction that ends in time.
+    /// - Parameter mark: false: there is nothing to do.
     /// - Throws: SagaFailure, with nothing done, unless the end of the transaction is not known.
-    func transaction(as role: String, _ body: (DatabaseConnection) throws -> Bool) throws {
-        var isCommitted = false
+    func transaction(as role: String, mark: (DatabaseConnection) throws -> Bool, body: (DatabaseConnection) throws -> Void) throws {
+        var (isMarked, isCommitted) = (false, false)
         do {
             let session = try session(of: role)
             session.deadline = .now + .seconds(limits.stepSeconds)
             try session.execute("BEGIN")
-            let isToCommit = try body(session)
-            if isToCommit {
+            isMarked = try mark(session)
+            if isMarked {
+                // The shards end each statement in time. What is longer than that may be waiting for a connection to another of them.
+                session.deadline = .now + .seconds(limits.stepSeconds + limits.waitSeconds)
+                try body(session)
                 guard session.transactionStatus == .inTransaction, try session.execute("COMMIT").last?.tag == "COMMIT" else {
                     throw SagaFailure("it has ended its transaction", .mistake)
                 }
@@ -51,7 +55,7 @@ final class RoleSessions {
             // Only the session is not fit for the next one.
             if isCommitted { return }
             switch error {
-            case let error as ConnectionLost: throw SagaFailure(error.description, error.isTimeout ? .mistake : .circumstance)
+            case let error as ConnectionLost: throw SagaFailure(error, isUnderWay: isMarked)
             case let error as DatabaseMessage: throw SagaFailure(error)
             default: throw error
             }

@@ -37,7 +37,7 @@ struct SagaCarrying {
                 guard let role = try store.role(step.owner, on: saga.shard) else { throw SagaFailure("the role whose saga it is has been dropped", .mistake) }
                 try store.renew(saga, seconds: limits.claimSeconds)
                 // A step is made when the one before it is there for all to see.
-                try journal.awaitPrepared(by: role, limits)
+                try journal.awaitPrepared(by: [role], limits)
                 guard let work = step.work else {
                     try store.completed(saga)
                     return .completed
@@ -61,11 +61,11 @@ struct SagaCarrying {
         }
         try sessions.transaction(as: role) { session in
             let counted = try session.execute("SELECT pgbraid.saga_advance($1, $2::pg_catalog.int4)", [saga.name, "\(step.number)"])
-            guard counted.rows.first?.first == "t" else { return false }
+            return counted.rows.first?.first == "t"
+        } body: { session in
             try session.execute("SELECT pg_catalog.set_config('search_path', $1, true)", [step.searchPath])
             try session.run(work)
             try session.execute("SELECT pgbraid.saga_step($1, $2, $3)", [saga.name, "step \(step.number + 1)", step.undo])
-            return true
         }
     }
 

@@ -47,30 +47,46 @@ struct SagaJournal {
         return (row[0], path)
     }
 
-    /// Transactions of several shards that are prepared somewhere by a role, or one that it may become, each part by the names of its shard and
-    /// itself. A step that is committed on the shard of its journal may be prepared on another still: its undo would not see what it has done there.
-    private func prepared(by role: String) throws -> Set<String> {
+    /// The roles that have made steps of a saga, whether they are undone or not. All doors are closed.
+    func owners(of saga: ClaimedSaga, _ store: SagaStore) throws -> Set<String> {
         var names: Set<String> = []
-        let text = """
-            SELECT p.gid FROM pg_catalog.pg_prepared_xacts AS p WHERE p.database = pg_catalog.current_database()
-              AND pg_catalog.starts_with(p.gid, (SELECT 'pgbraid:' || cluster || ':' FROM pgbraid.identity)) AND pg_catalog.pg_has_role($1, p.owner, 'MEMBER')
-            """
+        let text = "SELECT DISTINCT owner FROM pgbraid.saga_step WHERE saga_id = $1::pg_catalog.uuid"
         for shard in 0..<shardCount {
-            for row in try connection.execute(SagaStore.on(shard, text), [role]).rows { row[0].map { _ = names.insert("\(shard) \($0)") } }
+            for row in try connection.execute(SagaStore.on(shard, text), [saga.id]).rows {
+                if let owner = row[0], let name = try store.role(owner, on: shard) { names.insert(name) }
+            }
         }
         return names
     }
 
-    /// What is half committed now may be what the last step did, or undid: it is waited for.
+    /// Transactions of several shards that are prepared somewhere by some roles, or others that these may become, each part by the names of its shard and
+    /// itself. A step that is committed on the shard of its journal may be prepared on another still: its undo would not see what it has done there.
+    private func prepared(by roles: Set<String>) throws -> Set<String> {
+        var names: Set<String> = []
+        // Not every role must be known to every shard.
+        let text = """
+            SELECT p.gid FROM pg_catalog.pg_prepared_xacts AS p WHERE p.database = pg_catalog.current_database()
+              AND pg_catalog.starts_with(p.gid, (SELECT 'pgbraid:' || cluster || ':' FROM pgbraid.identity))
+              AND EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.rolname = $1 AND pg_catalog.pg_has_role(r.oid, p.owner, 'MEMBER'))
+            """
+        for shard in 0..<shardCount {
+            for role in roles {
+                for row in try connection.execute(SagaStore.on(shard, text), [role]).rows { row[0].map { _ = names.insert("\(shard) \($0)") } }
+            }
+        }
+        return names
+    }
+
+    /// What is half committed now may be what the last step did, or undid, whichever of the roles made it: it is waited for.
     /// - Throws: SagaFailure when it takes long.
-    func awaitPrepared(by role: String, _ limits: SagaLimits) throws {
-        let before = try prepared(by: role)
+    func awaitPrepared(by roles: Set<String>, _ limits: SagaLimits) throws {
+        let before = try prepared(by: roles)
         if before.isEmpty { return }
         var pause = limits.firstLookMilliseconds
         for _ in 0..<limits.preparedLooks {
             BackgroundThread.sleep(milliseconds: pause)
             pause = min(2 * pause, limits.longestLookMilliseconds)
-            if try prepared(by: role).isDisjoint(with: before) { return }
+            if try prepared(by: roles).isDisjoint(with: before) { return }
         }
         throw SagaFailure("a transaction of several shards is not finished yet", .circumstance)
     }

@@ -1,4 +1,5 @@
 // SagaLimits: how much time sagas get, and what failures mean.
+import DatabaseClient
 import WireProtocol
 
 /// How often and how soon what failed is tried again, and how long anything of it may take.
@@ -27,9 +28,11 @@ public struct SagaLimits: Sendable {
     public var keptDays = 7
     /// Between two looks for those that ended longer ago.
     public var forgettingMinutes = 10
-    /// What a step or its undo may take, and wait for locks.
+    /// What a statement of a step or its undo may take, and wait for locks.
     public var stepSeconds = 60
     public var lockSeconds = 10
+    /// By which all of them together may take longer. More than `query_wait`, so that the proxy says it first when a shard has no connection left.
+    public var waitSeconds = 150
 
     public init() {}
 
@@ -41,11 +44,13 @@ public struct SagaLimits: Sendable {
 }
 
 extension SQLState {
-    /// The error says nothing of the statement: connections (08), logins (28), resources (53), operators (57, but not 57014, by which a statement ends
-    /// that takes too long), files (58), serialization and deadlocks (40), locks (55P03), a server that is a standby yet (25006).
+    /// The error says nothing of the statement: connections (08), logins (28), resources (53, but not 53400, a limit that it passes each time), operators
+    /// (57, but not 57014, by which a statement ends that takes too long), files (58), serialization and deadlocks (40), locks (55P03), a server that
+    /// is a standby yet (25006).
     var isOfCircumstances: Bool {
         let state = rawValue
-        return ["08", "28", "53", "57", "58", "40"].contains { state.hasPrefix($0) } && state != "57014" || ["55P03", "25006"].contains(state)
+        if ["53400", "57014"].contains(state) { return false }
+        return ["08", "28", "53", "57", "58", "40"].contains { state.hasPrefix($0) } || ["55P03", "25006"].contains(state)
     }
 }
 
@@ -64,6 +69,11 @@ struct SagaFailure: Error {
     init(_ description: String, _ kind: Kind) {
         self.description = description
         self.kind = kind
+    }
+
+    /// - Parameter isUnderWay: the step itself has begun; before, it is the proxy that keeps it waiting.
+    init(_ lost: ConnectionLost, isUnderWay: Bool) {
+        self.init(lost.description, lost.isTooLarge || lost.isTimeout && isUnderWay ? .mistake : .circumstance)
     }
 
     init(_ message: DatabaseMessage) { self.init(message.message, message.sqlState.isOfCircumstances ? .circumstance : .mistake) }

@@ -97,17 +97,22 @@ struct SagaStore {
         try connection.execute(Self.on(saga.shard, text), [saga.id])
     }
 
+    /// What stands in a reason between why a saga is undone and what keeps it from being so.
+    private static let butNotYet = "; not undone yet: "
+    private static let cause = "pg_catalog.split_part(reason, '\(butNotYet)', 1)"
+
+    /// What kept it from being undone is over: its reason is the cause again.
     func compensated(_ saga: ClaimedSaga) throws {
-        try connection.execute(
-            Self.on(saga.shard, "UPDATE pgbraid.saga SET state = 'compensated' WHERE id = $1::pg_catalog.uuid AND state = 'undoing'"),
-            [saga.id])
+        let text = "UPDATE pgbraid.saga SET state = 'compensated', reason = \(Self.cause) WHERE id = $1::pg_catalog.uuid AND state = 'undoing'"
+        try connection.execute(Self.on(saga.shard, text), [saga.id])
     }
 
-    /// Stores why a claimed saga is not undone, or carried out, yet.
+    /// Stores why a claimed saga is not undone, or carried out, yet. Why it is undone at all stays in front.
     /// - Parameter isStuck: nobody tries again unasked.
     func postponed(_ saga: ClaimedSaga, reason: String, attempts: Int, delayMilliseconds: Int, isStuck: Bool) throws {
         let text = """
-            UPDATE pgbraid.saga SET state = CASE WHEN $2::pg_catalog.bool THEN 'stuck' ELSE state END, reason = pg_catalog.left($3, 1000),
+            UPDATE pgbraid.saga SET state = CASE WHEN $2::pg_catalog.bool THEN 'stuck' ELSE state END,
+              reason = CASE state WHEN 'undoing' THEN coalesce(pg_catalog.left(\(Self.cause), 1000), '') || '\(Self.butNotYet)' ELSE '' END || pg_catalog.left($3, 1000),
               attempts = $4::pg_catalog.int4, retry_at = pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => $5::pg_catalog.float8 / 1000)
             WHERE id = $1::pg_catalog.uuid AND \(Self.isOpen)
             """

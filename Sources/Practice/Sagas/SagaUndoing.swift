@@ -26,28 +26,29 @@ struct SagaUndoing {
         let begun = ContinuousClock.now
         do {
             try journal.closeDoors(of: saga)
-            var latest: (step: JournalledStep, role: String)?
+            let owners = try journal.owners(of: saga, store)
+            var latest: JournalledStep?
             while true {
                 let steps = try journal.steps(of: saga)
                 if steps.isEmpty { break }
                 for step in steps {
                     present = "undo of step \"\(step.name)\""
-                    if step == latest?.step { throw SagaFailure("the step is not marked as undone", .mistake) }
+                    if step == latest { throw SagaFailure("the step is not marked as undone", .mistake) }
                     if begun.duration(to: .now) > .seconds(limits.turnSeconds) {
                         try store.released(saga)
                         return .released
                     }
                     guard let role = try store.role(step.owner, on: step.shard) else { throw SagaFailure("the role that made it has been dropped", .mistake) }
-                    latest = (step, role)
+                    latest = step
                     try store.renew(saga, seconds: limits.claimSeconds)
-                    try journal.awaitPrepared(by: role, limits)
+                    try journal.awaitPrepared(by: owners, limits)
                     try undo(step, as: role)
                     undoneCount += 1
                 }
             }
             present = "its end"
-            // What the last undo did elsewhere may be prepared still.
-            if let latest { try journal.awaitPrepared(by: latest.role, limits) }
+            // What the last undo did elsewhere may be prepared still, though it was run by somebody else.
+            try journal.awaitPrepared(by: owners, limits)
             try store.compensated(saga)
             return .compensated
         } catch let error as DatabaseMessage {
@@ -63,12 +64,12 @@ struct SagaUndoing {
         let (text, searchPath) = try journal.undo(of: step)
         try sessions.transaction(as: role) { session in
             let mark = try session.execute(SagaStore.on(step.shard, "SELECT pgbraid.saga_undone($1::pg_catalog.int8)"), ["\(step.id)"])
-            guard mark.rows.first?.first == "t" else { return false }
+            return mark.rows.first?.first == "t"
+        } body: { session in
             if let text {
                 try session.execute("SELECT pg_catalog.set_config('search_path', $1, true)", [searchPath])
                 try session.run(text)
             }
-            return true
         }
     }
 

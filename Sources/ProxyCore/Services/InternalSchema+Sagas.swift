@@ -106,17 +106,19 @@ extension InternalSchema {
     private static let invoker = "LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp"
     private static let definer = "LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp"
 
-    /// Begins a saga, or finds the one of this name that the role may act for.
+    /// Begins a saga, or finds the one of this name that the role has begun. Who may act for others too must not take up theirs unawares.
     private static let sagaBegin = """
         CREATE OR REPLACE FUNCTION pgbraid.saga_begin(saga text, timeout interval DEFAULT NULL) RETURNS text \(invoker) AS $$
         DECLARE
-            known text;
+            known pgbraid.saga;
         BEGIN
             IF saga IS NULL THEN RAISE null_value_not_allowed USING MESSAGE = 'a saga needs a name'; END IF;
             INSERT INTO pgbraid.saga (name, deadline) VALUES ($1, clock_timestamp() + $2) ON CONFLICT (name) DO NOTHING;
-            SELECT s.state INTO known FROM pgbraid.saga AS s WHERE s.name = $1;
-            IF NOT FOUND THEN RAISE insufficient_privilege USING MESSAGE = format('saga "%s" belongs to another role', $1); END IF;
-            RETURN known;
+            SELECT * INTO known FROM pgbraid.saga AS s WHERE s.name = $1;
+            IF NOT FOUND OR known.owner <> \(me) THEN
+                RAISE insufficient_privilege USING MESSAGE = format('saga "%s" belongs to another role', $1);
+            END IF;
+            RETURN known.state;
         END $$;
         COMMENT ON FUNCTION pgbraid.saga_begin(text, interval) IS 'pgbraid: key = argument 1';
         CREATE OR REPLACE FUNCTION pgbraid.saga_state(saga text) RETURNS text \(invoker) AS $$
@@ -217,7 +219,9 @@ extension InternalSchema {
             END IF;
             INSERT INTO pgbraid.saga (name, deadline, script) VALUES ($1, pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) $3, $2) ON CONFLICT (name) DO NOTHING;
             SELECT * INTO known FROM pgbraid.saga AS s WHERE s.name OPERATOR(pg_catalog.=) $1;
-            IF NOT FOUND THEN RAISE insufficient_privilege USING MESSAGE = pg_catalog.format('saga "%s" belongs to another role', $1); END IF;
+            IF NOT FOUND OR known.owner OPERATOR(pg_catalog.<>) \(me) THEN
+                RAISE insufficient_privilege USING MESSAGE = pg_catalog.format('saga "%s" belongs to another role', $1);
+            END IF;
             IF known.script IS NULL OR known.script OPERATOR(pg_catalog.<>) $2 THEN
                 RAISE duplicate_object USING MESSAGE = pg_catalog.format('saga "%s" exists already, and does something else', $1);
             END IF;
@@ -324,7 +328,7 @@ extension InternalSchema {
 
     /// For SHOW SAGAS: how many there are in each state, and of those that have not ended the one that has been so for the longest time.
     static let sagasByState = """
-        SELECT s.state, s.count, pg_catalog.round(EXTRACT(epoch FROM pg_catalog.clock_timestamp() - o.changed_at)), pg_catalog.left(o.name, 1000), pg_catalog.left(o.reason, 1000)
+        SELECT s.state, s.count, pg_catalog.round(EXTRACT(epoch FROM pg_catalog.clock_timestamp() - o.changed_at)), pg_catalog.left(o.name, 1000), pg_catalog.left(o.reason, 2100)
         FROM (SELECT state, pg_catalog.count(*) AS count FROM pgbraid.saga GROUP BY state) AS s LEFT JOIN LATERAL (
           SELECT name, reason, changed_at FROM pgbraid.saga AS l WHERE l.state = s.state AND l.state IN ('running', 'undoing', 'stuck')
           ORDER BY changed_at LIMIT 1) AS o ON true
