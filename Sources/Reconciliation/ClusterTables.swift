@@ -12,10 +12,7 @@ struct ClusterTable: Equatable {
         case unknown(String)
     }
 
-    var schema: String
-    var name: String
-    /// The role that it belongs to.
-    var owner: String
+    var found: FoundTable
     /// Foreign keys of other tables refer to it, and delete or change their rows with its own.
     var hasCascade: Bool
     /// All columns, generated ones too.
@@ -28,8 +25,8 @@ struct ClusterTable: Equatable {
     var primaryKey: [String]
     var kind: Kind
 
-    var sqlName: String { "\(SQL.name(schema)).\(SQL.name(name))" }
-    var shownName: String { schema == "public" ? name : "\(schema).\(name)" }
+    var sqlName: String { found.sqlName }
+    var shownName: String { found.schema == "public" ? found.name : "\(found.schema).\(found.name)" }
     /// What tells its rows apart.
     var identity: [String] { primaryKey.isEmpty ? columns : primaryKey }
 }
@@ -50,8 +47,9 @@ struct ClusterTables {
         WHERE a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attrelid, a.attnum
         """
     private static let primaryKeys = "SELECT indrelid, indkey FROM pg_catalog.pg_index WHERE indisprimary"
-    /// Tables whose rows take others with them.
-    private static let cascades = "SELECT confrelid FROM pg_catalog.pg_constraint WHERE contype = 'f' AND (confdeltype IN ('c', 'n', 'd') OR confupdtype IN ('c', 'n', 'd'))"
+    /// Foreign keys by which a table's rows take others with them.
+    static let isCascade = "contype = 'f' AND (confdeltype IN ('c', 'n', 'd') OR confupdtype IN ('c', 'n', 'd'))"
+    private static let cascades = "SELECT confrelid FROM pg_catalog.pg_constraint WHERE \(isCascade)"
     private static let placements = "SELECT name::pg_catalog.oid, kind, key_number, method FROM pgbraid.placement"
 
     private struct Column {
@@ -79,7 +77,8 @@ struct ClusterTables {
             guard let oid = row[0], let schema = row[1], let name = row[2], let owner = row[3] else { return nil }
             let own = columns[oid] ?? []
             var table = ClusterTable(
-                schema: schema, name: name, owner: owner, hasCascade: cascades.contains(oid), columns: own.map(\.name), insertable: own.filter(\.isInsertable).map(\.name), hasOwnNumbers: own.contains(where: \.hasOwnNumbers),
+                found: FoundTable(oid: oid, schema: schema, name: name, owner: owner), hasCascade: cascades.contains(oid), columns: own.map(\.name),
+                insertable: own.filter(\.isInsertable).map(\.name), hasOwnNumbers: own.contains(where: \.hasOwnNumbers),
                 primaryKey: (keys[oid] ?? []).compactMap { number in own.first { $0.number == number }?.name }, kind: .local)
             table.kind = kind(table, own, stored[oid])
             return table
@@ -96,7 +95,7 @@ struct ClusterTables {
             return sharded(key, stored[3] == "modulo" ? .modulo : .hash)
         }
         do {
-            switch try rules.rule(schema: table.schema, table: table.name, columns: table.columns) {
+            switch try rules.rule(schema: table.found.schema, table: table.found.name, columns: table.columns) {
             case .reference: return .reference
             case .local: return .local
             case .sharded(let column, let method):

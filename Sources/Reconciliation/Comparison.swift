@@ -93,12 +93,12 @@ struct Comparison {
         var parameters: [String?] = []
         let condition = keys.map { " WHERE " + self.condition($0, types[isSource ? 0 : 1], types[isSource ? 1 : 0], &parameters) } ?? ""
         let text = SQL.addressed(side.shard, "SELECT \(list) FROM (\n\(Self.trimmed(side.query))\n) AS q\(condition) ORDER BY \(sorting)")
-        let (session, portal, values) = (side.session, side.session.nextPortal(), parameters)
-        var isOpen = false
-        return RowReader(order: order, limits: limits, name: side.name) { rows, take in
-            defer { isOpen = true }
+        let (session, values) = (side.session, parameters)
+        var portal = ""
+        return RowReader(order: order, limits: limits, name: side.name) { rows, isAnew, take in
+            if isAnew { portal = session.nextPortal() }
             session.awaitAnswer()
-            return try session.connection.fetch(portal: portal, opening: isOpen ? nil : text, values, rows: rows, take)
+            return try session.connection.fetch(portal: portal, opening: isAnew ? text : nil, values, rows: rows, take)
         }
     }
 

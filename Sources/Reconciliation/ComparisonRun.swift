@@ -37,7 +37,7 @@ struct ComparisonRun {
         var look = 0
         while !kept.isEmpty, look < limits.looks {
             look += 1
-            BackgroundThread.sleep(milliseconds: pause)
+            try rest(milliseconds: pause)
             pause *= 2
             (outcome.confirmed, kept) = try lookAgain(kept, outcome.confirmed)
         }
@@ -52,10 +52,6 @@ struct ComparisonRun {
     /// What is as it was is confirmed, what is equal now is forgotten, all else is kept as it is now.
     private func lookAgain(_ kept: [Candidate], _ known: [Candidate]) throws -> (confirmed: [Candidate], changed: [Candidate]) {
         var (confirmed, changed) = (known, [Candidate]())
-        for session in sessions {
-            try session.end()
-            try session.begin()
-        }
         let step = comparison.keysPerStatement
         for start in stride(from: 0, to: kept.count, by: step) {
             let asked = Array(kept[start..<min(start + step, kept.count)])
@@ -67,6 +63,14 @@ struct ComparisonRun {
             }
         }
         return (confirmed, changed)
+    }
+
+    /// Waits, and sees another moment then. Meanwhile no snapshot is open, which would keep VACUUM from its work, and no block idle, which a proxy
+    /// may end.
+    private func rest(milliseconds: Int) throws {
+        for session in sessions { try session.end() }
+        BackgroundThread.sleep(milliseconds: milliseconds)
+        for session in sessions { try session.begin() }
     }
 
     private var sessions: [DatabaseSession] {

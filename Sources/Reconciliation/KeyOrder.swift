@@ -33,8 +33,7 @@ struct KeyOrder {
         switch kind {
         case .number, .uuid: "q.\(SQL.name(column))"
         case .text: "q.\(SQL.name(column)) COLLATE \"C\""
-        // Not a cast, which the type's owner may have made.
-        case .written: "pg_catalog.format('%s', q.\(SQL.name(column))) COLLATE \"C\""
+        case .written: SQL.written("q.\(SQL.name(column))")
         }
     }
 
@@ -48,7 +47,8 @@ struct KeyOrder {
     ///   - parameters: of the statement; the value is added to them.
     static func condition(_ column: String, _ kind: Kind, type: UInt32, other: UInt32, value: String?, _ parameters: inout [String?]) -> String {
         let name = "q.\(SQL.name(column))"
-        guard let value else { return "\(name) IS NULL" }
+        // Of a row IS NULL asks for its values.
+        guard let value else { return kind == .written ? "\(name) IS NOT DISTINCT FROM NULL" : "\(name) IS NULL" }
         let written = canonical(value, kind)
         parameters.append(written)
         let parameter = "$\(parameters.count)"
@@ -60,7 +60,7 @@ struct KeyOrder {
         case .text: return "\(name) = (\(parameter)::pg_catalog.text || '')"
         case .written:
             let isSame = type == other && comparable.contains(type)
-            return "\(isSame ? name : "pg_catalog.format('%s', \(name))") = \(parameter)"
+            return "\(isSame ? name : SQL.written(name)) = \(parameter)"
         }
     }
 

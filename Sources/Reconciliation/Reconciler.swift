@@ -31,10 +31,13 @@ public struct ReconciledCluster: Sendable {
 public struct Reconciler: Sendable {
     private let cluster: ReconciledCluster
     private let limits: ReconciliationLimits
+    private let keepsRepairs: Bool
 
-    public init(cluster: ReconciledCluster, limits: ReconciliationLimits = ReconciliationLimits()) {
+    /// - Parameter keepsRepairs: results have the SQL that would repair what was found; it takes memory.
+    public init(cluster: ReconciledCluster, limits: ReconciliationLimits = ReconciliationLimits(), keepsRepairs: Bool = false) {
         self.cluster = cluster
         self.limits = limits
+        self.keepsRepairs = keepsRepairs
     }
 
     /// The comparison of a name: one of the configuration, or one that needs none.
@@ -58,6 +61,7 @@ public struct Reconciler: Sendable {
         var result = empty
         do {
             try fill(&result, comparison)
+            if keepsRepairs { result.tellMissingRepairs() }
             let components = begun.duration(to: .now).components
             result.conclude(seconds: Double(components.seconds) + Double(components.attoseconds) / 1e18)
         } catch {
@@ -79,7 +83,7 @@ public struct Reconciler: Sendable {
     }
 
     private func fill(_ result: inout ReconciliationResult, _ comparison: ReconciliationSettings) throws {
-        var room = DetailRoom(limits)
+        var room = DetailRoom(limits, keepsRepairs: keepsRepairs)
         var limits = limits
         limits.pauseMilliseconds = Int(comparison.recheckAfter.milliseconds)
         switch comparison.check {
@@ -112,6 +116,7 @@ public struct Reconciler: Sendable {
         defer { source.connection.terminate() }
         let target = settings.target.database == settings.source.database ? source : try session(settings.target.database)
         defer { if target !== source { target.connection.terminate() } }
+        let repaired = try repairedTable(settings, target)
         try source.begin()
         if target !== source { try target.begin() }
         let isSubset = settings.check == .childrenWithoutParents
@@ -121,20 +126,25 @@ public struct Reconciler: Sendable {
             key: settings.key, tolerances: settings.tolerances, isSubset: isSubset, limits: limits)
         let outcome = try ComparisonRun(comparison: comparison, limits: limits).run()
         result.rowCount = outcome.sourceRows + outcome.targetRows
-        result.add(outcome, comparison, telling(settings), &room)
+        result.add(outcome, comparison, telling(settings, repaired), &room)
     }
 
     private func session(_ database: ReconciliationSettings.Database?) throws -> DatabaseSession {
         try database.map { try DatabaseSession($0, limits: limits) } ?? clusterSession()
     }
 
-    private func telling(_ settings: ReconciliationSettings) -> OutcomeTelling {
+    private func repairedTable(_ settings: ReconciliationSettings, _ target: DatabaseSession) throws -> RepairText.Table? {
+        guard keepsRepairs, settings.check == .queries, let name = settings.repairTable else { return nil }
+        return try RepairText.Table(named: name, in: target)
+    }
+
+    private func telling(_ settings: ReconciliationSettings, _ repaired: RepairText.Table?) -> OutcomeTelling {
         let table = settings.repairTable
         if settings.check == .childrenWithoutParents {
             return OutcomeTelling(kind: "orphan", table: table) { candidate, columns, keyCount in
                 RepairText.orphan(table: table ?? "", key: Array(columns.prefix(keyCount)), values: Array((candidate.row?.values ?? []).prefix(keyCount)))
             }
         }
-        return OutcomeTelling(table: table) { RepairText.row($0, table: table.map { RepairText.Table(name: $0) }, columns: $1, keyCount: $2) }
+        return OutcomeTelling(table: table) { RepairText.row($0, table: repaired, columns: $1, keyCount: $2) }
     }
 }

@@ -12,6 +12,8 @@ public struct ReconciliationLimits: Sendable {
     public var valueCharacters = 1000
     /// Bytes of what is told one by one, as JSON.
     public var detailBytes = 1 << 20
+    /// Bytes of the repairs of one comparison; how many are left out beyond them is told in their place.
+    public var repairBytes = 64 << 20
     /// How often a difference that changes is looked at again.
     public var looks = 3
     /// Before the first of these looks, where the comparison does not say; each further one waits twice as long.
@@ -23,7 +25,7 @@ public struct ReconciliationLimits: Sendable {
     /// Bytes and rows read at a time of each side.
     public var partBytes = 1 << 20
     public var partRows = 5000
-    /// What one part may have at most, where rows are suddenly large; beyond it the comparison fails.
+    /// What one part may have at most, where rows are suddenly large; what does not fit is asked for again, in smaller parts.
     public var largestPartBytes = 128 << 20
     /// What one row may have at most.
     public var rowBytes = 64 << 20

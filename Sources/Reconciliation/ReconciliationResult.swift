@@ -75,11 +75,18 @@ public struct ReconciliationResult: Codable, Sendable {
         self.targetSystem = targetSystem
     }
 
-    /// Takes one inconsistency; what the limits leave room for is told, all are counted and repaired.
-    mutating func add(_ inconsistency: Inconsistency, repair: String, _ room: inout DetailRoom) {
+    /// Takes one inconsistency; what the limits leave room for is told and repaired, all are counted.
+    /// - Parameter repair: asked for only if somebody wants repairs.
+    mutating func add(_ inconsistency: Inconsistency, repair: @autoclosure () -> String, _ room: inout DetailRoom) {
         inconsistencyCount += 1
-        self.repair.append(repair)
+        if let text = room.fitting(repair: repair) { self.repair.append(text) }
         if let told = room.fitting(inconsistency) { inconsistencies.append(told) }
+    }
+
+    /// Says among the repairs how many inconsistencies have none.
+    mutating func tellMissingRepairs() {
+        let missing = inconsistencyCount - repair.count
+        if missing > 0 { repair.append(RepairText.comment("\(name): \(missing) further inconsistencies have no repair here, there are too many")) }
     }
 
     /// Takes a table of which nothing could be found out.
@@ -136,32 +143,5 @@ extension Inconsistency {
 
     private static func written(_ values: [String: String?]) -> String {
         "(" + values.sorted { $0.key < $1.key }.map { "\($0.key) = \($0.value ?? "NULL")" }.joined(separator: ", ") + ")"
-    }
-}
-
-/// What may still be told one by one.
-struct DetailRoom {
-    private let limits: ReconciliationLimits
-    private var count = 0
-    private var bytes = 0
-
-    init(_ limits: ReconciliationLimits) { self.limits = limits }
-
-    /// The inconsistency with its values cut to the limit; nil: there is no room for it.
-    mutating func fitting(_ inconsistency: Inconsistency) -> Inconsistency? {
-        guard count < limits.details, bytes < limits.detailBytes else { return nil }
-        var told = inconsistency
-        told.key = cut(told.key)
-        told.source = told.source.map(cut)
-        told.target = told.target.map(cut)
-        let size = 100 + [told.key, told.source ?? [:], told.target ?? [:]].reduce(0) { $0 + $1.reduce(0) { $0 + $1.key.utf8.count + ($1.value?.utf8.count ?? 4) + 6 } }
-        guard bytes + size <= limits.detailBytes else { return nil }
-        count += 1
-        bytes += size
-        return told
-    }
-
-    private func cut(_ values: [String: String?]) -> [String: String?] {
-        values.mapValues { $0.map { $0.count > limits.valueCharacters ? $0.prefix(limits.valueCharacters) + "…" : $0 } }
     }
 }

@@ -8,6 +8,7 @@ import Practice
 import ProxyCore
 import ShardMap
 import Synchronization
+import WireProtocol
 
 public struct ReconciliationService: Sendable {
     private let cluster: ClusterAccess
@@ -50,15 +51,31 @@ public struct ReconciliationService: Sendable {
     /// Ends when a connection breaks or a shard refuses.
     private func look() throws {
         let store = ReconciliationStore(connection: try cluster.connectForService(), limits: limits)
+        var refused: Set<String> = []
         while true {
             for comparison in comparisons {
-                if let interval = comparison.interval { try store.requestWhenDue(comparison.name, seconds: interval.seconds) }
+                guard let interval = comparison.interval else { continue }
+                try byItself(comparison.name, &refused) { try store.requestWhenDue(comparison.name, seconds: interval.seconds) }
             }
             for name in try store.openNames() {
-                guard let task = try store.claim(name) else { continue }
-                try carryOut(task, name, store)
+                try byItself(name, &refused) {
+                    if let task = try store.claim(name) { try carryOut(task, name, store) }
+                }
             }
             BackgroundThread.sleep(milliseconds: limits.lookMilliseconds)
+        }
+    }
+
+    /// What is refused for one comparison holds up no other: a client may have a lock on its tasks, as by an open block that asks for it.
+    /// - Parameter refused: the comparisons of which the log has said so, until all goes well again.
+    /// - Throws: what is no refusal of a server.
+    private func byItself(_ name: String, _ refused: inout Set<String>, _ body: () throws -> Void) throws {
+        do {
+            try body()
+            refused.remove(name)
+        } catch let error as DatabaseMessage {
+            guard refused.insert(name).inserted else { return }
+            logger.warning("a comparison is not requested, claimed or stored", metadata: ["comparison": "\(name)", "error": "\(error.message)"])
         }
     }
 

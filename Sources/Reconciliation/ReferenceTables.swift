@@ -39,7 +39,7 @@ struct ReferenceTables {
     /// Without a primary key rows are told apart by all their values, and counted.
     private func query(_ table: ClusterTable) -> String {
         guard table.primaryKey.isEmpty else { return "SELECT \(table.columns.map { SQL.name($0) }.joined(separator: ", ")) FROM \(table.sqlName)" }
-        let written = table.columns.map { "pg_catalog.format('%s', t.\(SQL.name($0))) AS \(SQL.name($0))" }.joined(separator: ", ")
+        let written = table.columns.map { "\(SQL.written("t.\(SQL.name($0))")) AS \(SQL.name($0))" }.joined(separator: ", ")
         let list = table.columns.map { "r.\(SQL.name($0))" }.joined(separator: ", ")
         return "SELECT \(list), pg_catalog.count(*) AS \"pgbraid copies\" FROM (SELECT \(written) FROM \(table.sqlName) AS t) AS r GROUP BY \(list)"
     }

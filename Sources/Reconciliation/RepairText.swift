@@ -8,8 +8,12 @@ enum RepairText {
     struct Table {
         /// As SQL text.
         var name: String
+        /// All its columns; nil: those that are compared.
+        var columns: [String]?
         /// Columns that a statement may give values; nil: all that are compared.
         var insertable: [String]?
+        /// Why it is not known what a statement would do.
+        var doubt: String?
         /// As in ClusterTable.
         var hasOwnNumbers = false
         var hasCascade = false
@@ -22,9 +26,16 @@ enum RepairText {
     ///   - table: nil: only words.
     ///   - columns: of the queries, which must be the table's; the first `keyCount` tell its rows apart.
     static func row(_ candidate: Candidate, table: Table?, columns: [String], keyCount: Int) -> String {
-        let (source, target) = (candidate.source?.values ?? [], candidate.target?.values ?? [])
-        let key = SQL.condition(Array(columns.prefix(keyCount)), Array((candidate.target == nil ? source : target).prefix(keyCount)))
+        // As the target writes it, if it has the row.
+        let values = (candidate.target ?? candidate.source)?.values ?? []
+        let key = SQL.condition(Array(columns.prefix(keyCount)), Array(values.prefix(keyCount)))
         guard let table else { return comment("\(candidate.kind.rawValue): \(key)") }
+        let text = statement(candidate, table, columns, keyCount, key)
+        return table.reservation(about: columns).map { comment("\($0): \(text)") } ?? text
+    }
+
+    private static func statement(_ candidate: Candidate, _ table: Table, _ columns: [String], _ keyCount: Int, _ key: String) -> String {
+        let (source, target) = (candidate.source?.values ?? [], candidate.target?.values ?? [])
         let seen = ([key] + zip(columns, target).dropFirst(keyCount).map { unchanged($0, $1) }).joined(separator: " AND ")
         let isGiven = { (column: String) in table.insertable?.contains(column) ?? true }
         switch candidate.kind {

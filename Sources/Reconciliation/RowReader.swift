@@ -1,9 +1,12 @@
 // RowReader: one side of a comparison, row by row: asks for a part at a time, so that only one part is held, and checks that keys rise.
+//
+// How many rows fit into a part is judged by the rows before. Where they are suddenly larger, what does not fit is dropped, and asked for again in
+// smaller parts. Rows of one key may come in another order then; as many as before are of lower keys, and as many of each key.
 import WireProtocol
 
 final class RowReader {
-    /// Hands the next rows to `take`, as DataRow frames; says whether there may be more.
-    typealias Fetch = (_ rows: Int, _ take: (UnsafeRawBufferPointer) throws -> Void) throws -> Bool
+    /// Hands the next rows to `take`, as DataRow frames, or the first ones, of the query run anew; says whether there may be more.
+    typealias Fetch = (_ rows: Int, _ isAnew: Bool, _ take: (UnsafeRawBufferPointer) throws -> Void) throws -> Bool
 
     private let fetch: Fetch
     private let order: KeyOrder
@@ -16,7 +19,11 @@ final class RowReader {
     private var ends: [Int] = []
     private var next = 0
     private var mayHaveMore = true
-    private var rowsWanted = 100
+    private var rowsWanted: Int
+    /// The most that are asked for at once, since a part could not hold all.
+    private var rowsFitting = Int.max
+    /// The query has not been run yet, or the rest of what it sends was dropped.
+    private var isDue = true
     private var following: ResultRow?
 
     /// The row whose turn it is; of several with one key the first. nil at the end.
@@ -27,6 +34,8 @@ final class RowReader {
     private(set) var rowCount = 0
 
     init(order: KeyOrder, limits: ReconciliationLimits, name: String, fetch: @escaping Fetch) {
+        // The first rows tell how large rows are.
+        rowsWanted = min(2, limits.partRows)
         self.fetch = fetch
         self.order = order
         self.limits = limits
@@ -74,19 +83,44 @@ final class RowReader {
         part.reserveCapacity(limits.partBytes)
         ends = []
         next = 0
-        mayHaveMore = try fetch(rowsWanted) { frame in
+        if isDue { try skipKnown() }
+        let isAnew = isDue && rowCount == 0
+        isDue = false
+        var largest = 1
+        mayHaveMore = try fetch(rowsWanted, isAnew) { frame in
             _ = try DataRowMessage(frame)
-            if part.count + frame.count > limits.largestPartBytes {
-                throw ReconciliationError("53400", "rows of the \(name) are too large", hint: "Compare a hash of large values: md5(column).")
-            }
+            largest = max(largest, frame.count)
+            if isDue || part.count + frame.count > limits.largestPartBytes { return try drop() }
             part += UnsafeRawBufferPointer(rebasing: frame[MessageHeader.byteCount...])
             ends.append(part.count)
         }
+        if isDue {
+            mayHaveMore = true
+            // Half of it, so that it happens again only where rows are twice as large as these.
+            rowsFitting = max(1, limits.largestPartBytes / 2 / largest)
+        }
         // As many rows as fit if they are like the largest one seen here.
-        var largest = 1
-        for (index, end) in ends.enumerated() { largest = max(largest, end - (index == 0 ? 0 : ends[index - 1])) }
-        rowsWanted = max(1, min(limits.partRows, limits.partBytes / largest))
+        rowsWanted = max(1, min(limits.partRows, rowsFitting, limits.partBytes / largest))
     }
+
+    /// The part is full; its other rows are asked for again when these have had their turn.
+    private func drop() throws {
+        if ends.isEmpty { throw ReconciliationError("53400", "a row of the \(name) is too large", hint: "Compare a hash of large values: md5(column).") }
+        isDue = true
+    }
+
+    /// Runs the query anew, up to the rows that have had their turn.
+    private func skipKnown() throws {
+        var skipped = 0
+        while skipped < rowCount {
+            let step = min(rowCount - skipped, Self.skippedRows)
+            _ = try fetch(step, skipped == 0) { _ in }
+            skipped += step
+        }
+    }
+
+    /// Dropped at a time: none of them is held.
+    private static let skippedRows = 1_000_000
 }
 
 private enum MessageHeader {

@@ -8,6 +8,12 @@ enum SQL {
 
     static func literal(_ text: String?) -> String { text.map { literal($0) } ?? "NULL" }
 
+    /// A value as its type's output function writes it, put in order by its bytes; NULL stays NULL, which format() alone would make an empty text. Not a
+    /// cast, which the type's owner may have made; IS NULL would be true of a row of NULLs.
+    static func written(_ value: String) -> String {
+        "CASE WHEN \(value) IS DISTINCT FROM NULL THEN pg_catalog.format('%s', \(value)) END COLLATE \"C\""
+    }
+
     /// A statement for one shard alone; nil: for the whole database.
     static func addressed(_ shard: Int?, _ text: String) -> String { shard.map { "/* pgbraid: shard=\($0) */ \(text)" } ?? text }
 

@@ -68,7 +68,7 @@ struct ShardChecks {
         let names = [Self.placeColumn] + table.columns
         let columns = table.columns.map { "t.\(SQL.name($0))" }.joined(separator: ", ")
         // Without a primary key by what is written: not every type has an order.
-        let order = table.identity.map { table.primaryKey.isEmpty ? "pg_catalog.format('%s', t.\(SQL.name($0))) COLLATE \"C\"" : "t.\(SQL.name($0))" }
+        let order = table.identity.map { table.primaryKey.isEmpty ? SQL.written("t.\(SQL.name($0))") : "t.\(SQL.name($0))" }
         try session.begin()
         for shard in 0..<shardCount {
             let condition = "\(place) IS DISTINCT FROM \(shard)"
@@ -130,27 +130,31 @@ struct ShardChecks {
 
     /// Events that have failed, or wait for longer than `age` seconds.
     func stuckEvents(in table: String, olderThan age: Double, _ result: inout ReconciliationResult, _ room: inout DetailRoom) throws {
-        let isLate = "created_at < pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => \(age))"
-        let columns = ["event_id", "aggregate_id", "status", "created_at"].map { "pg_catalog.left(pg_catalog.format('%s', \($0)), \(limits.valueCharacters)) AS \($0)" }
+        let outbox = try outbox(named: table)
+        let isLate = "e.created_at < pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => \(age))"
+        let columns = ["event_id", "aggregate_id", "status", "created_at"].map { "pg_catalog.left(\(SQL.written("e.\($0)")), \(limits.valueCharacters)) AS \($0)" }
         let text = """
-            SELECT \(columns.joined(separator: ", ")) FROM \(table) WHERE status = 'failed' OR status = 'pending' AND \(isLate)
-            ORDER BY \(table).created_at
+            SELECT \(columns.joined(separator: ", ")) FROM \(outbox.sqlName) AS e WHERE e.status = 'failed' OR e.status = 'pending' AND \(isLate)
+            ORDER BY e.created_at
             """
-        try tell(readers.session(of: owner(of: table)), text, nil, table: table, key: ["event_id"], &result, &room) { shard, values in
+        try tell(readers.session(for: outbox), text, nil, table: table, key: ["event_id"], &result, &room) { shard, values in
             let condition = SQL.condition(["event_id"], [values["event_id"] ?? nil])
             guard values["status"] == "failed" else { return RepairText.comment("is the relay running? shard \(shard), \(condition)") }
-            return SQL.addressed(shard, "UPDATE \(table) SET status = 'pending' WHERE \(condition) AND status = 'failed';")
+            return SQL.addressed(shard, "UPDATE \(outbox.sqlName) SET status = 'pending' WHERE \(condition) AND status = 'failed';")
         }
     }
 
+    /// The one table that a name means here: its owner, who reads it, may find another one by that name in a search path of his own.
     /// - Parameter table: as SQL text.
-    private func owner(of table: String) throws -> String {
-        session.awaitAnswer()
-        let text = "SELECT pg_catalog.pg_get_userbyid(c.relowner) FROM pg_catalog.pg_class AS c WHERE c.oid = pg_catalog.to_regclass($1)"
-        guard let owner = try session.connection.execute(text, [table]).rows.first?[0] else {
+    private func outbox(named table: String) throws -> FoundTable {
+        let text = """
+            SELECT c.oid, n.nspname, c.relname, pg_catalog.pg_get_userbyid(c.relowner)
+            FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = pg_catalog.to_regclass($1)
+            """
+        guard let row = try session.execute(text, [table]).rows.first, let oid = row[0], let schema = row[1], let name = row[2], let owner = row[3] else {
             throw ReconciliationError("42P01", "relation \"\(table)\" does not exist", hint: "Name the table of events: table = \"...\".")
         }
-        return owner
+        return FoundTable(oid: oid, schema: schema, name: name, owner: owner)
     }
 
     /// Every row that a shard tells is an inconsistency.

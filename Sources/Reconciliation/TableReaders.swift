@@ -22,9 +22,15 @@ final class TableReaders {
 
     deinit { for session in byRole.values { session.connection.terminate() } }
 
-    /// The session for the tables of an owner.
+    /// The session for a table, in which each transaction finds out first that it still is what was found.
     /// - Throws: what connecting throws: not every role may log in.
-    func session(of owner: String) throws -> DatabaseSession {
+    func session(for table: FoundTable) throws -> DatabaseSession {
+        let session = try session(of: table.owner)
+        session.guarded = GuardedTable(table: table, shardCount: cluster.shardCount, isReadAsOwner: cluster.connectAs != nil)
+        return session
+    }
+
+    private func session(of owner: String) throws -> DatabaseSession {
         let role = cluster.connectAs == nil ? Self.anyRole : owner
         if let session = byRole[role] { return session }
         if byRole.count >= Self.keptCount { forgetAll() }
@@ -43,7 +49,7 @@ final class TableReaders {
         let before = (result, room)
         let failure: String
         do {
-            let session = try session(of: table.owner)
+            let session = try session(for: table.found)
             try body(session, &result, &room)
             return try session.end()
         } catch let error as DatabaseMessage {
@@ -54,8 +60,8 @@ final class TableReaders {
             failure = error.description
         }
         (result, room) = before
-        result.addUnchecked(table.shownName, cluster.connectAs == nil ? failure : "as its owner \(table.owner): \(failure)")
-        forget(table.owner)
+        result.addUnchecked(table.shownName, cluster.connectAs == nil ? failure : "as its owner \(table.found.owner): \(failure)")
+        forget(table.found.owner)
     }
 
     /// Whatever state a session is in, the next table gets another one.

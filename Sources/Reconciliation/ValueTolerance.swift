@@ -6,9 +6,12 @@ struct ValueTolerance {
 
     /// - Parameter text: a number.
     init?(_ text: String) {
-        guard let amount = Decimal(string: text, locale: Locale(identifier: "C")) else { return nil }
+        // The configuration takes what is a number to Swift, such as 1E-3, too.
+        guard let amount = Self.amount(text) ?? Double(text).flatMap({ Self.amount("\($0)") }) else { return nil }
         self.amount = amount
     }
+
+    private static func amount(_ text: String) -> Decimal? { Array(text.utf8).withUnsafeBytes { number($0) } }
 
     /// Whether two texts are close enough. Numbers of more than 38 digits or beyond 1e60, and what is neither number nor time, must be the same.
     func accepts(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Bool {
@@ -18,16 +21,16 @@ struct ValueTolerance {
         return distance <= amount
     }
 
+    /// All of a text: Decimal would be content with the part of it that is a number.
     private static func number(_ text: UnsafeRawBufferPointer) -> Decimal? {
-        // Without an exponent a minus stands only in front: dates are no numbers.
-        let isPlain = text.contains(UInt8(ascii: "e")) || !text.dropFirst().contains(UInt8(ascii: "-"))
-        guard isPlain, text.count <= 38, !text.isEmpty, text.allSatisfy({ "+-.e0123456789".utf8.contains($0) }) else { return nil }
-        let written = String(decoding: text, as: UTF8.self)
+        guard text.count <= 38, text.allSatisfy({ "+-.e0123456789".utf8.contains($0) }) else { return nil }
+        let digits = text.prefix { $0 != UInt8(ascii: "e") }
+        guard DecimalNumber(UnsafeRawBufferPointer(rebasing: digits)) != nil else { return nil }
         // So that the distance of two of them is a number.
-        if let exponent = written.split(separator: "e", maxSplits: 1, omittingEmptySubsequences: false).dropFirst().first {
-            guard let value = Int(exponent), (-largestExponent...largestExponent).contains(value) else { return nil }
+        if digits.count < text.count {
+            guard let value = Int(String(decoding: text[(digits.count + 1)...], as: UTF8.self)), (-largestExponent...largestExponent).contains(value) else { return nil }
         }
-        return Decimal(string: written, locale: Locale(identifier: "C"))
+        return Decimal(string: String(decoding: text, as: UTF8.self), locale: Locale(identifier: "C"))
     }
 
     private static let largestExponent = 60

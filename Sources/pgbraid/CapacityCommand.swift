@@ -30,6 +30,8 @@ struct CapacityCommand: ParsableCommand {
     }
 
     func run() throws {
+        // OpenSSL's writes to a connection that has broken would end the process.
+        signal(SIGPIPE, SIG_IGN)
         do {
             let report = try report()
             if let html { try Data(report.page.utf8).write(to: URL(fileURLWithPath: html), options: .atomic) }

@@ -27,12 +27,15 @@ struct ReconcileCommand: ParsableCommand {
     private static let (differing, failing) = (Int32(1), Int32(2))
 
     func run() throws {
+        // OpenSSL's writes to a connection that has broken would end the process.
+        signal(SIGPIPE, SIG_IGN)
         let settings: ProxySettings
         do { settings = try readConfiguration(config) } catch { throw ExitCode(Self.failing) }
         let all = Reconciler.names(settings.reconciliations)
         if list { return StandardStreams.printOutput(all.joined(separator: "\n")) }
         let reconciler = Reconciler(
-            cluster: ReconciledCluster(name: settings.clusterName, shardCount: settings.shards.count, rules: settings.rules, connect: { try connect(settings) }))
+            cluster: ReconciledCluster(name: settings.clusterName, shardCount: settings.shards.count, rules: settings.rules, connect: { try connect(settings) }),
+            keepsRepairs: repair != nil)
         // An outbox is looked at unasked only where the configuration has one.
         let wanted = names.isEmpty ? all.filter { name in name != "outbox" || settings.reconciliations.contains { $0.name == name } } : names
         var script: [String] = []
@@ -101,6 +104,6 @@ struct ReconcileCommand: ParsableCommand {
         return try DatabaseConnection(
             ConnectionParameters(
                 address: .host(host ?? place, port: port ?? number), user: user ?? settings.adminUser.name, database: settings.database, password: password,
-                settings: [("application_name", "pgbraid reconcile")]), nonce: ClientNonce.make())
+                encryption: ServerOptions.encryption(), settings: [("application_name", "pgbraid reconcile")]), nonce: ClientNonce.make())
     }
 }

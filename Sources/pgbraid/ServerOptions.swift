@@ -1,7 +1,8 @@
-// ServerOptions: where a command connects to, by the options that psql has.
+// ServerOptions: where a command connects to, by the options that psql has, and by PGPASSWORD, PGSSLMODE and PGSSLROOTCERT.
 import ArgumentParser
 import DatabaseClient
 import Foundation
+import Primitives
 
 struct ServerOptions: ParsableArguments {
     @Option(name: [.customShort("h"), .long], help: "Host of the proxy, or the directory of its unix socket.") var host = "127.0.0.1"
@@ -18,7 +19,18 @@ struct ServerOptions: ParsableArguments {
         let nonce = (0..<Self.nonceBytes).map { _ in UInt8.random(in: .min ... .max, using: &generator) }
         let parameters = ConnectionParameters(
             address: .host(host, port: port), user: user, database: database, password: ProcessInfo.processInfo.environment["PGPASSWORD"],
-            settings: [("application_name", "pgbraid")])
+            encryption: try Self.encryption(), settings: [("application_name", "pgbraid")])
         return try DatabaseConnection(parameters, nonce: nonce)
+    }
+
+    /// As libpq has it, so TLS where the server offers it unless told otherwise.
+    /// - Throws: ValidationError for a word that is none.
+    static func encryption() throws -> Encryption {
+        let environment = ProcessInfo.processInfo.environment
+        let word = environment["PGSSLMODE"] ?? TLSMode.prefer.rawValue
+        guard let mode = TLSMode(rawValue: word) else {
+            throw ValidationError("PGSSLMODE is \"\(word)\", must be one of \(TLSMode.allCases.map(\.rawValue).joined(separator: ", "))")
+        }
+        return Encryption(mode, rootCertificateFile: environment["PGSSLROOTCERT"])
     }
 }

@@ -1,6 +1,5 @@
 // StatusEndpoint: the HTTP endpoint of this process, which asks the process itself as a client of its admin database.
 import DatabaseClient
-import Glibc
 import HTTPEndpoint
 import Logging
 import ProxyCore
@@ -30,10 +29,10 @@ struct StatusEndpoint {
             },
             connect: { worker, patience in
                 let descriptor = try connections.connect(role: settings.adminUser.name, worker: worker)
-                Self.limitWaits(of: descriptor, to: patience)
                 let parameters = ConnectionParameters(
                     address: .descriptor(descriptor), user: settings.adminUser.name, database: settings.adminDatabase, settings: [("application_name", "pgbraid")])
-                let connection = try DatabaseConnection(parameters, nonce: [])
+                // Also the login may wait for a worker that does not come to it.
+                let connection = try DatabaseConnection(parameters, nonce: [], loginLimit: patience)
                 connection.maximumFrameBytes = Self.frameBytes
                 return connection
             })
@@ -42,12 +41,4 @@ struct StatusEndpoint {
 
     /// The largest row taken: what is shown has names in it that anybody chose.
     private static let frameBytes = 64 << 20
-
-    /// Also the login may wait for a worker that does not come to it.
-    private static func limitWaits(of descriptor: Int32, to patience: Duration) {
-        let parts = patience.components
-        // Zero would mean for ever.
-        var time = timeval(tv_sec: Int(parts.seconds), tv_usec: max(1, Int(parts.attoseconds / 1_000_000_000_000)))
-        for option in [SO_RCVTIMEO, SO_SNDTIMEO] { setsockopt(descriptor, SOL_SOCKET, option, &time, socklen_t(MemoryLayout<timeval>.size)) }
-    }
 }

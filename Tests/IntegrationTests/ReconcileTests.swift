@@ -29,13 +29,17 @@ extension IntegrationTests {
                     CREATE TABLE country (id int PRIMARY KEY, name text);
                     CREATE TABLE note (body text, at date);
                     CREATE TABLE orders (user_id int, id int, country int, PRIMARY KEY (user_id, id));
+                    CREATE TABLE booking (user_id int PRIMARY KEY, day date, amount int);
                     INSERT INTO account SELECT g, 'name ' || g, g * 10 FROM generate_series(1, 300) g;
                     INSERT INTO entry SELECT g, 1, g * 4 FROM generate_series(1, 300) g;
                     INSERT INTO entry SELECT g, 2, g * 6 FROM generate_series(1, 300) g;
                     INSERT INTO country SELECT g, 'country ' || g FROM generate_series(1, 20) g;
                     INSERT INTO note SELECT 'note ' || g % 5, DATE '2026-01-01' + g % 3 FROM generate_series(1, 30) g;
-                    INSERT INTO orders SELECT g, g, 1 + g % 20 FROM generate_series(1, 100) g
+                    INSERT INTO orders SELECT g, g, 1 + g % 20 FROM generate_series(1, 100) g;
+                    INSERT INTO booking SELECT g, CASE WHEN g < 40 THEN DATE '2026-01-01' + g END, g FROM generate_series(1, 40) g
                     """)
+                try ledger("CREATE TABLE booking (day date, amount int)")
+                try ledger("INSERT INTO booking SELECT CASE WHEN g < 40 THEN DATE '2026-01-01' + g END, g FROM generate_series(1, 40) g")
                 try ledger("CREATE TABLE account (user_id int PRIMARY KEY, name text, balance numeric(12, 2))")
                 try ledger("INSERT INTO account SELECT g, 'name ' || g, g * 10 FROM generate_series(1, 300) g")
             }
@@ -70,6 +74,12 @@ extension IntegrationTests {
                     source_database = \(ledger)
                     target = "SELECT name, user_id FROM account"
                     key = "name"
+                    [[reconciliation]]
+                    name = "bookings"
+                    source = "SELECT day, amount FROM booking"
+                    source_database = \(ledger)
+                    target = "SELECT day, amount FROM booking"
+                    key = "day"
                     [[reconciliation]]
                     name = "hourly"
                     source = "SELECT 1 AS id"
@@ -233,6 +243,27 @@ extension IntegrationTests {
             try world.onShard(2, "DELETE FROM country WHERE id = 99")
             try world.client.rows("DROP TABLE note; CREATE TABLE note (body text, at date)")
             #expect(try world.run("reference_tables").status == 0)
+        }
+
+        /// Without a primary key rows are compared by what is written of them.
+        @Test(.timeLimit(.minutes(1))) func anEmptyTextIsNotTheSameAsNull() throws {
+            let world = try prepared()
+            try world.client.rows("CREATE TABLE remark (body text); INSERT INTO remark VALUES (''), ('a'), (NULL), (NULL)")
+            defer { _ = try? world.client.rows("DROP TABLE remark") }
+            #expect(try world.run("reference_tables").status == 0)
+            try world.onShard(2, "UPDATE remark SET body = NULL WHERE body = ''")
+            let (status, told) = try world.told("reference_tables")
+            #expect(status == 1 && told == ["missing ", "changed <null>"], "\(told)")
+        }
+
+        @Test(.timeLimit(.minutes(1))) func aKeyMayBeNullOnAllSides() throws {
+            let world = try prepared()
+            #expect(try world.run("bookings").status == 0)
+            let home = try #require((0..<4).first { try world.onShard($0, "SELECT 1 FROM booking WHERE day IS NULL") == [["1"]] })
+            try world.onShard(home, "UPDATE booking SET amount = 0 WHERE day IS NULL")
+            let (status, told) = try world.told("bookings")
+            #expect(status == 1 && told == ["changed <null>"], "\(told)")
+            try world.onShard(home, "UPDATE booking SET amount = 40 WHERE day IS NULL")
         }
 
         /// Reading a table runs functions of its owner: not with the rights of the proxy.

@@ -46,7 +46,11 @@ import Testing
     /// A text of one side need not be a value of the other side's type.
     @Test func valuesOfUnlikeTypesAreComparedAsTexts() {
         #expect(KeyOrder.kind(23, 25) == .written && KeyOrder.kind(1082, 1082) == .written && KeyOrder.kind(20, 1700) == .number)
-        #expect(condition("id", .written, type: 23, other: 25, value: "x") == [#"pg_catalog.format('%s', q."id") = $1"#, "x"])
+        let written = #"CASE WHEN q."id" IS DISTINCT FROM NULL THEN pg_catalog.format('%s', q."id") END COLLATE "C""#
+        #expect(condition("id", .written, type: 23, other: 25, value: "x") == ["\(written) = $1", "x"])
+        // Not the same: an empty text is no NULL.
+        #expect(condition("id", .written, type: 23, other: 25, value: "") == ["\(written) = $1", ""])
+        #expect(condition("id", .written, type: 23, other: 25, value: nil) == [#"q."id" IS NOT DISTINCT FROM NULL"#])
         #expect(condition("id", .written, type: 1082, other: 1082, value: "2026-01-31") == [#"q."id" = $1"#, "2026-01-31"])
         #expect(condition("i\"d", .text, type: 25, other: 25, value: "it's") == [#"q."i""d" = ($1::pg_catalog.text || '')"#, "it's"])
         // A value never stands in the text.

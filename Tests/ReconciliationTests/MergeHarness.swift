@@ -11,20 +11,27 @@ enum MergeHarness {
     }
 
     /// A reader of rows that never come in parts of more than `partRows`.
-    static func reader(_ text: String, _ order: KeyOrder, partRows: Int = 2, largestPartBytes: Int = 1 << 20, name: String = "source") -> RowReader {
-        var left = rows(text)[...]
+    /// - Parameter asked: called with each question of the reader.
+    static func reader(
+        _ text: String, _ order: KeyOrder, partRows: Int = 2, largestPartBytes: Int = 1 << 20, name: String = "source",
+        asked: @escaping (_ rows: Int, _ isAnew: Bool) -> Void = { _, _ in }
+    ) -> RowReader {
+        let all = rows(text)
+        var left = all[...]
         var limits = ReconciliationLimits()
         limits.partRows = partRows
         limits.largestPartBytes = largestPartBytes
-        return RowReader(order: order, limits: limits, name: name) { wanted, take in
+        return RowReader(order: order, limits: limits, name: name) { wanted, isAnew, take in
+            asked(wanted, isAnew)
+            if isAnew { left = all[...] }
             let pool = BlockPool(keepCount: 1)
-            for fields in left.prefix(min(wanted, partRows)) {
+            for fields in left.prefix(wanted) {
                 var queue = ByteQueue(pool: pool.reference)
                 queue.writeDataRow(text: fields)
                 try take(queue.readable)
                 queue.free()
             }
-            left = left.dropFirst(min(wanted, partRows))
+            left = left.dropFirst(wanted)
             return !left.isEmpty
         }
     }

@@ -49,7 +49,7 @@ import Testing
     /// A table that one shard has a row of that belongs on another.
     private func account(hasCascade: Bool) -> ClusterTable {
         ClusterTable(
-            schema: "public", name: "account", owner: "app", hasCascade: hasCascade, columns: ["user_id", "name"], insertable: ["user_id", "name"], hasOwnNumbers: false,
+            found: FoundTable(oid: "20000", schema: "public", name: "account", owner: "app"), hasCascade: hasCascade, columns: ["user_id", "name"], insertable: ["user_id", "name"], hasOwnNumbers: false,
             primaryKey: ["user_id"], kind: .local)
     }
 

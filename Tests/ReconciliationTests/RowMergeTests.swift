@@ -72,9 +72,33 @@ import Testing
         }
     }
 
-    @Test func aPartThatIsTooLargeIsAnError() throws {
-        let reader = MergeHarness.reader("1 abcdefghij,2 abcdefghij,3 abcdefghij", KeyOrder(kinds: [.number]), partRows: 3, largestPartBytes: 50)
-        #expect(throws: ReconciliationError.self) { try reader.advance() }
+    /// How many rows are asked for is judged by those before, which were small.
+    @Test func whatDoesNotFitIntoAPartIsAskedForAgain() throws {
+        let text = (1...200).map { "\($0 - $0 % 2) \(String(repeating: "x", count: $0 > 100 ? 400 : 1))" }.joined(separator: ",")
+        var (questions, openings) = ([Int](), 0)
+        let reader = MergeHarness.reader(text, KeyOrder(kinds: [.number]), partRows: 64, largestPartBytes: 2000) { rows, isAnew in
+            questions.append(rows)
+            openings += isAnew ? 1 : 0
+        }
+        var keys: [String] = []
+        try reader.advance()
+        while let row = reader.current {
+            keys += Array(repeating: row.values[0] ?? "", count: reader.copies)
+            try reader.advance()
+        }
+        #expect(keys == (1...200).map { "\($0 - $0 % 2)" } && reader.rowCount == 200)
+        // The second time there are two large rows in a part.
+        #expect(openings == 2 && questions.prefix(3) == [2, 64, 64] && questions.dropFirst(4).allSatisfy { $0 <= 2 }, "\(questions)")
+    }
+
+    @Test func aRowThatIsTooLargeIsAnError() throws {
+        let reader = MergeHarness.reader("1 a,2 abcdefghij", KeyOrder(kinds: [.number]), partRows: 3, largestPartBytes: 20)
+        #expect(throws: ReconciliationError.self) {
+            while true {
+                try reader.advance()
+                if reader.current == nil { return }
+            }
+        }
     }
 
     /// Which of several rows with one key comes first is chance, so another one is no other finding.

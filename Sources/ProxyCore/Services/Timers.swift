@@ -227,18 +227,19 @@ extension Worker {
         }
     }
 
-    /// idle_in_transaction and client_idle timeouts, checked once a second.
+    /// idle_in_transaction and client_idle timeouts, checked once a second. The proxy's own sessions are no clients: in a comparison one side waits for
+    /// the other.
     private func endIdleClients() {
         guard settings.clientIdleTimeout > .zero || settings.idleInTransactionTimeout > .zero else { return }
         for index in 0..<sessions.highWater {
             let session = sessions.at(index)
-            guard session.pointee.phase == .ready, session.pointee.detail != nil, session.pointee.activity == .idle else { continue }
+            guard session.pointee.phase == .ready, let detail = session.pointee.detail, detail.facts.ownRole == nil, session.pointee.activity == .idle else { continue }
             let idle = now - session.pointee.lastActive
-            if session.pointee.detail?.transaction != nil {
+            if detail.transaction != nil {
                 guard settings.idleInTransactionTimeout > .zero, idle > settings.idleInTransactionTimeout else { continue }
                 endSession(
                     index, DatabaseMessage(fatal: SQLState("25P03"), "terminating connection due to idle-in-transaction timeout"))
-            } else if settings.clientIdleTimeout > .zero, idle > settings.clientIdleTimeout, session.pointee.detail?.facts.ownRole == nil {
+            } else if settings.clientIdleTimeout > .zero, idle > settings.clientIdleTimeout {
                 endSession(index, DatabaseMessage(fatal: .idleSessionTimeout, "terminating connection due to idle-session timeout"))
             }
         }
@@ -287,14 +288,24 @@ extension Worker {
         return session.pointee.activity == .idle && session.pointee.detail?.transaction == nil && !session.pointee.isBatchOpen
     }
 
-    /// Lets go of sessions with nothing open; the rest go when their next message finds their transaction ended.
+    /// Lets go of sessions with nothing open; the rest go when their next message finds their transaction ended. The proxy's own go with the last
+    /// client: what they have open, such as a comparison, others do anew.
     func shutdownProgress() {
+        endSessions { hasNothingOpen($0) }
+        let hasClients = (0..<sessions.highWater).contains(where: { index in
+            guard let detail = sessions.at(index).pointee.detail else { return false }
+            return detail.facts.ownRole == nil
+        })
+        if !hasClients { endSessions { _ in true } }
+        finishIfEmpty()
+    }
+
+    private func endSessions(where isOver: (Int32) -> Bool) {
         for index in 0..<sessions.highWater {
             let session = sessions.at(index)
-            guard session.pointee.detail != nil, session.pointee.phase != .leaving else { continue }
-            if hasNothingOpen(index) { endSession(index, shutdownMessage) }
+            guard session.pointee.detail != nil, session.pointee.phase != .leaving, isOver(index) else { continue }
+            endSession(index, shutdownMessage)
         }
-        finishIfEmpty()
     }
 
     /// A worker that shuts down has no session any more. The others may have, and look for deadlocks without waiting for it.
