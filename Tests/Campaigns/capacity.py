@@ -174,6 +174,7 @@ def forecasts(checks, executable, directory):
 
 
 def page(checks, proxy, executable, directory):
+    os.makedirs(directory, exist_ok=True)
     document, picture = os.path.join(directory, "capacity.html"), os.path.join(directory, "capacity.png")
     report(proxy, executable, "--html", document)
     browser = shutil.which("chromium")
@@ -190,7 +191,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pgbraid", default=".build/release/pgbraid", help="the executable")
     parser.add_argument("--rows", type=int, default=200_000)
-    parser.add_argument("--statements", type=int, default=100_000, help="of each protocol")
+    parser.add_argument("--statements", type=int, default=300_000, help="of each protocol; one in a hundred is looked at, and chance must not change the order")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--output", default="/tmp", help="the directory of the page and its picture")
     parser.add_argument("--only", choices=["skew", "forecasts"], help="one half")

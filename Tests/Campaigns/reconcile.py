@@ -17,7 +17,6 @@ import os
 import queue
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -202,7 +201,7 @@ class Transfers:
 
     def stop(self):
         """What it had to say."""
-        self.process.send_signal(signal.SIGINT)
+        self.process.terminate()
         self.process.wait()
         self.log.seek(0)
         text = self.log.read()
