@@ -20,6 +20,8 @@ public struct Encryption: Sendable, Equatable {
 /// One TLS session over a socket that belongs to somebody else. Owned by one thread.
 final class ClientEncryption {
     private let session: OpaquePointer
+    /// Else OpenSSL's opinion of the certificate has no part in what fails.
+    private let isVerifying: Bool
 
     /// What is to be waited for before a call is repeated.
     enum Outcome: Equatable {
@@ -41,6 +43,7 @@ final class ClientEncryption {
             let isLoaded = encryption.rootCertificateFile.map { SSL_CTX_load_verify_locations(context, $0, nil) } ?? SSL_CTX_set_default_verify_paths(context)
             if isLoaded != 1 { throw Self.failure("the root certificates\(encryption.rootCertificateFile.map { " in \($0)" } ?? "") cannot be used") }
         }
+        isVerifying = encryption.mode.isVerifying
         guard let session = SSL_new(context) else { throw Self.failure("TLS cannot be set up") }
         self.session = session
         let protocols = [UInt8(10)] + Array("postgresql".utf8)
@@ -84,7 +87,7 @@ final class ClientEncryption {
         case SSL_ERROR_ZERO_RETURN: throw ConnectionLost(description: "the server closed the connection")
         default:
             let verification = SSL_get_verify_result(session)
-            if verification != X509_V_OK, let text = X509_verify_cert_error_string(verification) {
+            if isVerifying, verification != X509_V_OK, let text = X509_verify_cert_error_string(verification) {
                 throw ConnectionLost(description: "the server's certificate is not accepted: \(String(cString: text))")
             }
             throw Self.failure("the connection broke", code: code)

@@ -137,7 +137,11 @@ final class ClientSocket {
     /// - Parameter deadline: when to stop waiting, and taking; nil: never.
     /// - Throws: ConnectionLost at the end of the stream, and of the time.
     func receive(into buffer: UnsafeMutableRawBufferPointer, by deadline: ContinuousClock.Instant?) throws -> Int {
-        if let encryption { return try complete(by: deadline) { try encryption.read(into: buffer) } }
+        if let encryption {
+            // A peer that always has something is not listened to for ever.
+            if let deadline, deadline <= .now { throw Self.late }
+            return try complete(by: deadline) { try encryption.read(into: buffer) }
+        }
         try awaitReadiness(of: Int16(POLLIN), by: deadline)
         while true {
             let count = recv(descriptor, buffer.baseAddress, buffer.count, 0)
@@ -154,7 +158,7 @@ final class ClientSocket {
             var milliseconds: Int32 = -1
             if let deadline {
                 let left = ContinuousClock.now.duration(to: deadline).components
-                guard left.seconds > 0 || left.seconds == 0 && left.attoseconds > 0 else { throw ConnectionLost(description: "there was no answer in time", isTimeout: true) }
+                guard left.seconds > 0 || left.seconds == 0 && left.attoseconds > 0 else { throw Self.late }
                 milliseconds = Int32(clamping: left.seconds * 1000 + left.attoseconds / 1_000_000_000_000_000 + 1)
             }
             var entry = pollfd(fd: descriptor, events: events, revents: 0)
@@ -179,6 +183,8 @@ final class ClientSocket {
 
     /// Ends a receive that waits, from another thread.
     func shutDown() { shutdown(descriptor, Int32(SHUT_RDWR)) }
+
+    private static let late = ConnectionLost(description: "there was no answer in time", isTimeout: true)
 
     private static func message(_ code: Int32) -> String { String(cString: strerror(code)) }
 }
