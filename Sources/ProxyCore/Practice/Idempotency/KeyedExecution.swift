@@ -95,8 +95,8 @@ final class KeyedExecution: CompoundExecution {
 
     private func perform() {
         step = .running
-        // More than can be kept is not even held.
-        buffer = divert(reservedBytes: max(0, worker.settings.limits.mergeBytes - bytesLeft))
+        // Much more than can be kept is not even held.
+        buffer = divert(reservedBytes: worker.settings.limits.mergeBytes - mostHeldBytes)
         var call = self.call
         call.isKept = true
         // The description is kept too, so that a replay can tell whether it is still what the client will be told.
@@ -107,6 +107,9 @@ final class KeyedExecution: CompoundExecution {
 
     /// What may still be kept of the answers.
     private var bytesLeft: Int { max(0, worker.settings.limits.idempotentAnswerBytes - (request?.answerBytes ?? 0)) }
+
+    /// Notices among the answers are told and not kept.
+    private var mostHeldBytes: Int { min(worker.settings.limits.mergeBytes, 2 * bytesLeft) }
 
     private var tooLong: DatabaseMessage {
         DatabaseMessage(
@@ -168,7 +171,7 @@ final class KeyedExecution: CompoundExecution {
 
     override func stepFinished(_ child: Execution, _ outcome: Outcome) {
         if case .failure(let message) = outcome {
-            let isTooLong = message.sqlState == .configurationLimitExceeded && (buffer?.stream.pointee.output.count ?? 0) > bytesLeft
+            let isTooLong = message.sqlState == .configurationLimitExceeded && (buffer?.stream.pointee.output.count ?? 0) > mostHeldBytes
             buffer = nil
             if isTooLong { return end(tooLong) }
             return end(step == .running ? message : message.withoutPosition)
