@@ -23,14 +23,15 @@ struct ServerOptions: ParsableArguments {
         return try DatabaseConnection(parameters, nonce: nonce)
     }
 
-    /// As libpq has it, so TLS where the server offers it unless told otherwise.
+    /// As libpq has it: TLS where the server offers it unless told otherwise, and with authorities at hand `require` has the certificate checked. `allow`,
+    /// which would ask without TLS first, asks with it.
     /// - Throws: ValidationError for a word that is none.
     static func encryption() throws -> Encryption {
         let environment = ProcessInfo.processInfo.environment
-        let word = environment["PGSSLMODE"] ?? TLSMode.prefer.rawValue
-        guard let mode = TLSMode(rawValue: word) else {
-            throw ValidationError("PGSSLMODE is \"\(word)\", must be one of \(TLSMode.allCases.map(\.rawValue).joined(separator: ", "))")
+        let (word, root) = (environment["PGSSLMODE"] ?? TLSMode.prefer.rawValue, environment["PGSSLROOTCERT"])
+        guard let mode = word == "allow" ? .prefer : TLSMode(rawValue: word) else {
+            throw ValidationError("PGSSLMODE is \"\(word)\", must be one of allow, \(TLSMode.allCases.map(\.rawValue).joined(separator: ", "))")
         }
-        return Encryption(mode, rootCertificateFile: environment["PGSSLROOTCERT"])
+        return Encryption(mode == .require && root != nil ? .verifyCA : mode, rootCertificateFile: root)
     }
 }
